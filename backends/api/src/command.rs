@@ -1,0 +1,163 @@
+//! What the core asks of a backend.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// The name of a network interface: 1 to 15 bytes, no `/`, no white space (`dev_valid_name`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
+pub struct LinkName(String);
+
+impl LinkName {
+    /// Takes a name that the kernel would take (`net/core/dev.c`, `dev_valid_name`), else `None`.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let length = (1..=15).contains(&name.len());
+        let special = name == "." || name == "..";
+        let bytes =
+            name.bytes().all(|b| b != b'/' && b != b':' && !b.is_ascii_whitespace() && b != 0);
+        (length && !special && bytes).then(|| Self(name.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for LinkName {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::new(&name).ok_or_else(|| format!("{name:?} is not an interface name"))
+    }
+}
+
+impl From<LinkName> for String {
+    fn from(name: LinkName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an address is valid (`rtm_scope`, rtnetlink(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Scope {
+    /// `RT_SCOPE_UNIVERSE`: everywhere.
+    Universe,
+    /// `RT_SCOPE_HOST`: inside this host; the default on `lo`.
+    Host,
+}
+
+/// Whether the kernel probes for a duplicate of an IPv6 address (RFC 4862 §5.4) before use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum DuplicateDetection {
+    /// As the link's sysctls say.
+    Kernel,
+    /// `IFA_F_NODAD`: the election already made sure that there is one holder.
+    Skip,
+}
+
+/// A virtual address and how it is put on a link.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Vip {
+    /// The address itself.
+    pub address: IpAddr,
+    /// Prefix length, 1..=32 or 1..=128.
+    pub prefix_len: u8,
+    /// The link that carries it.
+    pub link: LinkName,
+    /// Its scope.
+    pub scope: Scope,
+    /// Duplicate address detection, IPv6 only.
+    pub duplicate_detection: DuplicateDetection,
+}
+
+impl fmt::Display for Vip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} on {}", self.address, self.prefix_len, self.link)
+    }
+}
+
+/// How long the kernel keeps an address that nobody refreshes (`ifa_valid` of
+/// `struct ifa_cacheinfo`): the dead-man of design law 3. Whole seconds, at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Lifetime(u32);
+
+impl Lifetime {
+    /// `None` for 0 and for `u32::MAX`, which the kernel reads as «for ever».
+    #[must_use]
+    pub const fn from_secs(seconds: u32) -> Option<Self> {
+        if seconds == 0 || seconds == u32::MAX { None } else { Some(Self(seconds)) }
+    }
+
+    /// Whole seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> u32 {
+        self.0
+    }
+}
+
+/// One thing for a backend to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Command {
+    /// Make the address present for at most `lifetime`; present already: refresh it. Change in
+    /// place: never a delete and an add.
+    Install {
+        /// The address.
+        vip: Vip,
+        /// The dead-man.
+        lifetime: Lifetime,
+    },
+    /// Tell the network at once who has the address (gratuitous ARP, unsolicited NA).
+    Announce {
+        /// The address.
+        vip: Vip,
+    },
+    /// Take the address away. Absent already is success.
+    Withdraw {
+        /// The address.
+        vip: Vip,
+    },
+}
+
+impl Command {
+    /// The address that the command is about.
+    #[must_use]
+    pub fn vip(&self) -> &Vip {
+        match self {
+            Self::Install { vip, .. } | Self::Announce { vip } | Self::Withdraw { vip } => vip,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_kernel_refuses_are_refused() {
+        for bad in ["", ".", "..", "a/b", "a b", "a:b", "sixteen-bytes-xx"] {
+            assert_eq!(LinkName::new(bad), None, "{bad:?}");
+        }
+        assert!(LinkName::new("fifteen-bytes-x").is_some());
+    }
+
+    #[test]
+    fn a_lifetime_is_finite_and_not_zero() {
+        assert_eq!(Lifetime::from_secs(0), None);
+        assert_eq!(Lifetime::from_secs(u32::MAX), None);
+        assert_eq!(Lifetime::from_secs(1).map(Lifetime::as_secs), Some(1));
+    }
+}

@@ -1,0 +1,44 @@
+//! The contract between viplet's core and its backends: the [`Backend`] trait and its few types.
+//!
+//! A backend makes virtual addresses present on this node, tells the network about them, and
+//! reports what it OBSERVES (dumped from the kernel or the peer), never what it was told to do.
+//! Calls come in this order: [`Backend::observe`] once, then any number of [`Backend::apply`]
+//! and [`Backend::poll_notice`]. A backend decides nothing: who holds an address, and until
+//! when, is the core's business.
+
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
+
+mod command;
+mod error;
+mod observation;
+
+pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Scope, Vip};
+pub use error::{Class, Refusal};
+pub use observation::{
+    Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,
+    Rival, Usability,
+};
+
+use std::task::{Context, Poll};
+
+/// One way of making addresses present and known: ARP/NDP, BGP, a route table, WireGuard.
+pub trait Backend {
+    /// The backend's name as its Cargo feature spells it, for logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Dumps everything afresh from the kernel or the peer.
+    ///
+    /// # Errors
+    /// When the dump is refused; the caller asks again later.
+    fn observe(&mut self) -> Result<Observation, Refusal>;
+
+    /// Carries out one command in the caller's turn: when this returns, it is done or refused.
+    ///
+    /// # Errors
+    /// With the kernel's or the peer's reason; nothing is left half done.
+    fn apply(&mut self, command: &Command) -> Result<(), Refusal>;
+
+    /// Waits for the next thing observed. After an overrun the backend dumps by itself and
+    /// yields a [`Notice::Snapshot`].
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice>;
+}

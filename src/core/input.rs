@@ -1,0 +1,163 @@
+//! All that goes into the core and all that comes out. Everything here can be serialised, so a
+//! run can be recorded and replayed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use viplet_backend_api::{Command, Notice, Refusal};
+
+use super::lease::{LeaseName, LeaseRecord};
+use super::report::Report;
+use super::settings::DnsMode;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A deadline is due, or may be: always harmless.
+    Deadline,
+    /// The backend observed something.
+    Observed(Notice),
+    /// A command could not be carried out. Success is not reported: it is observed.
+    Refused {
+        /// The command.
+        command: Command,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A Lease was read: by the watch, or by a [`LeaseVerb::Read`].
+    Lease {
+        /// Which one.
+        lease: LeaseName,
+        /// What it said.
+        view: LeaseView,
+    },
+    /// A read of a Lease failed.
+    LeaseUnreadable {
+        /// Which one.
+        lease: LeaseName,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// The answer to a [`LeaseVerb::Create`] or [`LeaseVerb::Replace`].
+    LeaseWritten {
+        /// Which one.
+        lease: LeaseName,
+        /// The attempt's number from the request.
+        attempt: u64,
+        /// What became of it.
+        outcome: WriteOutcome,
+    },
+    /// A DNS name was looked up; addresses in the resolver's order.
+    Resolved {
+        /// The name.
+        name: String,
+        /// Its addresses, or why there are none.
+        outcome: Result<Vec<IpAddr>, String>,
+    },
+    /// The node's labels were written, or not and why.
+    Labelled(Result<(), String>),
+    /// The node stops: withdraw everything, release every lease.
+    Stop,
+}
+
+/// What a Lease said when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaseView {
+    /// There is no such object.
+    Absent,
+    /// It exists.
+    Present {
+        /// `metadata.resourceVersion`: opaque.
+        version: String,
+        /// Its spec.
+        record: LeaseRecord,
+    },
+}
+
+/// What became of a write of a Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WriteOutcome {
+    /// Stored. What the server answered.
+    Stored {
+        /// The new `metadata.resourceVersion`.
+        version: String,
+        /// The spec as stored.
+        record: LeaseRecord,
+    },
+    /// 409: somebody else wrote first (or created first).
+    Conflict,
+    /// 404 on a replace: the object was deleted.
+    Gone,
+    /// The server refused for good (403, 422) or for now (5xx, 429); nothing was stored.
+    Rejected(String),
+    /// No answer in time, or the connection broke: it may or may not have been stored.
+    Unknown(String),
+}
+
+/// A request about a Lease, on the renewals' own connection. At most one is under way per Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRequest {
+    /// Which one.
+    pub lease: LeaseName,
+    /// What to do.
+    pub verb: LeaseVerb,
+    /// The answer must be there within this time, else it counts as unknown.
+    pub timeout: Duration,
+}
+
+/// What to do with a Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaseVerb {
+    /// GET; answered with [`Input::Lease`] or [`Input::LeaseUnreadable`].
+    Read,
+    /// POST.
+    Create {
+        /// Repeated in the answer.
+        attempt: u64,
+        /// The spec to store.
+        record: LeaseRecord,
+        /// `metadata.annotations` to create it with.
+        annotations: BTreeMap<String, String>,
+    },
+    /// PUT with `metadata.resourceVersion` = `version`: compare-and-swap.
+    Replace {
+        /// Repeated in the answer.
+        attempt: u64,
+        /// The version that must still be the current one.
+        version: String,
+        /// The spec to store.
+        record: LeaseRecord,
+    },
+}
+
+/// Something for the shell to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// For the backend. A refusal comes back as [`Input::Refused`] BEFORE the effects that follow
+    /// are carried out, and an [`Command::Announce`] of an address whose install was refused in
+    /// the same turn is not carried out.
+    Backend(Command),
+    /// For the API server.
+    Lease(LeaseRequest),
+    /// Look a DNS name up; answered with [`Input::Resolved`].
+    Resolve {
+        /// The name.
+        name: String,
+        /// Which families matter.
+        mode: DnsMode,
+    },
+    /// Set this label on this node's Node object, or remove it where the value is `None`;
+    /// answered with [`Input::Labelled`].
+    Label {
+        /// The label's key.
+        key: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// For the log.
+    Report(Report),
+    /// Everything is withdrawn and released, or its time is up: the process may end.
+    Stopped,
+}

@@ -1,0 +1,113 @@
+//! What is so at this moment, for `/status`, `/readyz`, `/metrics`, `viplet status` and SIGUSR1.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This node's name.
+    pub node: String,
+    /// One entry per Lease, in order of name.
+    pub leases: Vec<LeaseStatus>,
+    /// One entry per address or unresolved name, in order.
+    pub addresses: Vec<AddressStatus>,
+    /// The links that matter, with their state in a word.
+    pub links: BTreeMap<String, String>,
+    /// Ready: what should be here is here and announced (design law 8). The reasons why not.
+    pub not_ready: Vec<String>,
+}
+
+/// One Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// `namespace/name`.
+    pub lease: String,
+    /// Who holds it as far as we saw; empty when nobody does.
+    pub holder: String,
+    /// What this node does about it.
+    pub role: RoleStatus,
+    /// Time left of our own hold.
+    pub held_for: Option<Duration>,
+    /// Time since the last successful renewal of ours, or since we saw the holder's last one.
+    pub renewed_ago: Option<Duration>,
+    /// `leaseTransitions`.
+    pub transitions: u32,
+    /// Why it is so.
+    pub reason: String,
+}
+
+/// A node's part in an election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleStatus {
+    /// The Lease has not been read yet.
+    Starting,
+    /// Somebody else holds it, or nobody yet.
+    Following,
+    /// This node holds it.
+    Holding,
+    /// This node does not stand (link down, stopping).
+    Abstaining,
+}
+
+/// One address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// The address, absent while a name is unresolved.
+    pub address: Option<IpAddr>,
+    /// The DNS name it came from.
+    pub name: Option<String>,
+    /// The link that carries or would carry it.
+    pub link: String,
+    /// The Lease that decides.
+    pub lease: String,
+    /// Where it is.
+    pub state: AddressState,
+    /// Announcements sent from here.
+    pub announced: u64,
+    /// Why it is so.
+    pub reason: String,
+}
+
+/// Where an address is, as this node sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressState {
+    /// Present here and announced.
+    Held,
+    /// Should be here and is not (yet): see the reason.
+    Pending,
+    /// Present here without our holding the lease (adopted or preserved), not announced.
+    Kept,
+    /// Not here, and should not be.
+    Elsewhere,
+    /// Will never be put here: see the reason (it is the node's own, say).
+    Blocked,
+}
+
+/// Counters since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Renewals that succeeded, by lease.
+    pub renewals: BTreeMap<String, u64>,
+    /// Lease writes that failed, by lease.
+    pub renewal_failures: BTreeMap<String, u64>,
+    /// Changes of holder that we saw, by lease.
+    pub transitions: BTreeMap<String, u64>,
+    /// Announcements asked for.
+    pub announcements: u64,
+    /// Addresses installed or refreshed.
+    pub installs: u64,
+    /// Addresses withdrawn.
+    pub withdrawals: u64,
+    /// Commands that the backend refused.
+    pub refusals: u64,
+    /// Times that another station claimed one of our addresses.
+    pub rivals: u64,
+    /// Inputs that made no sense, by reason.
+    pub rejects: BTreeMap<String, u64>,
+}

@@ -1,0 +1,5 @@
+//! viplet as a library: the pure core, the Kubernetes transport, the shell and the command line.
+//!
+//! Start with [`core`]: it decides everything. [`shell`] is the only part that touches the world.
+
+pub mod core;

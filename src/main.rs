@@ -1,0 +1,3 @@
+//! The binary: parse, validate, run.
+
+fn main() {}
