@@ -1,1 +1,15 @@
-//! placeholder
+//! The simulator: N cores of viplet, a model API server, a model LAN and model kernels under a
+//! seeded scheduler, with the laws of the design checked after every step.
+//!
+//! Everything here is pure: no I/O, no clock, and all randomness from one seed, so that a seed
+//! reproduces a run exactly. [`api`] is also served over HTTP (for the demo and the contract tests).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+pub mod api;
