@@ -1,0 +1,96 @@
+//! When an address is announced: at once, again soon, then periodically (design law 7).
+
+use std::time::Duration;
+
+use super::time::Moment;
+
+/// After the first announcement. A takeover can cross another station's frame on the wire; what
+/// the neighbours heard last counts, so it is said again.
+const BURST: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1)];
+
+/// The announcements of one held address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    every: Duration,
+    began: Moment,
+    /// Announcements of the burst that are done, the first one included.
+    done: usize,
+    next: Moment,
+}
+
+impl Schedule {
+    /// Starts with an announcement that is due at once.
+    #[must_use]
+    pub fn new(now: Moment, every: Duration) -> Self {
+        Self { every, began: now, done: 0, next: now }
+    }
+
+    /// The next moment at which [`Schedule::due`] says yes.
+    #[must_use]
+    pub const fn next(&self) -> Moment {
+        self.next
+    }
+
+    /// Whether to announce now; if so, the schedule moves on.
+    pub fn due(&mut self, now: Moment) -> bool {
+        if now < self.next {
+            return false;
+        }
+        self.next = match BURST.get(self.done) {
+            Some(offset) => (self.began + *offset).max(now + Duration::from_millis(1)),
+            None => now + self.every,
+        };
+        self.done += 1;
+        true
+    }
+
+    /// Says everything again from the start, but not more often than every 100 ms: two stations
+    /// that answer each other must not fill the wire.
+    pub fn again(&mut self, now: Moment) {
+        let soonest = self.began + Duration::from_millis(100);
+        if now >= soonest {
+            *self = Self::new(now, self.every);
+        } else {
+            self.next = self.next.min(soonest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_boot(Duration::from_millis(millis))
+    }
+
+    fn times(schedule: &mut Schedule, until: u64) -> Vec<u64> {
+        (0..=until).filter(|t| schedule.due(at(*t))).collect()
+    }
+
+    #[test]
+    fn an_address_is_announced_at_once_then_soon_again_then_periodically() {
+        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        assert_eq!(times(&mut schedule, 8000), [0, 50, 200, 1000, 4000, 7000]);
+    }
+
+    #[test]
+    fn a_late_turn_does_not_send_the_whole_burst_at_once() {
+        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        assert!(schedule.due(at(500)));
+        assert!(!schedule.due(at(500)));
+        assert!(schedule.due(at(501)));
+    }
+
+    #[test]
+    fn rivals_that_answer_each_other_do_not_fill_the_wire() {
+        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        let mut sent = 0;
+        for t in 0..1000 {
+            schedule.again(at(t));
+            sent += u32::from(schedule.due(at(t)));
+        }
+        assert!((10..=30).contains(&sent), "{sent} announcements in a second");
+    }
+}

@@ -1,0 +1,424 @@
+//! One address: what is wanted of it against what is observed, and the commands in between.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use viplet_backend_api::{
+    Class, Command, DuplicateDetection, LinkState, Owner, Refusal, Usability, Vip,
+};
+
+use super::announce::Schedule;
+use super::election::term;
+use super::jitter::backoff;
+use super::observed::{Observed, SeenAddress};
+use super::time::Moment;
+
+/// What should become of an address on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Present and announced, and gone by then at the latest.
+    Hold {
+        /// The end of the hold.
+        until: Moment,
+    },
+    /// Present but not announced, for so long from now (`vip_preserve_on_leadership_loss`).
+    Keep(Duration),
+    /// Left as it is until the lease has been read: a crashed predecessor may have held it.
+    LeaveBe,
+    /// Not here.
+    Nothing,
+}
+
+/// A refused command: tried again at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setback {
+    /// What the backend said.
+    pub refusal: Refusal,
+    /// How often in a row.
+    pub times: u32,
+    again: Moment,
+}
+
+/// An address under our care.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    vip: Vip,
+    /// When the kernel drops what we installed last.
+    installed_until: Option<Moment>,
+    installed_at: Moment,
+    withdrawn_at: Option<Moment>,
+    announcing: Option<Schedule>,
+    setback: Option<Setback>,
+    /// Why the last announcement did not go out.
+    muted: Option<Refusal>,
+    /// Observed since the last install.
+    seen: bool,
+    /// It answered when it was looked at last.
+    answered: bool,
+    announced: u64,
+}
+
+/// Installing again what somebody else keeps removing is not done more often than this.
+const REINSTALL: Duration = Duration::from_millis(100);
+/// A command whose effect is not observed by then is given again.
+const UNSEEN: Duration = Duration::from_secs(1);
+
+impl Claim {
+    /// An address that nothing was done about yet.
+    #[must_use]
+    pub fn new(vip: Vip) -> Self {
+        Self {
+            vip,
+            installed_until: None,
+            installed_at: Moment::default(),
+            withdrawn_at: None,
+            announcing: None,
+            setback: None,
+            muted: None,
+            seen: false,
+            answered: false,
+            announced: 0,
+        }
+    }
+
+    /// The address and how it is put on its link.
+    #[must_use]
+    pub const fn vip(&self) -> &Vip {
+        &self.vip
+    }
+
+    /// Announcements so far.
+    #[must_use]
+    pub const fn announced(&self) -> u64 {
+        self.announced
+    }
+
+    /// Whether it is announced by this node.
+    #[must_use]
+    pub const fn is_announcing(&self) -> bool {
+        self.announcing.is_some()
+    }
+
+    /// What the backend refused last, if it has not worked since.
+    #[must_use]
+    pub const fn setback(&self) -> Option<&Setback> {
+        self.setback.as_ref()
+    }
+
+    /// Why the last announcement did not go out, if it did not.
+    #[must_use]
+    pub const fn muted(&self) -> Option<&Refusal> {
+        self.muted.as_ref()
+    }
+
+    /// The backend refused a command about this address.
+    pub fn refused(&mut self, command: &Command, refusal: Refusal, now: Moment) {
+        if matches!(command, Command::Announce { .. }) {
+            self.muted = Some(refusal);
+            return;
+        }
+        let times = self.setback.as_ref().map_or(0, |before| before.times) + 1;
+        let most = match refusal.class {
+            Class::Transient => Duration::from_secs(2),
+            Class::Lost => Duration::from_secs(5),
+            Class::Misconfigured | Class::Forbidden => Duration::from_secs(10),
+        };
+        let again = now + backoff(Duration::from_millis(200), most, times);
+        self.setback = Some(Setback { refusal, times, again });
+        self.withdrawn_at = None;
+        if matches!(command, Command::Install { .. }) {
+            self.installed_until = None;
+            self.announcing = None;
+        }
+    }
+
+    /// Another station announced the address.
+    pub fn contested(&mut self, now: Moment) {
+        if let Some(schedule) = &mut self.announcing {
+            schedule.again(now);
+        }
+    }
+
+    /// The commands that bring the node closer to what is wanted.
+    pub fn reconcile(
+        &mut self,
+        want: Want,
+        observed: &Observed,
+        now: Moment,
+        announce_every: Duration,
+    ) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.settle(observed);
+        self.take_off_other_links(want, observed, now, &mut commands);
+        let here = observed.on(self.vip.address, &self.vip.link);
+        match want {
+            Want::Hold { until } => {
+                self.hold(until, here, now, &mut commands);
+                self.announce(here, now, announce_every, &mut commands);
+            }
+            Want::Keep(lifetime) => {
+                self.announcing = None;
+                self.keep(lifetime, here, now, &mut commands);
+            }
+            Want::LeaveBe => {}
+            Want::Nothing => self.drop_it(here, now, &mut commands),
+        }
+        commands
+    }
+
+    /// The next moment at which [`Claim::reconcile`] has something to do by itself.
+    #[must_use]
+    pub fn deadline(
+        &self,
+        want: Want,
+        observed: &Observed,
+        now: Moment,
+    ) -> Option<(Moment, &'static str)> {
+        if self.blocked(observed).is_some() {
+            return None;
+        }
+        let retry =
+            self.setback.as_ref().map(|back| (back.again, "a refused command is due again"));
+        let here = observed.on(self.vip.address, &self.vip.link);
+        let work = match want {
+            Want::Hold { until } => {
+                let announcing = self.announcing.as_ref().filter(|_| self.is_usable(observed));
+                let announce = announcing.map(|s| (s.next(), "an announcement"));
+                let install = self.install_due(until, here, now);
+                [announce, install].into_iter().flatten().min_by_key(|(at, _)| *at)
+            }
+            Want::Keep(lifetime) => Some((self.installed_at + lifetime / 3, "a kept address")),
+            Want::LeaveBe => None,
+            Want::Nothing => here.filter(|seen| ours(seen)).map(|_| {
+                (self.withdrawn_at.map_or(now, |at| at + UNSEEN), "a withdrawal is unseen")
+            }),
+        };
+        match (work, retry) {
+            (Some((at, why)), Some((again, _))) => Some((at.max(again), why)),
+            (work, _) => work,
+        }
+    }
+
+    /// Why this address will never be put here: the node has it as its own.
+    #[must_use]
+    pub fn blocked(&self, observed: &Observed) -> Option<String> {
+        let own = observed.everywhere(self.vip.address).find(|s| s.address.owner == Owner::Node)?;
+        Some(format!(
+            "{} is this node's own address on {}: it is never taken and never removed; give the \
+             virtual address one that no node has",
+            self.vip.address, own.address.link
+        ))
+    }
+
+    fn hold(
+        &mut self,
+        until: Moment,
+        here: Option<&SeenAddress>,
+        now: Moment,
+        out: &mut Vec<Command>,
+    ) {
+        if here.is_some_and(|seen| seen.address.owner == Owner::Node) || self.waits(now) {
+            return;
+        }
+        if here.is_some_and(|seen| seen.address.usability == Usability::Duplicate) {
+            self.skip_duplicate_detection(out);
+        }
+        let due = self.install_due(until, here, now).is_some_and(|(at, _)| at <= now);
+        let Some(lifetime) = term::lifetime(now, until).filter(|_| due) else { return };
+        self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
+        self.installed_at = now;
+        self.withdrawn_at = None;
+        self.seen = false;
+        out.push(Command::Install { vip: self.vip.clone(), lifetime });
+    }
+
+    /// When to install or refresh next, if at all in this hold.
+    fn install_due(
+        &self,
+        until: Moment,
+        here: Option<&SeenAddress>,
+        now: Moment,
+    ) -> Option<(Moment, &'static str)> {
+        let last_call = term::last_install(until);
+        if now > last_call {
+            return None;
+        }
+        let Some(end) = self.installed_until else { return Some((now, "an install")) };
+        if here.is_some_and(ours) {
+            return refresh_due(end, last_call, now, until);
+        }
+        let patience = if self.seen { REINSTALL } else { UNSEEN };
+        Some((self.installed_at + patience, "an install is unseen"))
+    }
+
+    fn announce(
+        &mut self,
+        here: Option<&SeenAddress>,
+        now: Moment,
+        every: Duration,
+        out: &mut Vec<Command>,
+    ) {
+        let usable = here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable);
+        let installing = out.iter().any(|c| matches!(c, Command::Install { .. }));
+        if !usable && !installing {
+            if self.installed_until.is_none() {
+                self.announcing = None;
+            }
+            self.answered = false;
+            return;
+        }
+        // It is new here, or it came back; an IPv6 address does not answer before duplicate
+        // detection is through.
+        let fresh = !self.answered;
+        self.answered = usable;
+        let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now, every));
+        if fresh {
+            schedule.again(now);
+        }
+        if schedule.due(now) {
+            self.announced += 1;
+            self.muted = None;
+            out.push(Command::Announce { vip: self.vip.clone() });
+        }
+    }
+
+    fn keep(
+        &mut self,
+        lifetime: Duration,
+        here: Option<&SeenAddress>,
+        now: Moment,
+        out: &mut Vec<Command>,
+    ) {
+        let due = now >= self.installed_at + lifetime / 3;
+        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+        let lifetime = viplet_backend_api::Lifetime::from_secs(seconds);
+        let (true, Some(lifetime)) = (due && here.is_some_and(ours) && !self.waits(now), lifetime)
+        else {
+            return;
+        };
+        self.installed_at = now;
+        out.push(Command::Install { vip: self.vip.clone(), lifetime });
+    }
+
+    fn drop_it(&mut self, here: Option<&SeenAddress>, now: Moment, out: &mut Vec<Command>) {
+        let installed = self.installed_until.take().is_some();
+        self.announcing = None;
+        self.answered = false;
+        let there = here.is_some_and(ours) || (here.is_none() && installed);
+        let asked = self.withdrawn_at.is_some_and(|at| now < at + UNSEEN);
+        if !there {
+            self.withdrawn_at = None;
+            self.setback = None;
+            return;
+        }
+        if asked || self.waits(now) {
+            return;
+        }
+        self.withdrawn_at = Some(now);
+        out.push(Command::Withdraw { vip: self.vip.clone() });
+    }
+
+    /// The same address left on another link, by an earlier run with other settings.
+    fn take_off_other_links(
+        &self,
+        want: Want,
+        observed: &Observed,
+        now: Moment,
+        out: &mut Vec<Command>,
+    ) {
+        if want == Want::LeaveBe || self.waits(now) {
+            return;
+        }
+        let stray =
+            observed.everywhere(self.vip.address).filter(|s| s.address.link != self.vip.link);
+        for seen in stray.filter(|seen| ours(seen)) {
+            out.push(stale_withdrawal(seen));
+        }
+    }
+
+    /// Another station answered the kernel's probe, but the election says that the address is
+    /// ours (kube-vip does the same, ARP-6): take it off, put it back without probing.
+    fn skip_duplicate_detection(&mut self, out: &mut Vec<Command>) {
+        out.push(Command::Withdraw { vip: self.vip.clone() });
+        self.vip.duplicate_detection = DuplicateDetection::Skip;
+        self.installed_until = None;
+    }
+
+    fn waits(&self, now: Moment) -> bool {
+        self.setback.as_ref().is_some_and(|back| now < back.again)
+    }
+
+    /// An install worked: what was refused before is forgotten.
+    fn settle(&mut self, observed: &Observed) {
+        let here = observed.on(self.vip.address, &self.vip.link);
+        if here.is_some_and(|seen| ours(seen) && self.installed_until.is_some()) {
+            self.setback = None;
+            self.seen = true;
+        }
+    }
+
+    /// Whether it is on its link, ours and answering.
+    #[must_use]
+    pub fn is_usable(&self, observed: &Observed) -> bool {
+        let here = observed.on(self.vip.address, &self.vip.link);
+        here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable)
+    }
+
+    /// Whether anything of it may still be on this node by our doing.
+    #[must_use]
+    pub fn lingers(&self, observed: &Observed) -> bool {
+        self.installed_until.is_some() || observed.everywhere(self.vip.address).any(ours)
+    }
+
+    /// Whether its link can carry traffic.
+    #[must_use]
+    pub fn link_is_up(&self, observed: &Observed) -> bool {
+        observed.link(&self.vip.link).is_some_and(|seen| seen.link.state == LinkState::Up)
+    }
+}
+
+/// When to refresh an address that the kernel would drop at `end`. Renewals bring far more than
+/// half a second; when they fail, one refresh at the last moment uses the hold up.
+fn refresh_due(
+    end: Moment,
+    last_call: Moment,
+    now: Moment,
+    until: Moment,
+) -> Option<(Moment, &'static str)> {
+    let last_refresh = last_call - Duration::from_millis(50);
+    let seconds = term::lifetime(now, until).map_or(0, |l| u64::from(l.as_secs()));
+    let gain = (now + Duration::from_secs(seconds)).since(end);
+    let worth = Duration::from_millis(if now >= last_refresh { 100 } else { 500 });
+    if gain > worth {
+        return Some((now, "a refresh"));
+    }
+    let gains = end + Duration::from_millis(100) < last_refresh + Duration::from_secs(1);
+    (gains && now < last_refresh).then_some((last_refresh, "the last refresh"))
+}
+
+/// Whether we may touch it: installed by us, or left by kube-vip on an address that we claim.
+fn ours(seen: &SeenAddress) -> bool {
+    matches!(seen.address.owner, Owner::Viplet | Owner::Predecessor)
+}
+
+/// The command that takes away an address that nobody claims.
+#[must_use]
+pub fn stale_withdrawal(seen: &SeenAddress) -> Command {
+    let vip = Vip {
+        address: seen.address.address,
+        prefix_len: seen.address.prefix_len,
+        link: seen.address.link.clone(),
+        scope: viplet_backend_api::Scope::Universe,
+        duplicate_detection: DuplicateDetection::Kernel,
+    };
+    Command::Withdraw { vip }
+}
+
+/// The address as a label's value: IPv6 has characters that a label may not have (LBL-2).
+#[must_use]
+pub fn label_value(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => v6.octets().iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}

@@ -1,0 +1,390 @@
+//! One candidate in one Lease election, compatible with client-go's
+//! (`k8s.io/client-go/tools/leaderelection`): same object, same meaning of every field.
+//!
+//! Beyond it: a released lease is taken as soon as it is seen; a hold has an end (`until`, see
+//! [`term`]) and losing it is an event; a candidate may abstain and hands over what it holds.
+//!
+//! Handle: [`Election::observe`], [`Election::unreadable`], [`Election::written`] take answers in;
+//! [`Election::stand`] says whether to compete; [`Election::drive`] acts on what is due and must
+//! be called after each of them. At most one request is under way at a time.
+
+pub mod term;
+
+pub mod drive;
+mod view;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::input::{LeaseView, WriteOutcome};
+use super::jitter::{Jitter, backoff};
+use super::lease::LeaseName;
+use super::report::{Level, Report};
+use super::settings::LeaseTiming;
+use super::time::Moment;
+use view::{Known, Origin, Taken};
+
+/// What this node is in the election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Somebody else holds the lease, or nobody.
+    Following,
+    /// This node holds it until then, and not a moment longer.
+    Holding {
+        /// The end, unless a renewal succeeds.
+        until: Moment,
+    },
+}
+
+/// Whether this node should hold the lease at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// It can do what the holder has to do.
+    Fit,
+    /// It cannot, for this reason: it does not stand, and hands over what it holds.
+    Unfit(String),
+}
+
+/// Who stands, and on what terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The Lease.
+    pub lease: LeaseName,
+    /// Our `holderIdentity`.
+    pub identity: String,
+    /// Annotations for a Lease that we create.
+    pub annotations: BTreeMap<String, String>,
+    /// The times.
+    pub timing: LeaseTiming,
+}
+
+/// What a request under way is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Claim,
+    Release,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    purpose: Purpose,
+    attempt: u64,
+    sent: Moment,
+    timeout: Duration,
+}
+
+/// Whether what we know of the object can be written against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    Current,
+    /// A write was refused or its fate is unknown: read before the next one.
+    Doubtful,
+}
+
+/// Failures in a row, and when to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Retry {
+    failures: u32,
+    not_before: Moment,
+    reason: Option<String>,
+}
+
+/// Numbers for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Claims and renewals that were stored.
+    pub renewals: u64,
+    /// Requests that failed.
+    pub failures: u64,
+    /// Changes of holder that were seen.
+    pub transitions: u64,
+    /// Answers that made no sense (late, out of order).
+    pub rejects: u64,
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Election {
+    terms: Terms,
+    known: Known,
+    freshness: Freshness,
+    role: Role,
+    fitness: Fitness,
+    call: Option<Call>,
+    attempts: u64,
+    retry: Retry,
+    /// When our last stored claim or renewal was sent.
+    renewed: Option<Moment>,
+    /// Ask for a renewal before it is due.
+    hurry: bool,
+    /// The renewal deadline that was missed was reported.
+    overdue_reported: bool,
+    /// Time that this candidate lets others go first, drawn anew for each record.
+    courtesy: Duration,
+    jitter: Jitter,
+    tally: Tally,
+    reports: Vec<Report>,
+}
+
+impl Election {
+    /// A candidate that knows nothing yet.
+    #[must_use]
+    pub fn new(terms: Terms, seed: u64) -> Self {
+        Self {
+            terms,
+            known: Known::Nothing,
+            freshness: Freshness::Current,
+            role: Role::Following,
+            fitness: Fitness::Fit,
+            call: None,
+            attempts: 0,
+            retry: Retry { failures: 0, not_before: Moment::default(), reason: None },
+            renewed: None,
+            hurry: false,
+            overdue_reported: false,
+            courtesy: Duration::ZERO,
+            jitter: Jitter::new(seed),
+            tally: Tally::default(),
+            reports: Vec::new(),
+        }
+    }
+
+    /// What this node is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether it should be what it is.
+    #[must_use]
+    pub const fn fitness(&self) -> &Fitness {
+        &self.fitness
+    }
+
+    /// The terms.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Numbers for the metrics.
+    #[must_use]
+    pub const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The holder that the lease names; `None` while it is unread or does not exist.
+    #[must_use]
+    pub fn holder(&self) -> Option<&str> {
+        self.known.holder()
+    }
+
+    /// Whether the lease, or its absence, was ever seen.
+    #[must_use]
+    pub fn was_read(&self) -> bool {
+        self.known != Known::Nothing
+    }
+
+    /// `leaseTransitions` of the lease.
+    #[must_use]
+    pub fn transitions(&self) -> u32 {
+        self.known.last().map_or(0, |(record, _)| record.transitions)
+    }
+
+    /// When our last renewal was sent, or when the holder's was seen.
+    #[must_use]
+    pub fn renewal_seen(&self) -> Option<Moment> {
+        match self.role {
+            Role::Holding { .. } => self.renewed,
+            Role::Following => self.known.last().map(|(_, seen)| seen),
+        }
+    }
+
+    /// Whether a claim is under way that may yet make this node the holder.
+    #[must_use]
+    pub fn is_claiming(&self) -> bool {
+        self.call.is_some_and(|call| call.purpose == Purpose::Claim)
+    }
+
+    /// What is wrong with the requests, to be put behind another reason.
+    #[must_use]
+    pub fn trouble_suffix(&self) -> String {
+        self.retry.reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
+    }
+
+    /// Takes the reports that have come up since the last call.
+    pub fn take_reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Says whether this node should compete.
+    pub fn stand(&mut self, fitness: Fitness) {
+        if fitness == self.fitness {
+            return;
+        }
+        match &fitness {
+            Fitness::Unfit(why) => self.report(Level::Warn, format!("does not stand: {why}")),
+            Fitness::Fit => self.report(Level::Info, "stands again".to_owned()),
+        }
+        self.fitness = fitness;
+        self.retry.not_before = Moment::default();
+    }
+
+    /// Asks for a renewal now: somebody else claims what we hold. Once a second is enough.
+    pub fn make_sure(&mut self, now: Moment) {
+        let sure = self.renewed.is_some_and(|sent| now.since(sent) < Duration::from_secs(1));
+        self.hurry |= !sure;
+    }
+
+    /// The object was read.
+    pub fn observe(&mut self, view: LeaseView, now: Moment) {
+        let reading = self.call.is_some_and(|call| call.purpose == Purpose::Read);
+        let origin = if reading { Origin::Read } else { Origin::Watch };
+        let taken = self.known.take(view, now, origin);
+        if taken == Taken::Older {
+            self.tally.rejects += 1;
+            return;
+        }
+        if reading {
+            self.call = None;
+            self.freshness = Freshness::Current;
+        }
+        if let Taken::Changed { holder_changed } = taken {
+            self.courtesy = self.jitter.up_to(self.terms.timing.duration / 100);
+            if holder_changed {
+                self.tally.transitions += 1;
+            }
+        }
+        if self.known.holder().is_none() {
+            self.hurry = true;
+        }
+        self.calm_down(now);
+        self.yield_to_other(now);
+    }
+
+    /// What failed before does not matter any more once another is seen to hold the lease.
+    fn calm_down(&mut self, now: Moment) {
+        let others = self.known.holder().is_some_and(|holder| holder != self.me());
+        if self.role == Role::Following && others && self.ownerless_since(now).is_none() {
+            self.retry = Retry { failures: 0, not_before: now, reason: None };
+        }
+    }
+
+    /// A holder that sees another's name in the lease is no longer one, whatever `until` says.
+    fn yield_to_other(&mut self, now: Moment) {
+        if !matches!(self.role, Role::Holding { .. }) || self.known.holder() == Some(self.me()) {
+            return;
+        }
+        if let Some(holder) = self.known.holder().map(str::to_owned) {
+            self.role = Role::Following;
+            let who = if holder.is_empty() { "nobody".to_owned() } else { holder };
+            self.report(Level::Warn, format!("lost: the lease now names {who} as its holder"));
+            self.retry.not_before = now;
+        }
+    }
+
+    /// A read failed.
+    pub fn unreadable(&mut self, reason: String, now: Moment) {
+        if self.call.is_some_and(|call| call.purpose == Purpose::Read) {
+            self.call = None;
+            self.failed(reason, now);
+        }
+    }
+
+    /// A write was answered, or never will be.
+    pub fn written(&mut self, attempt: u64, outcome: WriteOutcome, now: Moment) {
+        let Some(call) = self.call.filter(|call| call.attempt == attempt) else {
+            self.tally.rejects += 1;
+            return;
+        };
+        self.call = None;
+        match outcome {
+            WriteOutcome::Stored { version, record } => {
+                let named = record.holder.clone();
+                self.known.store(version, record, now);
+                self.stored(call, &named, now);
+            }
+            WriteOutcome::Conflict => {
+                self.freshness = Freshness::Doubtful;
+                self.failed("somebody else wrote the lease first (409)".to_owned(), now);
+                if self.retry.failures == 1 {
+                    self.retry.not_before = now;
+                }
+            }
+            WriteOutcome::Gone => {
+                self.known.forget();
+                self.failed("the lease was deleted (404)".to_owned(), now);
+            }
+            WriteOutcome::Rejected(why) => self.failed(why, now),
+            WriteOutcome::Unknown(why) => {
+                self.freshness = Freshness::Doubtful;
+                self.failed(why, now);
+            }
+        }
+    }
+
+    fn stored(&mut self, call: Call, named: &str, now: Moment) {
+        let expected = if call.purpose == Purpose::Release { "" } else { self.me() };
+        if named != expected {
+            self.tally.rejects += 1;
+            self.freshness = Freshness::Doubtful;
+            return self.failed(format!("the answer names {named:?} as the holder"), now);
+        }
+        self.freshness = Freshness::Current;
+        self.retry.failures = 0;
+        self.retry.not_before = now;
+        if call.purpose == Purpose::Release {
+            self.role = Role::Following;
+            self.renewed = None;
+            return self.report(Level::Info, "released".to_owned());
+        }
+        self.tally.renewals += 1;
+        self.claimed(call.sent, now);
+    }
+
+    fn claimed(&mut self, sent: Moment, now: Moment) {
+        self.renewed = Some(sent);
+        self.hurry = false;
+        if std::mem::take(&mut self.overdue_reported) {
+            self.report(Level::Info, "renewed again".to_owned());
+        }
+        self.retry.reason = None;
+        let until = term::until(sent, &self.terms.timing);
+        if until <= now {
+            let took = now.since(sent).as_secs_f64();
+            return self.report(
+                Level::Warn,
+                format!("a renewal came too late to count: the API server took {took:.1} s"),
+            );
+        }
+        if self.role == Role::Following {
+            self.report(Level::Info, format!("held by this node ({})", self.me()));
+        }
+        self.role = Role::Holding { until };
+    }
+
+    fn failed(&mut self, reason: String, now: Moment) {
+        self.tally.failures += 1;
+        self.retry.failures += 1;
+        let first = Duration::from_millis(100);
+        let wait = backoff(first, self.terms.timing.retry_period, self.retry.failures);
+        self.retry.not_before = now + self.jitter.around(wait);
+        if self.retry.reason.as_ref() != Some(&reason) {
+            let level = if self.retry.failures > 1 { Level::Warn } else { Level::Debug };
+            self.report(level, format!("a request failed, tried again soon: {reason}"));
+            self.retry.reason = Some(reason);
+        }
+    }
+
+    fn me(&self) -> &str {
+        &self.terms.identity
+    }
+
+    fn report(&mut self, level: Level, what: String) {
+        self.reports.push(Report { level, text: format!("lease {}: {what}", self.terms.lease) });
+    }
+}
+
+#[cfg(test)]
+mod tests;

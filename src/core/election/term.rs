@@ -1,0 +1,131 @@
+//! The arithmetic of a lease: until when a holder may act, and from when another may take over.
+//!
+//! The two never overlap. A holder counts from the moment it SENT its last successful renewal;
+//! the others count from the moment they SAW it, which is later. Both count the duration that
+//! stands in the record; the holder takes a margin off for clocks that do not run alike.
+
+use std::time::Duration;
+
+use crate::core::lease::LeaseRecord;
+use crate::core::settings::LeaseTiming;
+use crate::core::time::Moment;
+
+/// What the kernel may be late in dropping an address (`ADDRCONF_TIMER_FUZZ`, `HZ / 4`).
+const KERNEL_LATENESS: Duration = Duration::from_millis(250);
+
+/// The duration as it is written in the record: whole seconds.
+#[must_use]
+pub fn duration_seconds(timing: &LeaseTiming) -> u32 {
+    u32::try_from(timing.duration.as_secs()).unwrap_or(u32::MAX).max(1)
+}
+
+/// The end of a hold whose last successful renewal was sent at `sent` (design law 2). The margin,
+/// 2 % and 100 ms, covers two clocks that are 1 % apart and the time that a withdrawal takes.
+#[must_use]
+pub fn until(sent: Moment, timing: &LeaseTiming) -> Moment {
+    let duration = Duration::from_secs(u64::from(duration_seconds(timing)));
+    sent + duration.saturating_sub(duration / 50 + Duration::from_millis(100))
+}
+
+/// Time between two renewals: a third of the duration, so that two may fail; never more often
+/// than the retry period, never later than two thirds of the renew deadline.
+#[must_use]
+pub fn renew_every(timing: &LeaseTiming) -> Duration {
+    (timing.duration / 3).max(timing.retry_period).min(timing.renew_deadline * 2 / 3)
+}
+
+/// From when on another candidate may take a lease whose record it saw change last at `seen`.
+///
+/// This is the only place that says when a holder counts as gone: evidence other than the
+/// lease (peers that watch each other) belongs here.
+#[must_use]
+pub fn free_at(record: &LeaseRecord, seen: Moment, timing: &LeaseTiming) -> Moment {
+    if record.holder.is_empty() {
+        return seen;
+    }
+    // client-go reads a missing duration as «expired»; waiting our own duration is safer.
+    let seconds = if record.duration_seconds == 0 {
+        duration_seconds(timing)
+    } else {
+        record.duration_seconds
+    };
+    seen + Duration::from_secs(u64::from(seconds))
+}
+
+/// The longest valid lifetime, in whole seconds, with which an address installed at `now` is
+/// gone by `until` even if nobody refreshes it; `None` when that is less than a second.
+#[must_use]
+pub fn lifetime(now: Moment, until: Moment) -> Option<viplet_backend_api::Lifetime> {
+    let left = until.since(now + KERNEL_LATENESS).as_secs();
+    viplet_backend_api::Lifetime::from_secs(u32::try_from(left).unwrap_or(u32::MAX - 1))
+}
+
+/// The last moment at which an install still gets a lifetime of one second.
+#[must_use]
+pub fn last_install(until: Moment) -> Moment {
+    until - KERNEL_LATENESS - Duration::from_secs(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::lease::Stamp;
+
+    fn timing(duration: u64, deadline: u64, retry: u64) -> LeaseTiming {
+        LeaseTiming {
+            duration: Duration::from_secs(duration),
+            renew_deadline: Duration::from_secs(deadline),
+            retry_period: Duration::from_secs(retry),
+        }
+    }
+
+    fn record(holder: &str, duration_seconds: u32) -> LeaseRecord {
+        LeaseRecord {
+            holder: holder.to_owned(),
+            duration_seconds,
+            acquired: Stamp::Now,
+            renewed: Stamp::Now,
+            transitions: 0,
+        }
+    }
+
+    const T: Moment = Moment::from_boot(Duration::from_secs(1000));
+
+    #[test]
+    fn a_hold_ends_before_anyone_may_take_over_even_with_clocks_one_percent_apart() {
+        for (duration, deadline, retry) in [(2, 1, 0), (5, 3, 1), (15, 10, 2), (60, 40, 5)] {
+            let timing = timing(duration, deadline, retry);
+            let held = until(T, &timing).since(T);
+            let free = free_at(&record("other", duration_seconds(&timing)), T, &timing).since(T);
+            assert!(held.mul_f64(1.01) + Duration::from_millis(50) < free, "{duration}");
+        }
+    }
+
+    #[test]
+    fn a_released_lease_is_free_at_once_and_one_without_a_duration_is_not() {
+        let timing = timing(15, 10, 2);
+        assert_eq!(free_at(&record("", 1), T, &timing), T);
+        assert_eq!(free_at(&record("x", 0), T, &timing), T + Duration::from_secs(15));
+    }
+
+    #[test]
+    fn an_unrefreshed_address_is_gone_before_the_hold_ends() {
+        let end = T + Duration::from_secs(5);
+        for millis in 0..5000 {
+            let now = T + Duration::from_millis(millis);
+            if let Some(lifetime) = lifetime(now, end) {
+                let gone = now + Duration::from_secs(u64::from(lifetime.as_secs()));
+                assert!(gone + KERNEL_LATENESS <= end);
+            } else {
+                assert!(now > last_install(end));
+            }
+        }
+    }
+
+    #[test]
+    fn renewals_are_a_third_of_the_lease_apart_and_within_the_renew_deadline() {
+        assert_eq!(renew_every(&timing(15, 10, 2)), Duration::from_secs(5));
+        assert_eq!(renew_every(&timing(15, 10, 8)), Duration::from_secs_f64(20.0 / 3.0));
+        assert!(renew_every(&timing(5, 3, 1)) < Duration::from_secs(2));
+    }
+}

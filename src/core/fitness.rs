@@ -1,0 +1,143 @@
+//! Whether this node can do what the holder of an address has to do.
+
+use std::time::Duration;
+
+use viplet_backend_api::{Class, Command, LinkState, Refusal};
+
+use super::election::{Fitness, Role};
+use super::group::{Group, Stopping};
+use super::jitter::backoff;
+use super::observed::{Observed, Sight, state_text};
+use super::settings::{LinkChoice, LinkNotUp, OnLinkDown};
+use super::time::Moment;
+
+/// After the backend refused what a holder must do, the node stays out of the election for a
+/// while, so that one that can do it holds the address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Penalty {
+    times: u32,
+    until: Moment,
+    reason: String,
+}
+
+/// Passing troubles of an address are borne so often before the node hands over.
+const PATIENCE: u32 = 3;
+/// A penalty is forgotten when everything has worked for so long after its end.
+const PROBATION: Duration = Duration::from_secs(30);
+
+impl Penalty {
+    /// Weighs a refusal: `times` in a row for that address.
+    pub fn consider(&mut self, command: &Command, refusal: &Refusal, times: u32, now: Moment) {
+        let hopeless = matches!(refusal.class, Class::Misconfigured | Class::Forbidden);
+        let lasting = times >= PATIENCE;
+        let needed = match command {
+            Command::Install { .. } => hopeless || lasting,
+            Command::Announce { .. } => hopeless,
+            Command::Withdraw { .. } => false,
+        };
+        if !needed || now < self.until {
+            return;
+        }
+        self.times += 1;
+        let rest = backoff(Duration::from_secs(5), Duration::from_secs(60), self.times);
+        self.until = now + rest;
+        self.reason.clone_from(&refusal.reason);
+    }
+
+    /// Everything works: after a while nothing is held against the node any more.
+    pub fn forgive(&mut self, now: Moment) {
+        if self.times > 0 && now >= self.until + PROBATION {
+            *self = Self::default();
+        }
+    }
+}
+
+/// Whether the node is fit to hold the group's addresses.
+#[must_use]
+pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Fitness {
+    match obstacle(group, observed, stopping, now) {
+        Some(why) => Fitness::Unfit(why),
+        None => Fitness::Fit,
+    }
+}
+
+fn obstacle(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Option<String> {
+    if stopping == Stopping::Yes {
+        return Some("this process is stopping".to_owned());
+    }
+    if now < group.penalty.until {
+        return Some(group.penalty.reason.clone());
+    }
+    link_obstacle(group, observed, now).or_else(|| address_obstacle(group, observed))
+}
+
+fn link_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
+    let Some(name) = &group.link else {
+        return Some(match (observed.sight(), &group.settings.link) {
+            (Sight::Blind(why), _) => format!("links cannot be read: {why}"),
+            (_, LinkChoice::Named(name)) => missing(name.as_str()),
+            (_, LinkChoice::DefaultRoute) => {
+                "there is no default route to tell the interface by: waiting for one; or set \
+                 vip_interface"
+                    .to_owned()
+            }
+        });
+    };
+    let Some(seen) = observed.link(name) else {
+        return Some(match observed.sight() {
+            Sight::Blind(why) => format!("links cannot be read: {why}"),
+            Sight::Never | Sight::Clear => missing(name.as_str()),
+        });
+    };
+    if seen.link.state == LinkState::Up || tolerated(group, seen.down_since, now) {
+        return None;
+    }
+    Some(format!("interface {name} is {}: waiting for it", state_text(seen.link.state)))
+}
+
+fn missing(name: &str) -> String {
+    format!("interface {name} does not exist: waiting for it; vip_interface names it")
+}
+
+/// A link that is not up is borne by a holder as `vip_loseleadership` says, and by a candidate
+/// only with `vip_allow_interface_not_up`.
+fn tolerated(group: &Group, down_since: Option<Moment>, now: Moment) -> bool {
+    match (group.election.role(), group.settings.on_link_down) {
+        (Role::Holding { .. }, OnLinkDown::Keep) => true,
+        (Role::Holding { .. }, OnLinkDown::Yield(after)) => {
+            down_since.is_some_and(|since| now < since + after)
+        }
+        (Role::Following, _) => group.settings.link_not_up == LinkNotUp::Allow,
+    }
+}
+
+fn address_obstacle(group: &Group, observed: &Observed) -> Option<String> {
+    if group.claims.is_empty() {
+        return Some(match group.names.first() {
+            Some(name) => match name.trouble() {
+                Some(why) => format!("{} is not resolved: {why}", name.name()),
+                None => format!("{} is being resolved", name.name()),
+            },
+            None => "there is no address to hold".to_owned(),
+        });
+    }
+    let blocked: Vec<String> =
+        group.claims.values().filter_map(|claim| claim.blocked(observed)).collect();
+    (blocked.len() == group.claims.len()).then(|| blocked.into_iter().next()).flatten()
+}
+
+/// When the answer may change by itself.
+#[must_use]
+pub fn deadline(group: &Group, observed: &Observed, now: Moment) -> Option<(Moment, &'static str)> {
+    let rest = Some(group.penalty.until).filter(|until| *until > now);
+    let rest = rest.map(|until| (until, "the node may stand again"));
+    let seen = group.link.as_ref().and_then(|name| observed.link(name));
+    let given_up = match (group.settings.on_link_down, group.election.role()) {
+        (OnLinkDown::Yield(after), Role::Holding { .. }) => {
+            seen.and_then(|seen| seen.down_since).map(|since| since + after)
+        }
+        _ => None,
+    };
+    let given_up = given_up.filter(|at| *at > now).map(|at| (at, "the link has been down"));
+    rest.into_iter().chain(given_up).min_by_key(|(at, _)| *at)
+}

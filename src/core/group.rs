@@ -1,0 +1,373 @@
+//! The addresses that one lease decides about: which they are, whether this node is fit to hold
+//! them, and what is done about each. The control plane's addresses are one group.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use viplet_backend_api::{Command, LinkName, Refusal, Vip};
+
+use super::claim::{Claim, Want};
+use super::election::drive::Handover;
+use super::election::{Election, Fitness, Role, Terms};
+use super::fitness::{self, Penalty};
+use super::input::{Effect, LeaseRequest};
+use super::label::{self, Label};
+use super::names::Name;
+use super::observed::Observed;
+use super::report::{Level, Report};
+use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, Target};
+use super::time::Moment;
+
+/// An address whose DNS name has moved on is held for so long after its successor is up, for
+/// clients that still know the old one.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+/// Addresses under one lease.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub(super) settings: ControlPlane,
+    pub(super) election: Election,
+    pub(super) names: Vec<Name>,
+    pub(super) claims: BTreeMap<IpAddr, Claim>,
+    /// Addresses that no name stands for any more, and until when they are held.
+    retiring: BTreeMap<IpAddr, Moment>,
+    pub(super) link: Option<LinkName>,
+    pub(super) penalty: Penalty,
+    pub(super) label: Label,
+    /// The lease ran out here and nobody else was seen with it: IPv4 stays (CP-5).
+    preserving: bool,
+    started: Moment,
+    held_before: bool,
+}
+
+impl Group {
+    /// The control plane's group.
+    #[must_use]
+    pub fn new(settings: ControlPlane, node: &str, seed: u64, now: Moment) -> Self {
+        let terms = Terms {
+            lease: settings.lease.clone(),
+            identity: node.to_owned(),
+            annotations: settings.lease_annotations.clone(),
+            timing: settings.timing,
+        };
+        let names = settings.targets.iter().filter_map(|target| match target {
+            Target::Name(name) => Some(Name::new(name.clone(), settings.dns_mode)),
+            Target::Address(_) => None,
+        });
+        Self {
+            election: Election::new(terms, seed),
+            names: names.collect(),
+            claims: BTreeMap::new(),
+            retiring: BTreeMap::new(),
+            link: None,
+            penalty: Penalty::default(),
+            label: Label::default(),
+            preserving: false,
+            started: now,
+            held_before: false,
+            settings,
+        }
+    }
+
+    /// Acts on what is due; `stopping` says that the process ends.
+    pub fn drive(&mut self, observed: &Observed, stopping: Stopping, now: Moment) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.ask_resolver(now, &mut effects);
+        self.choose_link(observed);
+        self.sync_claims(observed, now);
+        self.election.stand(fitness::of(self, observed, stopping, now));
+        let request = self.drive_election(observed, now);
+        self.reconcile(observed, now, &mut effects);
+        effects.extend(request.map(Effect::Lease));
+        self.drive_label(now, &mut effects);
+        effects.extend(self.election.take_reports().into_iter().map(Effect::Report));
+        effects
+    }
+
+    fn ask_resolver(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        for name in &mut self.names {
+            if name.due(now) {
+                effects.push(Effect::Resolve { name: name.name().to_owned(), mode: name.mode() });
+            }
+        }
+    }
+
+    /// The link of the default route is chosen once and kept while it exists: a route that comes
+    /// and goes must not carry the address from link to link.
+    fn choose_link(&mut self, observed: &Observed) {
+        let gone = self.link.as_ref().is_none_or(|link| observed.link(link).is_none());
+        if !gone {
+            return;
+        }
+        let chosen = observed.choose(&self.settings.link);
+        if chosen.is_some() && chosen != self.link {
+            self.link = chosen;
+            self.claims.clear();
+        }
+    }
+
+    fn sync_claims(&mut self, observed: &Observed, now: Moment) {
+        let Some(link) = self.link.clone() else { return };
+        let wanted = self.wanted_addresses();
+        for address in &wanted {
+            self.retiring.remove(address);
+            let vip = self.vip(*address, &link);
+            self.claims.entry(*address).or_insert_with(|| Claim::new(vip));
+        }
+        let holding = matches!(self.election.role(), Role::Holding { .. });
+        let up = wanted.iter().all(|ip| self.claims.get(ip).is_some_and(|c| c.is_usable(observed)));
+        let old: Vec<IpAddr> =
+            self.claims.keys().copied().filter(|ip| !wanted.contains(ip)).collect();
+        for address in old {
+            let until = self.retiring.entry(address).or_insert(now + FAREWELL);
+            if holding && !up {
+                *until = (*until).max(now + FAREWELL);
+            }
+            if !holding {
+                *until = now;
+            }
+            let over = now >= *until;
+            if over && self.claims.get(&address).is_some_and(|claim| !claim.lingers(observed)) {
+                self.claims.remove(&address);
+                self.retiring.remove(&address);
+            }
+        }
+    }
+
+    fn wanted_addresses(&self) -> Vec<IpAddr> {
+        let literal = self.settings.targets.iter().filter_map(|target| match target {
+            Target::Address(address) => Some(*address),
+            Target::Name(_) => None,
+        });
+        literal.chain(self.names.iter().flat_map(|name| name.addresses().iter().copied())).collect()
+    }
+
+    fn vip(&self, address: IpAddr, link: &LinkName) -> Vip {
+        let on_loopback = link.as_str() == "lo";
+        let scope = match self.settings.loopback_scope {
+            LoopbackScope::Host if on_loopback => viplet_backend_api::Scope::Host,
+            LoopbackScope::Host | LoopbackScope::Global => viplet_backend_api::Scope::Universe,
+        };
+        Vip {
+            address,
+            prefix_len: match address {
+                IpAddr::V4(_) => self.settings.prefix.v4,
+                IpAddr::V6(_) => self.settings.prefix.v6,
+            },
+            link: link.clone(),
+            scope,
+            duplicate_detection: self.settings.duplicate_detection,
+        }
+    }
+
+    fn drive_election(&mut self, observed: &Observed, now: Moment) -> Option<LeaseRequest> {
+        let held = matches!(self.election.role(), Role::Holding { .. });
+        let request = self.election.drive(now, self.handover(observed));
+        let holds = matches!(self.election.role(), Role::Holding { .. });
+        self.held_before |= holds;
+        let ours = self.election.holder() == Some(self.election.terms().identity.as_str());
+        if held && !holds && ours && self.settings.on_loss == OnLoss::PreserveV4 {
+            self.preserving = true;
+        }
+        if holds || !ours || matches!(self.election.fitness(), Fitness::Unfit(_)) {
+            self.preserving = false;
+        }
+        request
+    }
+
+    /// Whether everything of this group is off this node.
+    pub(super) fn handover(&self, observed: &Observed) -> Handover {
+        if self.claims.values().any(|claim| claim.lingers(observed)) {
+            Handover::NotYet
+        } else {
+            Handover::Clear
+        }
+    }
+
+    /// What should become of an address now.
+    pub(super) fn want(&self, address: IpAddr, now: Moment) -> Want {
+        let fit = *self.election.fitness() == Fitness::Fit;
+        let farewell_over = self.retiring.get(&address).is_some_and(|until| now >= *until);
+        match self.election.role() {
+            _ if !fit || farewell_over => Want::Nothing,
+            Role::Holding { until } => Want::Hold { until },
+            Role::Following if self.preserving && address.is_ipv4() => {
+                Want::Keep(self.settings.timing.duration)
+            }
+            Role::Following if self.may_adopt(now) => Want::LeaveBe,
+            Role::Following => Want::Nothing,
+        }
+    }
+
+    /// Whether what an earlier run left here may stay until the lease is read and claimed again.
+    fn may_adopt(&self, now: Moment) -> bool {
+        let young = now.since(self.started) < self.settings.timing.duration;
+        let unread_or_ours = match self.election.holder() {
+            None => !self.election.was_read(),
+            Some(holder) => holder == self.election.terms().identity,
+        };
+        young && unread_or_ours && !self.held_before
+    }
+
+    fn reconcile(&mut self, observed: &Observed, now: Moment, effects: &mut Vec<Effect>) {
+        let every = self.settings.announce_every;
+        let wants: Vec<(IpAddr, Want)> =
+            self.claims.keys().map(|address| (*address, self.want(*address, now))).collect();
+        let why = self.why();
+        for (address, want) in wants {
+            let Some(claim) = self.claims.get_mut(&address) else { continue };
+            let news = if claim.is_announcing() { News::Refresh } else { News::Taken };
+            let commands = claim.reconcile(want, observed, now, every);
+            let report = describe(&commands, news, &why);
+            effects.extend(commands.into_iter().map(Effect::Backend));
+            effects.extend(report.map(Effect::Report));
+        }
+        if self.claims.values().all(|claim| claim.is_usable(observed) && claim.muted().is_none()) {
+            self.penalty.forgive(now);
+        }
+    }
+
+    /// Why the node does what it does, in a few words.
+    pub(super) fn why(&self) -> String {
+        match (self.election.fitness(), self.election.role(), self.election.holder()) {
+            (Fitness::Unfit(why), ..) => why.clone(),
+            (_, Role::Holding { .. }, _) => "this node holds the lease".to_owned(),
+            _ if self.preserving => {
+                "the lease ran out and nobody else was seen with it: kept, not announced \
+                 (vip_preserve_on_leadership_loss)"
+                    .to_owned()
+            }
+            (_, _, None) if !self.election.was_read() => {
+                format!("the lease has not been read yet{}", self.election.trouble_suffix())
+            }
+            (_, _, None) => format!("the lease does not exist{}", self.election.trouble_suffix()),
+            (_, _, Some("")) => {
+                format!("nobody holds the lease{}", self.election.trouble_suffix())
+            }
+            (_, _, Some(holder)) if holder == self.election.terms().identity => {
+                format!("this node's lease has run out{}", self.election.trouble_suffix())
+            }
+            (_, _, Some(holder)) => format!("{holder} holds the lease"),
+        }
+    }
+
+    /// The value that the node's label should have.
+    fn wanted_label(&self) -> Option<String> {
+        let holds = matches!(self.election.role(), Role::Holding { .. })
+            && *self.election.fitness() == Fitness::Fit;
+        let first = self.settings.targets.first().filter(|_| holds)?;
+        Some(match first {
+            Target::Address(address) => super::claim::label_value(*address),
+            Target::Name(name) => name.clone(),
+        })
+    }
+
+    fn drive_label(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        if self.settings.labelling == Labelling::Off {
+            return;
+        }
+        let wanted = self.wanted_label();
+        if let Some(value) = self.label.drive(wanted, now) {
+            effects.push(Effect::Label { key: label::KEY.to_owned(), value });
+        }
+    }
+
+    /// The backend refused a command about one of our addresses.
+    pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
+        let claim = self.claims.get_mut(&command.vip().address)?;
+        let known = claim.setback().is_some_and(|back| back.refusal == *refusal)
+            || claim.muted() == Some(refusal);
+        claim.refused(command, refusal.clone(), now);
+        let times = claim.setback().map_or(1, |back| back.times);
+        self.penalty.consider(command, refusal, times, now);
+        let text = format!("{}: {refusal}", command.vip());
+        (!known).then_some(Report { level: Level::Error, text })
+    }
+
+    /// Another station announced one of our addresses: we make sure of our claim, and while it
+    /// stands we say at once whose the address is (design law 7).
+    pub fn contested(&mut self, address: IpAddr, now: Moment) -> bool {
+        let Some(claim) = self.claims.get_mut(&address).filter(|claim| claim.is_announcing())
+        else {
+            return false;
+        };
+        claim.contested(now);
+        self.election.make_sure(now);
+        true
+    }
+
+    /// Whether the address is one of those that this group is about.
+    pub(super) fn wants(&self, address: IpAddr) -> bool {
+        self.wanted_addresses().contains(&address)
+    }
+
+    /// Whether nothing of this group is left: no address here, no lease in our name, no label.
+    pub(super) fn is_gone(&self, observed: &Observed) -> bool {
+        let ours = self.election.holder() == Some(self.election.terms().identity.as_str());
+        let labelled = self.settings.labelling == Labelling::On && self.label.lingers();
+        self.handover(observed) == Handover::Clear
+            && !ours
+            && !self.election.is_claiming()
+            && !labelled
+    }
+
+    /// The next moment at which something is due.
+    #[must_use]
+    pub fn deadline(&self, observed: &Observed, now: Moment) -> Option<(Moment, &'static str)> {
+        let names = self.names.iter().map(|name| (name.deadline(), "a DNS look-up"));
+        let claims = self
+            .claims
+            .iter()
+            .filter_map(|(address, claim)| claim.deadline(self.want(*address, now), observed, now));
+        let election = self.election.deadline(self.handover(observed));
+        let retiring = self.retiring.values().filter(|until| **until > now);
+        let farewell = retiring.map(|until| (*until, "an old address has had its time"));
+        let labelled = match self.settings.labelling {
+            Labelling::Off => None,
+            Labelling::On => self.label.deadline(&self.wanted_label()),
+        };
+        let adoption = Some(self.started + self.settings.timing.duration)
+            .filter(|end| self.may_adopt(now) && *end > now)
+            .map(|end| (end, "adopted addresses were not confirmed"));
+        names
+            .chain(claims)
+            .chain(farewell)
+            .chain(election)
+            .chain(labelled.map(|at| (at, "the node's label")))
+            .chain(adoption)
+            .chain(fitness::deadline(self, observed, now))
+            .min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Whether the process is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopping {
+    /// It runs on.
+    No,
+    /// It withdraws and releases everything.
+    Yes,
+}
+
+/// What an install means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// The address was not held before.
+    Taken,
+    /// It was, and stays.
+    Refresh,
+}
+
+/// The line for the log that a person wants to see about these commands, if any.
+fn describe(commands: &[Command], news: News, why: &str) -> Option<Report> {
+    let text = commands.iter().find_map(|command| match command {
+        Command::Install { vip, lifetime } if news == News::Taken => Some(format!(
+            "{vip}: taken and announced: {why}; the kernel drops it after {} s without a refresh",
+            lifetime.as_secs()
+        )),
+        Command::Withdraw { vip } => Some(format!("{vip}: withdrawn: {why}")),
+        Command::Install { .. } | Command::Announce { .. } => None,
+    })?;
+    Some(Report { level: Level::Info, text })
+}

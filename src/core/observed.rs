@@ -1,0 +1,171 @@
+//! What the backend observed on this node: links and addresses, as last reported.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use viplet_backend_api::{
+    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Rival,
+};
+
+use super::settings::LinkChoice;
+use super::time::Moment;
+
+/// A link and since when it has not been up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenLink {
+    /// As reported.
+    pub link: Link,
+    /// When it was first seen not to be up, unless it is.
+    pub down_since: Option<Moment>,
+}
+
+/// An address and when it was reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenAddress {
+    /// As reported.
+    pub address: Address,
+    /// When.
+    pub seen: Moment,
+}
+
+impl SeenAddress {
+    /// When the kernel drops it, unless it is permanent.
+    #[must_use]
+    pub fn expires(&self) -> Option<Moment> {
+        self.address.valid_for.map(|left| self.seen + left)
+    }
+}
+
+/// How much the table can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Sight {
+    /// Nothing was reported yet.
+    #[default]
+    Never,
+    /// Reports arrive.
+    Clear,
+    /// The monitor failed, for this reason.
+    Blind(String),
+}
+
+/// Links and addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Observed {
+    links: BTreeMap<LinkName, SeenLink>,
+    addresses: BTreeMap<(IpAddr, LinkName), SeenAddress>,
+    sight: Sight,
+}
+
+impl Observed {
+    /// Takes a notice in. A [`Rival`] changes nothing here and is handed back.
+    pub fn take(&mut self, notice: Notice, now: Moment) -> Option<Rival> {
+        match notice {
+            Notice::Snapshot(snapshot) => self.swap(snapshot, now),
+            Notice::Blind(refusal) => self.sight = Sight::Blind(refusal.reason),
+            Notice::Link(link) => self.put_link(link, now),
+            Notice::LinkGone(name) => {
+                self.links.remove(&name);
+                self.addresses.retain(|(_, link), _| *link != name);
+            }
+            Notice::Address(address) => self.put_address(address, now),
+            Notice::AddressGone { link, address } => {
+                self.addresses.remove(&(address, link));
+            }
+            Notice::Rival(rival) => return Some(rival),
+        }
+        None
+    }
+
+    fn swap(&mut self, snapshot: Observation, now: Moment) {
+        let before = std::mem::take(&mut self.links);
+        for link in snapshot.links {
+            let down_since = before.get(&link.name).and_then(|seen| seen.down_since);
+            self.links.insert(link.name.clone(), seen_link(link, down_since, now));
+        }
+        self.addresses.clear();
+        for address in snapshot.addresses {
+            self.put_address(address, now);
+        }
+        self.sight = Sight::Clear;
+    }
+
+    fn put_link(&mut self, link: Link, now: Moment) {
+        let down_since = self.links.get(&link.name).and_then(|seen| seen.down_since);
+        self.links.insert(link.name.clone(), seen_link(link, down_since, now));
+    }
+
+    fn put_address(&mut self, address: Address, now: Moment) {
+        let key = (address.address, address.link.clone());
+        self.addresses.insert(key, SeenAddress { address, seen: now });
+    }
+
+    /// How much this table can be trusted.
+    #[must_use]
+    pub const fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// A link by name.
+    #[must_use]
+    pub fn link(&self, name: &LinkName) -> Option<&SeenLink> {
+        self.links.get(name)
+    }
+
+    /// All links in order of name.
+    pub fn links(&self) -> impl Iterator<Item = &SeenLink> {
+        self.links.values()
+    }
+
+    /// All addresses in order.
+    pub fn addresses(&self) -> impl Iterator<Item = &SeenAddress> {
+        self.addresses.values()
+    }
+
+    /// One address on one link.
+    #[must_use]
+    pub fn on(&self, address: IpAddr, link: &LinkName) -> Option<&SeenAddress> {
+        self.addresses.get(&(address, link.clone()))
+    }
+
+    /// One address on whichever links carry it.
+    pub fn everywhere(&self, address: IpAddr) -> impl Iterator<Item = &SeenAddress> {
+        self.addresses().filter(move |seen| seen.address.address == address)
+    }
+
+    /// The link that is meant, if it can be told now.
+    #[must_use]
+    pub fn choose(&self, choice: &LinkChoice) -> Option<LinkName> {
+        match choice {
+            LinkChoice::Named(name) => Some(name.clone()),
+            LinkChoice::DefaultRoute => [DefaultRoute::V4, DefaultRoute::V6]
+                .iter()
+                .find_map(|route| self.links().find(|seen| seen.link.default_route == *route))
+                .map(|seen| seen.link.name.clone()),
+        }
+    }
+}
+
+fn seen_link(link: Link, down_since: Option<Moment>, now: Moment) -> SeenLink {
+    let down_since = match link.state {
+        LinkState::Up => None,
+        LinkState::NoCarrier | LinkState::AdminDown => down_since.or(Some(now)),
+    };
+    SeenLink { link, down_since }
+}
+
+/// A link's state in words, for a person.
+#[must_use]
+pub const fn state_text(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Up => "up",
+        LinkState::NoCarrier => "up without carrier",
+        LinkState::AdminDown => "down",
+    }
+}
+
+/// How long a link has been down.
+#[must_use]
+pub fn down_for(seen: &SeenLink, now: Moment) -> Option<Duration> {
+    seen.down_since.map(|since| now.since(since))
+}

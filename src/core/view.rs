@@ -1,0 +1,177 @@
+//! The core's state in the words of [`Status`] and [`Counters`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::claim::{Claim, Want};
+use super::election::{Fitness, Role};
+use super::group::Group;
+use super::observed::{Observed, Sight, state_text};
+use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus};
+use super::{Core, Counters, Moment, Status};
+
+/// A lease that nobody has taken for so long after it was free is worth a word.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Core {
+    /// The state now.
+    #[must_use]
+    pub fn status(&self, now: Moment) -> Status {
+        let groups = || self.control_plane.iter();
+        let addresses = groups().flat_map(|group| addresses(group, &self.observed, now));
+        let links = groups().filter_map(|group| group.link.as_ref()).map(|name| {
+            let seen = self.observed.link(name);
+            (name.to_string(), seen.map_or("missing", |s| state_text(s.link.state)).to_owned())
+        });
+        let mut status = Status {
+            node: self.settings.node.clone(),
+            leases: groups().map(|group| lease(group, now)).collect(),
+            addresses: addresses.collect(),
+            links: links.collect(),
+            not_ready: Vec::new(),
+        };
+        status.not_ready = self.not_ready(&status, now);
+        status
+    }
+
+    /// Numbers since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        for group in self.control_plane.iter() {
+            let (name, tally) = (group.settings.lease.to_string(), group.election.tally());
+            counters.renewals.insert(name.clone(), tally.renewals);
+            counters.renewal_failures.insert(name.clone(), tally.failures);
+            counters.transitions.insert(name, tally.transitions);
+            let rejects = counters.rejects.entry("lease answer out of order".to_owned());
+            *rejects.or_default() += tally.rejects;
+        }
+        counters
+    }
+
+    /// Design law 8: the addresses that should be here are here and announced, and this node
+    /// could take over if it had to.
+    fn not_ready(&self, status: &Status, now: Moment) -> Vec<String> {
+        let mut reasons = Vec::new();
+        match self.observed.sight() {
+            Sight::Never => reasons.push("the kernel's links have not been read yet".to_owned()),
+            Sight::Blind(why) => reasons.push(format!("the kernel cannot be observed: {why}")),
+            Sight::Clear => {}
+        }
+        for group in self.control_plane.iter() {
+            let lease = &group.settings.lease;
+            if let Fitness::Unfit(why) = group.election.fitness() {
+                reasons.push(format!("lease {lease}: this node does not stand: {why}"));
+            } else if !group.election.was_read() {
+                let trouble = group.election.trouble_suffix();
+                reasons.push(format!("lease {lease}: not read yet{trouble}"));
+            } else if let Some(since) = group.election.ownerless_since(now)
+                && now.since(since) > GRACE
+            {
+                let (seconds, trouble) =
+                    (now.since(since).as_secs(), group.election.trouble_suffix());
+                reasons.push(format!("lease {lease}: nobody has held it for {seconds} s{trouble}"));
+            }
+        }
+        let pending =
+            |a: &&AddressStatus| matches!(a.state, AddressState::Pending | AddressState::Blocked);
+        for entry in status.addresses.iter().filter(pending) {
+            let what = entry.address.map_or_else(
+                || entry.name.clone().unwrap_or_default(),
+                |address| address.to_string(),
+            );
+            reasons.push(format!("{what}: {}", entry.reason));
+        }
+        reasons
+    }
+}
+
+fn lease(group: &Group, now: Moment) -> LeaseStatus {
+    let election = &group.election;
+    let (role, held_for) = match (election.role(), election.fitness()) {
+        (Role::Holding { until }, _) => (RoleStatus::Holding, Some(until.since(now))),
+        (Role::Following, Fitness::Unfit(_)) => (RoleStatus::Abstaining, None),
+        (Role::Following, Fitness::Fit) if !election.was_read() => (RoleStatus::Starting, None),
+        (Role::Following, Fitness::Fit) => (RoleStatus::Following, None),
+    };
+    LeaseStatus {
+        lease: group.settings.lease.to_string(),
+        holder: election.holder().unwrap_or_default().to_owned(),
+        role,
+        held_for,
+        renewed_ago: election.renewal_seen().map(|seen| now.since(seen)),
+        transitions: election.transitions(),
+        reason: group.why(),
+    }
+}
+
+fn addresses(group: &Group, observed: &Observed, now: Moment) -> Vec<AddressStatus> {
+    let mut entries: Vec<AddressStatus> = group
+        .claims
+        .iter()
+        .map(|(address, claim)| address_entry(group, *address, claim, observed, now))
+        .collect();
+    let unresolved = group.names.iter().filter(|name| name.addresses().is_empty());
+    entries.extend(unresolved.map(|name| AddressStatus {
+        address: None,
+        name: Some(name.name().to_owned()),
+        link: group.link.as_ref().map(ToString::to_string).unwrap_or_default(),
+        lease: group.settings.lease.to_string(),
+        state: AddressState::Pending,
+        announced: 0,
+        reason: format!("not resolved: {}", name.trouble().unwrap_or("no answer yet")),
+    }));
+    entries
+}
+
+fn address_entry(
+    group: &Group,
+    address: IpAddr,
+    claim: &Claim,
+    observed: &Observed,
+    now: Moment,
+) -> AddressStatus {
+    let (state, reason) = state_of(group, address, claim, observed, now);
+    let name = group.names.iter().find(|name| name.addresses().contains(&address));
+    AddressStatus {
+        address: Some(address),
+        name: name.map(|name| name.name().to_owned()),
+        link: claim.vip().link.to_string(),
+        lease: group.settings.lease.to_string(),
+        state,
+        announced: claim.announced(),
+        reason,
+    }
+}
+
+fn state_of(
+    group: &Group,
+    address: IpAddr,
+    claim: &Claim,
+    observed: &Observed,
+    now: Moment,
+) -> (AddressState, String) {
+    if let Some(why) = claim.blocked(observed) {
+        return (AddressState::Blocked, why);
+    }
+    let held = matches!(group.want(address, now), Want::Hold { .. });
+    let refused = claim.setback().map(|back| back.refusal.reason.clone());
+    if held {
+        let muted = claim.muted().map(|refusal| format!("present, not announced: {refusal}"));
+        let trouble = refused.or(muted);
+        return match trouble {
+            Some(why) => (AddressState::Pending, why),
+            None if !claim.is_usable(observed) => {
+                (AddressState::Pending, "being put on the link".to_owned())
+            }
+            None if !claim.link_is_up(observed) => {
+                (AddressState::Pending, format!("its link {} is not up", claim.vip().link))
+            }
+            None => (AddressState::Held, group.why()),
+        };
+    }
+    if claim.lingers(observed) {
+        return (AddressState::Kept, refused.unwrap_or_else(|| group.why()));
+    }
+    (AddressState::Elsewhere, group.why())
+}
