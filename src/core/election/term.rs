@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn renewals_are_a_third_of_the_lease_apart_and_within_the_renew_deadline() {
         assert_eq!(renew_every(&timing(15, 10, 2)), Duration::from_secs(5));
-        assert_eq!(renew_every(&timing(15, 10, 8)), Duration::from_secs_f64(20.0 / 3.0));
+        assert_eq!(renew_every(&timing(15, 10, 8)), Duration::from_secs(20) / 3);
         assert!(renew_every(&timing(5, 3, 1)) < Duration::from_secs(2));
     }
 }
