@@ -1,0 +1,100 @@
+//! Classic BPF (bpf(4)) for the receiving sockets: only claims of our own addresses wake us.
+//! Pure. Offsets count from the network header, as the sockets are `SOCK_DGRAM`; the kernel
+//! selects the ethertype already, as each socket is bound to one.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Instruction {
+    pub(crate) code: u16,
+    pub(crate) jump_true: u8,
+    pub(crate) jump_false: u8,
+    pub(crate) operand: u32,
+}
+
+/// Addresses beyond which a program gets too long for the kernel (`net.core.optmem_max` is
+/// 20 KiB on older ones): then all claims are let through and looked at here.
+pub(crate) const MOST_V4: usize = 1000;
+/// As [`MOST_V4`]; an IPv6 address takes nine instructions.
+pub(crate) const MOST_V6: usize = 200;
+
+/// `ret 0`: drop.
+const DROP: Instruction = ret(0);
+/// `ret 0xffff`: pass the frame, all of it.
+const PASS: Instruction = ret(0xffff);
+
+const fn ret(length: u32) -> Instruction {
+    Instruction { code: 0x06, jump_true: 0, jump_false: 0, operand: length }
+}
+
+/// `ldb [offset]`.
+const fn load_byte(offset: u32) -> Instruction {
+    Instruction { code: 0x30, jump_true: 0, jump_false: 0, operand: offset }
+}
+
+/// `ld [offset]`.
+const fn load_word(offset: u32) -> Instruction {
+    Instruction { code: 0x20, jump_true: 0, jump_false: 0, operand: offset }
+}
+
+/// `ld [x + offset]`.
+const fn load_word_at_x(offset: u32) -> Instruction {
+    Instruction { code: 0x40, jump_true: 0, jump_false: 0, operand: offset }
+}
+
+/// `tax`.
+const MOVE_TO_X: Instruction = Instruction { code: 0x07, jump_true: 0, jump_false: 0, operand: 0 };
+
+/// `jeq value`: equal goes on, otherwise `skip` instructions are left out.
+const fn equal_or_skip(value: u32, skip: u8) -> Instruction {
+    Instruction { code: 0x15, jump_true: 0, jump_false: skip, operand: value }
+}
+
+/// Passes ARP whose sender protocol address is one of `vips`; none at all: nothing.
+pub(crate) fn arp_claims(vips: &[Ipv4Addr]) -> Vec<Instruction> {
+    // The sender's protocol address follows 8 fixed bytes and a hardware address of [4] bytes.
+    let mut program = vec![load_byte(4), MOVE_TO_X, load_word_at_x(8)];
+    if vips.len() > MOST_V4 {
+        program.extend([equal_or_skip(0, 1), DROP, PASS]);
+        return program;
+    }
+    for vip in vips {
+        program.extend([equal_or_skip(u32::from(*vip), 1), PASS]);
+    }
+    program.push(DROP);
+    program
+}
+
+/// Passes neighbour advertisements whose target is one of `vips`; none at all: nothing.
+pub(crate) fn advertisements(vips: &[Ipv6Addr]) -> Vec<Instruction> {
+    const NEXT_HEADER: u32 = 6;
+    const ICMPV6: u32 = 58;
+    const TYPE: u32 = 40;
+    const NEIGHBOUR_ADVERTISEMENT: u32 = 136;
+    const TARGET: [u32; 4] = [48, 52, 56, 60];
+    let mut program = vec![
+        load_byte(NEXT_HEADER),
+        equal_or_skip(ICMPV6, 2),
+        load_byte(TYPE),
+        Instruction { jump_true: 1, ..equal_or_skip(NEIGHBOUR_ADVERTISEMENT, 0) },
+        DROP,
+    ];
+    if vips.len() > MOST_V6 {
+        program.push(PASS);
+        return program;
+    }
+    for vip in vips {
+        let bits = vip.to_bits();
+        let words = [bits >> 96, bits >> 64, bits >> 32, bits];
+        for ((offset, word), skip) in TARGET.into_iter().zip(words).zip([7, 5, 3, 1]) {
+            let value = u32::try_from(word & u128::from(u32::MAX)).unwrap_or(0);
+            program.extend([load_word(offset), equal_or_skip(value, skip)]);
+        }
+        program.push(PASS);
+    }
+    program.push(DROP);
+    program
+}

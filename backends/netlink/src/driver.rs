@@ -1,0 +1,469 @@
+//! [`Kernel`]: dumps, changes in the caller's turn, and a monitor that never leaves a gap.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::Ipv6Addr;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use viplet_backend_api::{
+    Class, DuplicateDetection, HardwareAddress, Lifetime, LinkName, Notice, Observation, Owner,
+    Refusal, Vip,
+};
+
+use crate::error::{Capability, errno, io_refusal};
+use crate::observed::{Defaults, Follow, LinkFacts, Table, TagSupport};
+use crate::request::{Failure, MSG_TRUNC, Requests};
+use crate::restore::Kept;
+use crate::wire::{
+    self, AddressRecord, Dump, Frame, Frames, LinkRecord, Message, RouteRecord, rtm,
+};
+
+/// `RTNLGRP_*` (`linux/rtnetlink.h`): links, IPv4 addresses, IPv4 routes, IPv6 addresses and
+/// IPv6 routes.
+const GROUPS: [u32; 5] = [1, 5, 7, 9, 11];
+/// Asked for; the kernel gives what `net.core.rmem_max` allows.
+const MONITOR_BUFFER: i32 = 1 << 20;
+/// No message of the monitor is longer.
+const MESSAGE: usize = 32 * 1024;
+/// Notices kept for a caller that does not ask; beyond, one snapshot takes their place.
+const PENDING: usize = 4096;
+/// How long to wait before a failed dump is tried again.
+const BLIND_RETRY: Duration = Duration::from_secs(1);
+
+/// The kernel's links and addresses.
+#[derive(Debug)]
+pub struct Kernel {
+    tag: u8,
+    requests: Requests,
+    monitor: Async<Socket>,
+    buffer: Vec<u8>,
+    table: Table,
+    pending: VecDeque<Notice>,
+    waker: Option<Waker>,
+    sight: Sight,
+    rejected: u64,
+}
+
+/// Whether the table can be trusted.
+#[derive(Debug)]
+enum Sight {
+    Clear,
+    /// Messages were lost: dump again now.
+    Overrun,
+    /// The dump failed: dump again when the timer says so.
+    Blind(Timer),
+}
+
+impl Kernel {
+    /// Opens the sockets; addresses that carry `tag` as `IFA_PROTO` are ours.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket.
+    pub fn open(tag: u8) -> Result<Self, Refusal> {
+        Self::open_with_buffer(tag, MONITOR_BUFFER)
+    }
+
+    /// As [`Kernel::open`], with a receive buffer of `bytes` for the monitor.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket.
+    pub fn open_with_buffer(tag: u8, bytes: i32) -> Result<Self, Refusal> {
+        let refuse = |error| io_refusal("open a netlink socket", &error, Capability::NetAdmin, "");
+        Ok(Self {
+            tag,
+            requests: Requests::open().map_err(refuse)?,
+            monitor: open_monitor(bytes).map_err(refuse)?,
+            buffer: Vec::with_capacity(MESSAGE),
+            table: Table::new(tag, tag_support()),
+            pending: VecDeque::new(),
+            waker: None,
+            sight: Sight::Overrun,
+            rejected: 0,
+        })
+    }
+
+    /// Dumps links, addresses and default routes.
+    ///
+    /// # Errors
+    /// When the kernel refuses a dump.
+    pub fn observe(&mut self) -> Result<Observation, Refusal> {
+        // Messages from before the dump could only turn the table back.
+        self.discard_monitor();
+        self.pending.clear();
+        self.dump()?;
+        self.sight = Sight::Clear;
+        Ok(self.table.observation())
+    }
+
+    /// Makes `vip` present for at most `lifetime`; present already: refreshes it in place.
+    ///
+    /// # Errors
+    /// When the address is the node's own, the link is gone, or the kernel refuses.
+    pub fn install(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<(), Refusal> {
+        self.catch_up()?;
+        if let Some(link) = self.table.node_own(vip.address) {
+            return Err(node_own(vip, link));
+        }
+        let link = self.facts_or_lost(vip)?;
+        let others: Vec<AddressRecord> = self
+            .table
+            .entries(link.index, vip.address)
+            .filter(|entry| must_go_first(entry, vip) || entry.prefix_len != vip.prefix_len)
+            .cloned()
+            .collect();
+        let (before, after): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|entry| must_go_first(entry, vip));
+        for entry in before {
+            self.remove(&entry)?;
+        }
+        let payload = wire::encode_install(vip, link.index, lifetime, self.tag);
+        self.requests
+            .change(rtm::NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &payload)
+            .map_err(|failure| refuse(&format!("put {vip}"), &failure))?;
+        for entry in after {
+            self.remove(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// Takes `vip` away; absent already, or only there as the node's own: nothing to do.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
+        self.catch_up()?;
+        let Some(link) = self.table.facts(&vip.link) else { return Ok(()) };
+        let ours: Vec<AddressRecord> = self
+            .table
+            .entries(link.index, vip.address)
+            .filter(|entry| self.table.owner(entry) != Owner::Node)
+            .cloned()
+            .collect();
+        // One that cannot be removed does not keep the others.
+        let outcomes: Vec<_> = ours.iter().map(|entry| self.remove(entry)).collect();
+        outcomes.into_iter().collect()
+    }
+
+    /// Waits for the next change. Every message lost is made up for by a [`Notice::Snapshot`].
+    pub fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        loop {
+            if let Some(notice) = self.pending.pop_front() {
+                return Poll::Ready(notice);
+            }
+            if let Sight::Blind(timer) = &mut self.sight {
+                if std::pin::Pin::new(timer).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.sight = Sight::Overrun;
+            }
+            self.drain();
+            self.recover();
+            if self.pending.is_empty() {
+                match self.monitor.poll_readable(cx) {
+                    Poll::Ready(_) => {}
+                    Poll::Pending => {
+                        self.waker = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a sender of frames needs to know of a link, as of now.
+    #[must_use]
+    pub fn link(&mut self, name: &LinkName) -> Option<LinkFacts> {
+        let _ = self.catch_up();
+        self.table.facts(name)
+    }
+
+    /// A link's name by its index.
+    #[must_use]
+    pub fn link_name(&self, index: u32) -> Option<&LinkName> {
+        self.table.name(index)
+    }
+
+    /// A usable IPv6 link-local address of the link.
+    #[must_use]
+    pub fn link_local(&self, index: u32) -> Option<Ipv6Addr> {
+        self.table.link_local(index)
+    }
+
+    /// Whether one of this node's links has the hardware address.
+    #[must_use]
+    pub fn is_own_hardware(&self, hardware: &HardwareAddress) -> bool {
+        self.table.is_own_hardware(hardware)
+    }
+
+    /// The addresses of ours that are on links now, each with its link's index.
+    pub fn held(&self) -> impl Iterator<Item = (u32, std::net::IpAddr)> {
+        self.table.held()
+    }
+
+    /// How many messages could not be read.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    fn facts_or_lost(&self, vip: &Vip) -> Result<LinkFacts, Refusal> {
+        self.table.facts(&vip.link).ok_or_else(|| {
+            io_refusal(
+                &format!("put {vip}"),
+                &io::Error::from_raw_os_error(errno::ENODEV),
+                Capability::NetAdmin,
+                "",
+            )
+        })
+    }
+
+    /// Removes one address, and puts back what the kernel took along with it.
+    fn remove(&mut self, entry: &AddressRecord) -> Result<(), Refusal> {
+        let kept = self.endangered(entry).then(|| Kept::read(&mut self.requests, entry.index));
+        let payload = wire::encode_remove(entry.address, entry.prefix_len, entry.index);
+        let outcome = match self.requests.change(rtm::DELADDR, 0, &payload) {
+            Err(failure) if failure.is(errno::EADDRNOTAVAIL) || failure.is(errno::ENODEV) => Ok(()),
+            other => other,
+        };
+        if let Some(kept) = kept {
+            kept.restore(&mut self.requests, entry);
+        }
+        outcome.map_err(|failure| refuse(&format!("remove {}", entry.address), &failure))
+    }
+
+    /// The last IPv4 address of a link takes the link's routes along; a primary one its
+    /// secondaries (`promote_secondaries` 0).
+    fn endangered(&self, entry: &AddressRecord) -> bool {
+        use netlink_packet_route::address::AddressFlags;
+        let mut others = self
+            .table
+            .entries_v4(entry.index)
+            .filter(|other| (other.address, other.prefix_len) != (entry.address, entry.prefix_len))
+            .peekable();
+        entry.address.is_ipv4()
+            && (others.peek().is_none()
+                || others.any(|other| {
+                    other.prefix_len == entry.prefix_len
+                        && other.flags.contains(AddressFlags::Secondary)
+                }))
+    }
+
+    /// Brings the table up to this moment: the kernel queued every change before it returned.
+    fn catch_up(&mut self) -> Result<(), Refusal> {
+        self.drain();
+        if !matches!(self.sight, Sight::Clear) {
+            self.dump()?;
+            self.sight = Sight::Clear;
+            self.pending.clear();
+            self.pending.push_back(Notice::Snapshot(self.table.observation()));
+        }
+        if !self.pending.is_empty()
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// After an overrun: dumps and queues the snapshot, or says that it is blind.
+    fn recover(&mut self) {
+        if !matches!(self.sight, Sight::Overrun) {
+            return;
+        }
+        self.discard_monitor();
+        self.pending.clear();
+        match self.dump() {
+            Ok(()) => {
+                self.sight = Sight::Clear;
+                self.pending.push_back(Notice::Snapshot(self.table.observation()));
+            }
+            Err(refusal) => {
+                self.sight = Sight::Blind(Timer::after(BLIND_RETRY));
+                self.pending.push_back(Notice::Blind(refusal));
+            }
+        }
+    }
+
+    /// Reads all that the monitor has.
+    fn drain(&mut self) {
+        let (mut notices, mut follow) = (Vec::new(), Follow::Nothing);
+        loop {
+            match receive(&self.monitor, &mut self.buffer) {
+                Received::Nothing => break,
+                Received::Lost => self.sight = Sight::Overrun,
+                Received::Foreign => {}
+                Received::Messages => {
+                    let (table, rejected) = (&mut self.table, &mut self.rejected);
+                    for frame in Frames(&self.buffer) {
+                        match frame.and_then(|frame| wire::decode(&frame)) {
+                            Ok(message) => {
+                                if table.apply(message, &mut notices) == Follow::ReadRoutes {
+                                    follow = Follow::ReadRoutes;
+                                }
+                            }
+                            Err(reject) => {
+                                *rejected = rejected.saturating_add(1);
+                                log::debug!("netlink: rejected a message: {}", reject.0);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if follow == Follow::ReadRoutes && matches!(self.sight, Sight::Clear) {
+            match self.read_defaults() {
+                Ok(defaults) => self.table.apply_defaults(defaults, &mut notices),
+                Err(_) => self.sight = Sight::Overrun,
+            }
+        }
+        self.pending.extend(notices);
+        if self.pending.len() > PENDING {
+            self.pending.clear();
+            self.pending.push_back(Notice::Snapshot(self.table.observation()));
+        }
+    }
+
+    fn discard_monitor(&mut self) {
+        while !matches!(receive(&self.monitor, &mut self.buffer), Received::Nothing) {}
+    }
+
+    fn dump(&mut self) -> Result<(), Refusal> {
+        let links = self.dump_of(Dump::Links, |links: &mut Vec<LinkRecord>, message| {
+            if let Message::Link(link) = message {
+                links.push(link);
+            }
+        })?;
+        let addresses =
+            self.dump_of(Dump::Addresses, |all: &mut Vec<AddressRecord>, message| {
+                if let Message::Address(address) = message {
+                    all.push(address);
+                }
+            })?;
+        let defaults = self.read_defaults()?;
+        self.table.replace(links, addresses, defaults);
+        Ok(())
+    }
+
+    fn read_defaults(&mut self) -> Result<Defaults, Refusal> {
+        let keep = |routes: &mut Vec<RouteRecord>, message| match message {
+            Message::Route(route) if crate::observed::is_default(&route) => routes.push(route),
+            _ => {}
+        };
+        let mut routes = self.dump_of(Dump::RoutesV4, keep)?;
+        routes.extend(self.dump_of(Dump::RoutesV6, keep)?);
+        Ok(Defaults::choose(&routes))
+    }
+
+    fn dump_of<T: Default>(
+        &mut self,
+        dump: Dump,
+        mut each: impl FnMut(&mut T, Message),
+    ) -> Result<T, Refusal> {
+        let rejected = &mut self.rejected;
+        let decoded = |found: &mut T, frame: Frame<'_>| match wire::decode(&frame) {
+            Ok(message) => each(found, message),
+            Err(reject) => {
+                *rejected = rejected.saturating_add(1);
+                log::debug!("netlink: rejected a message of a dump: {}", reject.0);
+            }
+        };
+        let outcome = self.requests.dump(dump, decoded);
+        outcome.map_err(|failure| refuse(&format!("read {dump}"), &failure))
+    }
+}
+
+/// An IPv6 address cannot change its prefix length in place, and one that failed duplicate
+/// detection stays refused; neither answers or can be kept while it is replaced.
+fn must_go_first(entry: &AddressRecord, vip: &Vip) -> bool {
+    use netlink_packet_route::address::AddressFlags;
+    let stuck = entry.flags.contains(AddressFlags::Dadfailed)
+        && vip.duplicate_detection == DuplicateDetection::Skip;
+    vip.address.is_ipv6() && (entry.prefix_len != vip.prefix_len || stuck)
+}
+
+fn node_own(vip: &Vip, link: &LinkName) -> Refusal {
+    Refusal {
+        class: Class::Misconfigured,
+        reason: format!(
+            "{} is this node's own address on {link}; choose an address that no node has",
+            vip.address
+        ),
+    }
+}
+
+fn refuse(action: &str, failure: &Failure) -> Refusal {
+    io_refusal(action, &failure.error, Capability::NetAdmin, &failure.words)
+}
+
+fn open_monitor(bytes: i32) -> io::Result<Async<Socket>> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_rx_buf_sz(bytes)?;
+    socket.bind(&SocketAddr::new(0, 0))?;
+    for group in GROUPS {
+        socket.add_membership(group)?;
+    }
+    Async::new(socket)
+}
+
+/// What one read of the monitor gave.
+enum Received {
+    Nothing,
+    Messages,
+    /// Not from the kernel: never believed.
+    Foreign,
+    /// `ENOBUFS`, or a datagram too long for the buffer.
+    Lost,
+}
+
+fn receive(monitor: &Async<Socket>, buffer: &mut Vec<u8>) -> Received {
+    buffer.clear();
+    match monitor.get_ref().recv_from(buffer, MSG_TRUNC) {
+        Ok((length, _)) if length > buffer.len() => Received::Lost,
+        Ok((_, sender)) if sender.port_number() != 0 => Received::Foreign,
+        Ok(_) => Received::Messages,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Received::Foreign,
+        Err(error) if error.raw_os_error() == Some(errno::ENOBUFS) => Received::Lost,
+        Err(error) => {
+            log::warn!("netlink: the monitor cannot be read: {error}");
+            Received::Nothing
+        }
+    }
+}
+
+/// `IFA_PROTO` came with Linux 5.18; a backport shows itself by the first tag in a dump.
+fn tag_support() -> TagSupport {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if is_before_5_18(&release) { TagSupport::Absent } else { TagSupport::Reported }
+}
+
+fn is_before_5_18(release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (5, 18),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_before_5_18_are_told_by_their_release() {
+        for (release, before) in [
+            ("5.10.0-28-amd64\n", true),
+            ("4.19.0", true),
+            ("5.18.0-rc1", false),
+            ("6.18.44", false),
+            ("", false),
+            ("odd", false),
+        ] {
+            assert_eq!(is_before_5_18(release), before, "{release:?}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The table of links, addresses and default routes as the kernel reported them. Pure: messages
+//! go in, notices come out, and only when something changed that matters.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use netlink_packet_route::address::AddressFlags;
+use viplet_backend_api::{
+    Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Notice,
+    Observation, Owner, Usability,
+};
+
+use crate::wire::{
+    AF_INET, AF_INET6, AddressRecord, LinkRecord, Message, RouteRecord, TABLE_MAIN, UNICAST,
+    is_link_local,
+};
+
+const IFF_UP: u32 = 1;
+const IFF_LOWER_UP: u32 = 0x1_0000;
+/// kube-vip gives the addresses of DNS names this lifetime, in seconds, and no tag.
+const PREDECESSOR_DNS_LIFETIME: u32 = 60;
+/// kube-proxy in IPVS mode binds every Service's address to this link, on every node.
+const KUBE_PROXY_LINK: &str = "kube-ipvs0";
+
+/// What a sender of frames needs to know of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// The kernel's index.
+    pub index: u32,
+    /// Its link layer.
+    pub kind: LinkKind,
+    /// Whether it can carry traffic.
+    pub state: LinkState,
+    /// Its hardware address.
+    pub hardware: HardwareAddress,
+    /// Its broadcast hardware address (`IFLA_BROADCAST`).
+    pub broadcast: HardwareAddress,
+}
+
+/// Whether the kernel reports `IFA_PROTO` (Linux ≥ 5.18, or a backport).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TagSupport {
+    Reported,
+    Absent,
+}
+
+/// What must be done before the table is true again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    Nothing,
+    /// The kernel flushes IPv4 routes without a message: read the default routes again.
+    ReadRoutes,
+}
+
+/// The links that the default routes of the main table leave through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Defaults {
+    v4: Option<u32>,
+    v6: Option<u32>,
+}
+
+impl Defaults {
+    /// The lowest metric wins, then the order of the dump; multipath: the first next hop.
+    pub(crate) fn choose(routes: &[RouteRecord]) -> Self {
+        let best = |family| {
+            routes
+                .iter()
+                .filter(|route| route.family == family && is_default(route))
+                .min_by_key(|route| route.metric)
+                .and_then(|route| route.links.first().copied())
+        };
+        Self { v4: best(AF_INET), v6: best(AF_INET6) }
+    }
+
+    fn of(self, index: u32) -> DefaultRoute {
+        if self.v4 == Some(index) {
+            DefaultRoute::V4
+        } else if self.v6 == Some(index) {
+            DefaultRoute::V6
+        } else {
+            DefaultRoute::None
+        }
+    }
+}
+
+/// Whether a route is a default route of the main table through some link.
+pub(crate) fn is_default(route: &RouteRecord) -> bool {
+    route.prefix_len == 0
+        && route.table == TABLE_MAIN
+        && route.kind == UNICAST
+        && !route.links.is_empty()
+}
+
+type AddressKey = (u32, IpAddr, u8);
+
+/// Everything observed.
+#[derive(Debug)]
+pub(crate) struct Table {
+    tag: u8,
+    support: TagSupport,
+    links: BTreeMap<u32, LinkRecord>,
+    addresses: BTreeMap<AddressKey, AddressRecord>,
+    defaults: Defaults,
+}
+
+impl Table {
+    /// An empty table; addresses whose `IFA_PROTO` is `tag` are ours.
+    pub(crate) fn new(tag: u8, support: TagSupport) -> Self {
+        Self {
+            tag,
+            support,
+            links: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            defaults: Defaults::default(),
+        }
+    }
+
+    /// Swaps the contents for those of a dump.
+    pub(crate) fn replace(
+        &mut self,
+        links: Vec<LinkRecord>,
+        addresses: Vec<AddressRecord>,
+        defaults: Defaults,
+    ) {
+        self.links = links.into_iter().map(|link| (link.index, link)).collect();
+        self.addresses.clear();
+        for address in addresses {
+            self.learn_support(&address);
+            self.addresses.insert(key(&address), address);
+        }
+        self.defaults = defaults;
+    }
+
+    /// Everything, in the contract's terms.
+    pub(crate) fn observation(&self) -> Observation {
+        Observation {
+            links: self.links.values().map(|link| self.link(link)).collect(),
+            addresses: self.addresses.values().filter_map(|a| self.address(a)).collect(),
+        }
+    }
+
+    /// Takes in one message of the monitor and adds what it means to `notices`.
+    pub(crate) fn apply(&mut self, message: Message, notices: &mut Vec<Notice>) -> Follow {
+        match message {
+            Message::Link(link) => self.apply_link(link, notices),
+            Message::LinkGone(index) => self.apply_link_gone(index, notices),
+            Message::Address(address) => {
+                self.apply_address(address, notices);
+                Follow::Nothing
+            }
+            Message::AddressGone(address) => self.apply_address_gone(&address, notices),
+            Message::Route(route) | Message::RouteGone(route) if is_default(&route) => {
+                Follow::ReadRoutes
+            }
+            _ => Follow::Nothing,
+        }
+    }
+
+    /// Takes in the default routes as just read.
+    pub(crate) fn apply_defaults(&mut self, defaults: Defaults, notices: &mut Vec<Notice>) {
+        let before = std::mem::replace(&mut self.defaults, defaults);
+        for link in self.links.values() {
+            if before.of(link.index) != defaults.of(link.index) {
+                notices.push(Notice::Link(self.link(link)));
+            }
+        }
+    }
+
+    fn apply_link(&mut self, link: LinkRecord, notices: &mut Vec<Notice>) -> Follow {
+        let index = link.index;
+        let after = self.link(&link);
+        let before = self.links.insert(index, link).map(|old| self.link(&old));
+        if before.as_ref() == Some(&after) {
+            return Follow::Nothing;
+        }
+        let renamed = before.as_ref().filter(|old| old.name != after.name);
+        let state_changed = before.as_ref().is_some_and(|old| old.state != after.state);
+        let gone = renamed.map(|old| old.name.clone());
+        notices.extend(gone.clone().map(Notice::LinkGone));
+        notices.push(Notice::Link(after));
+        if gone.is_some() {
+            let moved = self.addresses.range(keys_of(index)).filter_map(|(_, a)| self.address(a));
+            notices.extend(moved.map(Notice::Address));
+        }
+        if state_changed { Follow::ReadRoutes } else { Follow::Nothing }
+    }
+
+    fn apply_link_gone(&mut self, index: u32, notices: &mut Vec<Notice>) -> Follow {
+        self.addresses.retain(|(link, _, _), _| *link != index);
+        match self.links.remove(&index) {
+            Some(link) => {
+                notices.push(Notice::LinkGone(link.name));
+                Follow::ReadRoutes
+            }
+            None => Follow::Nothing,
+        }
+    }
+
+    fn apply_address(&mut self, address: AddressRecord, notices: &mut Vec<Notice>) {
+        self.learn_support(&address);
+        let before = self.addresses.insert(key(&address), address.clone());
+        let before = before.and_then(|old| self.address(&old));
+        let Some(after) = self.address(&address) else { return };
+        if !before.is_some_and(|old| is_same(&old, &after)) {
+            notices.push(Notice::Address(after));
+        }
+    }
+
+    fn apply_address_gone(&mut self, address: &AddressRecord, notices: &mut Vec<Notice>) -> Follow {
+        let Some(gone) = self.addresses.remove(&key(address)) else { return Follow::Nothing };
+        let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
+        let name = link.name.clone();
+        // The same address may be there a second time with another prefix length.
+        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(a)) {
+            Some(remaining) => notices.push(Notice::Address(remaining)),
+            None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
+        }
+        if gone.address.is_ipv4() { Follow::ReadRoutes } else { Follow::Nothing }
+    }
+
+    fn learn_support(&mut self, address: &AddressRecord) {
+        if address.tag.is_some() {
+            self.support = TagSupport::Reported;
+        }
+    }
+
+    fn link(&self, record: &LinkRecord) -> Link {
+        Link {
+            name: record.name.clone(),
+            kind: record.kind,
+            state: state(record),
+            hardware: record.hardware.clone(),
+            default_route: self.defaults.of(record.index),
+        }
+    }
+
+    fn address(&self, record: &AddressRecord) -> Option<Address> {
+        Some(Address {
+            link: self.links.get(&record.index)?.name.clone(),
+            address: record.address,
+            prefix_len: record.prefix_len,
+            owner: self.owner(record),
+            valid_for: record.valid.map(|seconds| Duration::from_secs(u64::from(seconds))),
+            usability: usability(record.flags),
+        })
+    }
+
+    /// Design law 4: whose an address is.
+    pub(crate) fn owner(&self, record: &AddressRecord) -> Owner {
+        let deprecated = record.flags.contains(AddressFlags::Deprecated);
+        match (record.tag, self.support, record.valid) {
+            (Some(tag), _, _) if tag == self.tag => Owner::Viplet,
+            (Some(_), _, _) => Owner::Node,
+            (None, _, _) if !deprecated => Owner::Node,
+            (None, TagSupport::Absent, Some(_)) => Owner::Viplet,
+            (None, _, None) => Owner::Predecessor,
+            (None, TagSupport::Reported, Some(seconds)) if seconds <= PREDECESSOR_DNS_LIFETIME => {
+                Owner::Predecessor
+            }
+            (None, TagSupport::Reported, Some(_)) => Owner::Node,
+        }
+    }
+
+    /// The entries of one address on one link: several with different prefix lengths.
+    pub(crate) fn entries(
+        &self,
+        index: u32,
+        address: IpAddr,
+    ) -> impl Iterator<Item = &AddressRecord> {
+        self.addresses.range((index, address, 0)..=(index, address, u8::MAX)).map(|(_, a)| a)
+    }
+
+    /// The IPv4 entries of a link.
+    pub(crate) fn entries_v4(&self, index: u32) -> impl Iterator<Item = &AddressRecord> {
+        self.addresses.range(keys_of(index)).map(|(_, a)| a).filter(|a| a.address.is_ipv4())
+    }
+
+    /// The link that has `address` as the node's own, if any has.
+    pub(crate) fn node_own(&self, address: IpAddr) -> Option<&LinkName> {
+        self.addresses
+            .values()
+            .filter(|record| record.address == address && self.owner(record) == Owner::Node)
+            .filter_map(|record| self.links.get(&record.index))
+            .map(|link| &link.name)
+            .find(|name| name.as_str() != KUBE_PROXY_LINK)
+    }
+
+    /// A link by its name.
+    pub(crate) fn facts(&self, name: &LinkName) -> Option<LinkFacts> {
+        self.links.values().find(|link| link.name == *name).map(|link| LinkFacts {
+            index: link.index,
+            kind: link.kind,
+            state: state(link),
+            hardware: link.hardware.clone(),
+            broadcast: link.broadcast.clone(),
+        })
+    }
+
+    /// A link's name by its index.
+    pub(crate) fn name(&self, index: u32) -> Option<&LinkName> {
+        self.links.get(&index).map(|link| &link.name)
+    }
+
+    /// Whether one of the node's links has this hardware address.
+    pub(crate) fn is_own_hardware(&self, hardware: &HardwareAddress) -> bool {
+        self.links.values().any(|link| link.hardware == *hardware)
+    }
+
+    /// An IPv6 link-local address of a link that can be used as a source.
+    pub(crate) fn link_local(&self, index: u32) -> Option<Ipv6Addr> {
+        self.addresses
+            .range(keys_of(index))
+            .map(|(_, record)| record)
+            .filter(|record| usability(record.flags) == Usability::Usable)
+            .find_map(|record| match record.address {
+                IpAddr::V6(v6) if is_link_local(record.address) => Some(v6),
+                _ => None,
+            })
+    }
+
+    /// Our own addresses, with the index of their link.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.addresses
+            .values()
+            .filter(|record| self.owner(record) == Owner::Viplet)
+            .map(|record| (record.index, record.address))
+    }
+}
+
+fn key(record: &AddressRecord) -> AddressKey {
+    (record.index, record.address, record.prefix_len)
+}
+
+fn keys_of(index: u32) -> std::ops::RangeInclusive<AddressKey> {
+    let last = IpAddr::V6(Ipv6Addr::from(u128::MAX));
+    (index, IpAddr::from([0, 0, 0, 0]), 0)..=(index, last, u8::MAX)
+}
+
+/// A refresh of our own address matters (the dead-man was wound up), of the node's it does not.
+fn is_same(old: &Address, new: &Address) -> bool {
+    match new.owner {
+        Owner::Viplet if new.valid_for.is_some() => false,
+        Owner::Viplet | Owner::Predecessor => old == new,
+        Owner::Node => Address { valid_for: new.valid_for, ..old.clone() } == *new,
+    }
+}
+
+fn state(link: &LinkRecord) -> LinkState {
+    const IF_OPER_UNKNOWN: u8 = 0;
+    const IF_OPER_UP: u8 = 6;
+    if link.flags & IFF_UP == 0 {
+        return LinkState::AdminDown;
+    }
+    match link.oper {
+        IF_OPER_UP => LinkState::Up,
+        // Drivers that never set it (lo, tun, many virtual ones) still tell their carrier.
+        IF_OPER_UNKNOWN if link.flags & IFF_LOWER_UP != 0 => LinkState::Up,
+        _ => LinkState::NoCarrier,
+    }
+}
+
+fn usability(flags: AddressFlags) -> Usability {
+    if flags.contains(AddressFlags::Dadfailed) {
+        Usability::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic) {
+        Usability::Tentative
+    } else {
+        Usability::Usable
+    }
+}

@@ -1,0 +1,427 @@
+//! Netlink bytes ↔ records. Pure; never panics: what cannot be read is a [`Reject`], which the
+//! caller counts and skips.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{
+    Emitable, NLA_HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE,
+    NLMSG_ERROR, NlasIterator, Parseable,
+};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
+use netlink_packet_route::link::LinkHeader;
+use netlink_packet_route::route::RouteHeader;
+use viplet_backend_api::{
+    DuplicateDetection, HardwareAddress, Lifetime, LinkKind, LinkName, Scope, Vip,
+};
+
+/// `RTM_*` message types (`linux/rtnetlink.h`).
+pub(crate) mod rtm {
+    pub(crate) const NEWLINK: u16 = 16;
+    pub(crate) const DELLINK: u16 = 17;
+    pub(crate) const GETLINK: u16 = 18;
+    pub(crate) const NEWADDR: u16 = 20;
+    pub(crate) const DELADDR: u16 = 21;
+    pub(crate) const GETADDR: u16 = 22;
+    pub(crate) const NEWROUTE: u16 = 24;
+    pub(crate) const DELROUTE: u16 = 25;
+    pub(crate) const GETROUTE: u16 = 26;
+}
+
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
+/// The main routing table (`RT_TABLE_MAIN`).
+pub(crate) const TABLE_MAIN: u32 = 254;
+/// A gateway or direct route (`RTN_UNICAST`).
+pub(crate) const UNICAST: u8 = 1;
+/// `ifa_valid` and `ifa_prefered`: for ever.
+const FOR_EVER: u32 = u32::MAX;
+const HEADER: usize = 16;
+
+/// A message that could not be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reject(pub(crate) &'static str);
+
+/// A link as the kernel described it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LinkRecord {
+    pub(crate) index: u32,
+    pub(crate) name: LinkName,
+    pub(crate) kind: LinkKind,
+    /// `IFF_*`.
+    pub(crate) flags: u32,
+    /// `IF_OPER_*` (RFC 2863).
+    pub(crate) oper: u8,
+    pub(crate) hardware: HardwareAddress,
+    pub(crate) broadcast: HardwareAddress,
+}
+
+/// An address as the kernel described it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AddressRecord {
+    pub(crate) index: u32,
+    pub(crate) address: IpAddr,
+    pub(crate) prefix_len: u8,
+    pub(crate) flags: AddressFlags,
+    /// Seconds; `None`: for ever.
+    pub(crate) valid: Option<u32>,
+    /// `IFA_PROTO`, where the kernel reports one.
+    pub(crate) tag: Option<u8>,
+}
+
+/// A route as the kernel described it, as far as we look into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RouteRecord {
+    pub(crate) family: u8,
+    pub(crate) prefix_len: u8,
+    pub(crate) table: u32,
+    pub(crate) kind: u8,
+    pub(crate) protocol: u8,
+    pub(crate) metric: u32,
+    /// The links that it leaves through, first next hop first.
+    pub(crate) links: Vec<u32>,
+}
+
+/// What one netlink message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Link(LinkRecord),
+    LinkGone(u32),
+    Address(AddressRecord),
+    AddressGone(AddressRecord),
+    Route(RouteRecord),
+    RouteGone(RouteRecord),
+    /// The answer to a change, or the end of a dump: an errno (0: done) and the kernel's words.
+    Outcome {
+        errno: i32,
+        words: String,
+    },
+    /// Not for us.
+    Other,
+}
+
+/// One message's frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
+    pub(crate) sequence: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The dump that it belongs to saw a change half-way and must be repeated.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.flags & NLM_F_DUMP_INTR != 0
+    }
+}
+
+/// Splits a datagram into messages; a length that does not fit ends it with a [`Reject`].
+pub(crate) struct Frames<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let parsed = split_frame(self.0);
+        self.0 = parsed.as_ref().map_or(&[], |(_, rest)| rest);
+        Some(parsed.map(|(frame, _)| frame))
+    }
+}
+
+fn split_frame(bytes: &[u8]) -> Result<(Frame<'_>, &[u8]), Reject> {
+    const SHORT: Reject = Reject("a message is cut off");
+    let length = usize::try_from(u32_at(bytes, 0).ok_or(SHORT)?).map_err(|_| SHORT)?;
+    let payload = bytes.get(HEADER..length).ok_or(SHORT)?;
+    let frame = Frame {
+        kind: u16_at(bytes, 4).ok_or(SHORT)?,
+        flags: u16_at(bytes, 6).ok_or(SHORT)?,
+        sequence: u32_at(bytes, 8).ok_or(SHORT)?,
+        payload,
+    };
+    Ok((frame, bytes.get(length.next_multiple_of(4)..).unwrap_or(&[])))
+}
+
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_ne_bytes)
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// The attributes after a fixed header, as (type, value); ends at the first malformed one.
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    NlasIterator::new(bytes).map_while(Result::ok).filter_map(|nla| {
+        let whole = nla.into_inner();
+        let length = usize::from(u16_at(whole, 0)?);
+        let kind = u16_at(whole, 2)? & netlink_packet_core::NLA_TYPE_MASK;
+        Some((kind, whole.get(NLA_HEADER_SIZE..length)?))
+    })
+}
+
+/// Reads one message.
+pub(crate) fn decode(frame: &Frame<'_>) -> Result<Message, Reject> {
+    let payload = frame.payload;
+    Ok(match frame.kind {
+        rtm::NEWLINK => decode_link(payload)?.map_or(Message::Other, Message::Link),
+        rtm::DELLINK => match link_header(payload)? {
+            header if is_link_itself(&header) => Message::LinkGone(header.index),
+            _ => Message::Other,
+        },
+        rtm::NEWADDR => decode_address(payload)?.map_or(Message::Other, Message::Address),
+        rtm::DELADDR => decode_address(payload)?.map_or(Message::Other, Message::AddressGone),
+        rtm::NEWROUTE => decode_route(payload)?.map_or(Message::Other, Message::Route),
+        rtm::DELROUTE => decode_route(payload)?.map_or(Message::Other, Message::RouteGone),
+        NLMSG_ERROR => decode_outcome(payload, 20)?,
+        NLMSG_DONE => decode_outcome(payload, 4)?,
+        _ => Message::Other,
+    })
+}
+
+fn link_header(payload: &[u8]) -> Result<LinkHeader, Reject> {
+    LinkHeader::parse(payload).map_err(|_| Reject("a link message is cut off"))
+}
+
+/// Bridges report their ports with the same message types under `AF_BRIDGE`.
+fn is_link_itself(header: &LinkHeader) -> bool {
+    header.interface_family == AddressFamily::Unspec
+}
+
+fn decode_link(payload: &[u8]) -> Result<Option<LinkRecord>, Reject> {
+    const IFLA_ADDRESS: u16 = 1;
+    const IFLA_BROADCAST: u16 = 2;
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_OPERSTATE: u16 = 16;
+    let header = link_header(payload)?;
+    if !is_link_itself(&header) {
+        return Ok(None);
+    }
+    let (mut name, mut oper) = (None, 0);
+    let (mut hardware, mut broadcast) = (HardwareAddress::default(), HardwareAddress::default());
+    for (kind, value) in attributes(payload.get(16..).unwrap_or(&[])) {
+        match kind {
+            IFLA_ADDRESS => hardware.0 = value.to_vec(),
+            IFLA_BROADCAST => broadcast.0 = value.to_vec(),
+            IFLA_IFNAME => name = link_name(value),
+            IFLA_OPERSTATE => oper = value.first().copied().unwrap_or(0),
+            _ => {}
+        }
+    }
+    let name = name.ok_or(Reject("a link has no name that can be used"))?;
+    let kind = link_kind(u16::from(header.link_layer_type));
+    let flags = header.flags.bits();
+    Ok(Some(LinkRecord { index: header.index, name, kind, flags, oper, hardware, broadcast }))
+}
+
+fn link_name(value: &[u8]) -> Option<LinkName> {
+    let text = value.split(|byte| *byte == 0).next()?;
+    LinkName::new(std::str::from_utf8(text).ok()?)
+}
+
+/// `ARPHRD_*` (`linux/if_arp.h`).
+const fn link_kind(arphrd: u16) -> LinkKind {
+    match arphrd {
+        1 => LinkKind::Ethernet,
+        32 => LinkKind::Infiniband,
+        772 => LinkKind::Loopback,
+        _ => LinkKind::Other,
+    }
+}
+
+fn decode_address(payload: &[u8]) -> Result<Option<AddressRecord>, Reject> {
+    let message =
+        AddressMessage::parse(payload).map_err(|_| Reject("an address message is malformed"))?;
+    let (mut local, mut peer, mut cache, mut tag) = (None, None, None, None);
+    let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(address) => local = Some(*address),
+            AddressAttribute::Address(address) => peer = Some(*address),
+            AddressAttribute::CacheInfo(info) => cache = Some(info.ifa_valid),
+            AddressAttribute::Flags(all) => flags = *all,
+            AddressAttribute::Protocol(proto) => tag = Some(u8::from(*proto)),
+            _ => {}
+        }
+    }
+    // On point-to-point links IFA_ADDRESS is the peer's (linux/if_addr.h).
+    let Some(address) = local.or(peer) else { return Ok(None) };
+    Ok(Some(AddressRecord {
+        index: message.header.index,
+        address,
+        prefix_len: message.header.prefix_len,
+        flags,
+        valid: cache.filter(|seconds| *seconds != FOR_EVER),
+        tag: tag.filter(|tag| *tag != 0),
+    }))
+}
+
+/// `RTA_*` (`linux/rtnetlink.h`).
+pub(crate) mod rta {
+    pub(crate) const OIF: u16 = 4;
+    pub(crate) const GATEWAY: u16 = 5;
+    pub(crate) const PRIORITY: u16 = 6;
+    pub(crate) const MULTIPATH: u16 = 9;
+    pub(crate) const CACHEINFO: u16 = 12;
+    pub(crate) const TABLE: u16 = 15;
+    pub(crate) const VIA: u16 = 18;
+    pub(crate) const NH_ID: u16 = 30;
+}
+
+/// `RTM_F_CLONED`: a cache entry, not a route.
+const CLONED: u32 = 0x200;
+
+pub(crate) fn decode_route(payload: &[u8]) -> Result<Option<RouteRecord>, Reject> {
+    let header = RouteHeader::parse(payload).map_err(|_| Reject("a route message is cut off"))?;
+    if header.flags.bits() & CLONED != 0 {
+        return Ok(None);
+    }
+    let mut route = RouteRecord {
+        family: u8::from(header.address_family),
+        prefix_len: header.destination_prefix_length,
+        table: u32::from(header.table),
+        kind: u8::from(header.kind),
+        protocol: u8::from(header.protocol),
+        metric: 0,
+        links: Vec::new(),
+    };
+    for (kind, value) in attributes(payload.get(12..).unwrap_or(&[])) {
+        match kind {
+            rta::OIF => route.links.extend(u32_at(value, 0)),
+            rta::PRIORITY => route.metric = u32_at(value, 0).unwrap_or(0),
+            rta::TABLE => route.table = u32_at(value, 0).unwrap_or(route.table),
+            rta::MULTIPATH => route.links.extend(next_hops(value).filter_map(|hop| u32_at(hop, 4))),
+            _ => {}
+        }
+    }
+    Ok(Some(route))
+}
+
+/// The `struct rtnexthop`s of `RTA_MULTIPATH`, each with its attributes.
+pub(crate) fn next_hops(mut value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(value, 0)?);
+        let hop = value.get(..length).filter(|hop| hop.len() >= 8)?;
+        value = value.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some(hop)
+    })
+}
+
+/// The errno of `NLMSG_ERROR` and `NLMSG_DONE`, with the extended ACK's text at `words_at`.
+fn decode_outcome(payload: &[u8], words_at: usize) -> Result<Message, Reject> {
+    const NLMSGERR_ATTR_MSG: u16 = 1;
+    // Old kernels end a dump without a code.
+    let code = if payload.is_empty() { 0 } else { u32_at(payload, 0).ok_or(Reject("no errno"))? };
+    let words = attributes(payload.get(words_at..).unwrap_or(&[]))
+        .find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)
+        .map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
+        .unwrap_or_default();
+    Ok(Message::Outcome { errno: code.cast_signed().wrapping_neg(), words })
+}
+
+/// What to ask the kernel for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dump {
+    Links,
+    Addresses,
+    AddressesV4,
+    RoutesV4,
+    RoutesV6,
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Links => "the links",
+            Self::Addresses | Self::AddressesV4 => "the addresses",
+            Self::RoutesV4 => "the IPv4 routes",
+            Self::RoutesV6 => "the IPv6 routes",
+        })
+    }
+}
+
+/// The request for a dump.
+pub(crate) fn encode_dump(dump: Dump, sequence: u32) -> Vec<u8> {
+    // The fixed headers (ifinfomsg, ifaddrmsg, rtmsg) begin with the family; the rest is zero.
+    let (kind, family, length) = match dump {
+        Dump::Links => (rtm::GETLINK, 0, 16),
+        Dump::Addresses => (rtm::GETADDR, 0, 8),
+        Dump::AddressesV4 => (rtm::GETADDR, AF_INET, 8),
+        Dump::RoutesV4 => (rtm::GETROUTE, AF_INET, 12),
+        Dump::RoutesV6 => (rtm::GETROUTE, AF_INET6, 12),
+    };
+    let mut payload = vec![0; length];
+    if let Some(first) = payload.first_mut() {
+        *first = family;
+    }
+    encode(kind, NLM_F_DUMP, sequence, &payload)
+}
+
+/// A whole message around a payload; asks for an answer.
+pub(crate) fn encode(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let ack = if flags & NLM_F_DUMP == NLM_F_DUMP { 0 } else { NLM_F_ACK };
+    let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(HEADER + payload.len());
+    bytes.extend_from_slice(&length.to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(&(NLM_F_REQUEST | ack | flags).to_ne_bytes());
+    bytes.extend_from_slice(&sequence.to_ne_bytes());
+    bytes.extend_from_slice(&0_u32.to_ne_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// `RTM_NEWADDR`'s payload for a VIP: deprecated from the start, so that it is never a source
+/// address, and gone when nobody refreshes it.
+pub(crate) fn encode_install(vip: &Vip, index: u32, lifetime: Lifetime, tag: u8) -> Vec<u8> {
+    let mut message = address_message(vip.address, vip.prefix_len, index);
+    message.header.scope = match vip.scope {
+        Scope::Universe => AddressScope::Universe,
+        Scope::Host => AddressScope::Host,
+    };
+    let mut cache = CacheInfo::default();
+    cache.ifa_valid = lifetime.as_secs();
+    message.attributes.push(AddressAttribute::CacheInfo(cache));
+    if vip.address.is_ipv6() && vip.duplicate_detection == DuplicateDetection::Skip {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::from(tag)));
+    emit(&message)
+}
+
+/// `RTM_DELADDR`'s payload.
+pub(crate) fn encode_remove(address: IpAddr, prefix_len: u8, index: u32) -> Vec<u8> {
+    emit(&address_message(address, prefix_len, index))
+}
+
+fn address_message(address: IpAddr, prefix_len: u8, index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family =
+        if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.prefix_len = prefix_len;
+    message.header.index = index;
+    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    message
+}
+
+fn emit(message: &AddressMessage) -> Vec<u8> {
+    let mut bytes = vec![0; message.buffer_len()];
+    message.emit(&mut bytes);
+    bytes
+}
+
+/// Whether an IPv6 address is link-local (fe80::/10), or an IPv4 one in the link-local net.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => Ipv4Addr::is_link_local(&v4),
+        IpAddr::V6(v6) => Ipv6Addr::is_unicast_link_local(&v6),
+    }
+}

@@ -1,0 +1,97 @@
+//! A network namespace per test: the test starts its own binary again under `unshare`, where
+//! nothing but `lo` exists, and runs its body there. Works as root and in a user namespace.
+#![allow(dead_code)]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const INSIDE: &str = "VIPLET_TEST_NAMESPACE";
+/// Patience for conditions that the kernel fulfils by itself.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs `body` in a fresh network namespace; `test` is the test function's path in its binary.
+pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+    in_namespace_after(test, &[], body);
+}
+
+/// As [`in_namespace`], with more commands in front of the binary (`setpriv ...`).
+pub(crate) fn in_namespace_after(test: &str, front: &[&str], body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let Some(unshare) = unshare() else {
+        println!("SKIPPED: {test}: needs root or user namespaces, and the commands unshare and ip");
+        return;
+    };
+    let (program, arguments) = unshare.split_first().unwrap();
+    let outcome = Command::new(program)
+        .args(arguments)
+        .args(front)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&outcome.stdout);
+    let err = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "in the namespace:\n{out}\n{err}");
+    assert!(out.contains("1 passed"), "{test} is no test of this binary:\n{out}");
+}
+
+fn unshare() -> Option<Vec<&'static str>> {
+    let ways = [vec!["unshare", "-n"], vec!["unshare", "-rn"]];
+    ways.into_iter().find(|way| {
+        let (program, arguments) = way.split_first().unwrap();
+        let tried = Command::new(program).args(arguments).args(["ip", "link"]).output();
+        tried.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// Runs `ip` with the words of `line`, which must succeed; returns what it prints.
+pub(crate) fn ip(line: &str) -> String {
+    let output = Command::new("ip").args(line.split_whitespace()).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {line}: {err}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Sets a sysctl of this namespace; `false` where it is not writable.
+pub(crate) fn sysctl(name: &str, value: &str) {
+    let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+    std::fs::write(path, value).unwrap();
+}
+
+/// `left` and `right`: two Ethernet links joined by a cable, up, without IPv6 duplicate
+/// detection.
+pub(crate) fn cable() {
+    ip("link set lo up");
+    ip(
+        "link add left address 02:00:00:00:00:01 type veth peer name right address 02:00:00:00:00:02",
+    );
+    for link in ["left", "right"] {
+        sysctl(&format!("net.ipv6.conf.{link}.accept_dad"), "0");
+        ip(&format!("link set {link} up"));
+    }
+    eventually("left is up", || ip("link show left").contains("state UP"));
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A waker that remembers that it was called.
+#[derive(Default)]
+pub(crate) struct Woken(pub(crate) AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
