@@ -2,4 +2,7 @@
 //!
 //! Start with [`core`]: it decides everything. [`shell`] is the only part that touches the world.
 
+pub mod build_info;
+pub mod cli;
 pub mod core;
+pub mod shell;

@@ -30,9 +30,12 @@ pub struct LeaseStatus {
     pub holder: String,
     /// What this node does about it.
     pub role: RoleStatus,
-    /// Time left of our own hold.
+    /// Time left of our own hold; in JSON, seconds.
+    #[serde(with = "seconds")]
     pub held_for: Option<Duration>,
-    /// Time since the last successful renewal of ours, or since we saw the holder's last one.
+    /// Time since the last successful renewal of ours, or since we saw the holder's last one; in
+    /// JSON, seconds.
+    #[serde(with = "seconds")]
     pub renewed_ago: Option<Duration>,
     /// `leaseTransitions`.
     pub transitions: u32,
@@ -110,4 +113,27 @@ pub struct Counters {
     pub rivals: u64,
     /// Inputs that made no sense, by reason.
     pub rejects: BTreeMap<String, u64>,
+}
+
+/// A time span in JSON, for people and `jq`: seconds with three decimals, or null.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        span: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        span.map(|span| (span.as_secs_f64() * 1_000.0).round() / 1_000.0).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<f64>::deserialize(deserializer)?;
+        seconds
+            .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(D::Error::custom))
+            .transpose()
+    }
 }

@@ -1,0 +1,4 @@
+//! The command line: one file per sub-command.
+
+pub mod status;
+pub mod version;

@@ -1,0 +1,33 @@
+//! `viplet version`: the three lines that kube-vip prints.
+
+use argh::FromArgs;
+
+use crate::build_info::{BUILD, VERSION};
+
+/// print the version
+#[derive(FromArgs, Clone, Copy, Debug, PartialEq, Eq)]
+#[argh(subcommand, name = "version")]
+pub struct VersionCommand {}
+
+impl VersionCommand {
+    /// What it prints on stdout.
+    #[must_use]
+    pub fn text(self) -> String {
+        format!("Kube-VIP Release Information\nVersion:  {VERSION}\nBuild:    {BUILD}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_three_lines_in_kube_vips_form() {
+        let text = VersionCommand {}.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], "Kube-VIP Release Information");
+        assert_eq!(lines[1], format!("Version:  {}", env!("CARGO_PKG_VERSION")));
+        assert!(lines[2].strip_prefix("Build:    ").is_some_and(|build| !build.is_empty()));
+    }
+}

@@ -1,0 +1,284 @@
+//! The text that SIGUSR1 writes to stdout: kube-vip's sections as far as they apply, and the
+//! state. Pure: all it says is given.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::calendar::Civil;
+use super::source::{ApiHealth, StatusPage};
+use crate::cli::status::for_a_person;
+use crate::core::settings::{
+    ControlPlane, DnsMode, Labelling, LinkChoice, LoopbackScope, OnLinkDown, OnLoss, Settings,
+    Target,
+};
+use crate::core::status::Counters;
+
+const RULE: &str =
+    "================================================================================";
+
+/// What is dumped.
+#[derive(Clone, Copy, Debug)]
+pub struct Dump<'a> {
+    /// What the core was told.
+    pub settings: &'a Settings,
+    /// The API server's port (`port`).
+    pub port: u16,
+    /// The mode in words, `ARP` for example.
+    pub mode: &'a str,
+    /// The rest that the process shows.
+    pub page: &'a StatusPage,
+    /// The counters.
+    pub counters: &'a Counters,
+    /// The wall clock.
+    pub now: Civil,
+    /// The process's id.
+    pub process: u32,
+    /// Where `/metrics` is (`prometheus_server`), empty when it is off.
+    pub metrics_at: &'a str,
+    /// `health_check_port`, 0 when it is off.
+    pub health_port: u16,
+}
+
+impl Dump<'_> {
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = format!("\n{RULE}\n                   KUBE-VIP CONFIGURATION DUMP\n{RULE}\n");
+        line(&mut out, "Timestamp", self.now.rfc3339());
+        line(&mut out, "Node Name", &self.settings.node);
+        line(&mut out, "Process ID", self.process);
+        let _ = writeln!(out, "{RULE}");
+        self.basic(&mut out);
+        self.arp(&mut out);
+        self.interfaces(&mut out);
+        self.election(&mut out);
+        self.runtime(&mut out);
+        section(&mut out, "STATE");
+        out.push_str(&for_a_person(self.page));
+        let _ = write!(out, "\n{RULE}\n                   END OF CONFIGURATION DUMP\n{RULE}\n\n");
+        out
+    }
+
+    fn basic(&self, out: &mut String) {
+        section(out, "BASIC CONFIGURATION");
+        line(out, "Version", &self.page.version);
+        line(out, "Mode", self.mode);
+        if let Some(plane) = &self.settings.control_plane {
+            line(out, "VIP", targets(plane));
+            let subnet = format!("{},{}", plane.prefix.v4, plane.prefix.v6);
+            line(out, "VIP Subnet", subnet);
+            line(out, "Port", self.port);
+            line(out, "Namespace", &plane.lease.namespace);
+            line(out, "Interface", link(&plane.link));
+            line(out, "DNS Mode", dns_mode(plane.dns_mode));
+        }
+    }
+
+    fn arp(&self, out: &mut String) {
+        section(out, "ARP/NDP CONFIGURATION");
+        line(out, "ARP Enabled", self.mode == "ARP");
+        if let Some(plane) = &self.settings.control_plane {
+            line(out, "ARP Broadcast Rate", plane.announce_every.as_millis());
+            let preserve = plane.on_loss == OnLoss::PreserveV4;
+            line(out, "Preserve VIP On Leadership Loss", preserve);
+            let lose = match plane.on_link_down {
+                OnLinkDown::Keep => "false".to_owned(),
+                OnLinkDown::Yield(after) => format!("after {} seconds", after.as_secs()),
+            };
+            line(out, "Lose Leadership When Interface Is Down", lose);
+            let global = plane.loopback_scope == LoopbackScope::Global;
+            line(out, "Loopback Global Scope", global);
+        }
+    }
+
+    fn interfaces(&self, out: &mut String) {
+        section(out, "NETWORK INTERFACES");
+        for (name, state) in &self.page.status.links {
+            line(out, name, state);
+        }
+    }
+
+    fn election(&self, out: &mut String) {
+        section(out, "LEADER ELECTION CONFIGURATION");
+        line(out, "Control Plane Enabled", self.settings.control_plane.is_some());
+        if let Some(plane) = &self.settings.control_plane {
+            let seconds = |span: Duration| format!("{} seconds", span.as_secs_f64());
+            line(out, "Leader Election Type", "kubernetes");
+            line(out, "Lease Name", &plane.lease.name);
+            line(out, "Lease Duration", seconds(plane.timing.duration));
+            line(out, "Renew Deadline", seconds(plane.timing.renew_deadline));
+            line(out, "Retry Period", seconds(plane.timing.retry_period));
+            line(out, "Node Labeling Enabled", plane.labelling == Labelling::On);
+        }
+    }
+
+    fn runtime(&self, out: &mut String) {
+        let counters = self.counters;
+        let sum = |counts: &std::collections::BTreeMap<String, u64>| counts.values().sum::<u64>();
+        section(out, "RUNTIME STATISTICS");
+        line(out, "Prometheus HTTP Server", self.metrics_at);
+        line(out, "Health Check Port", self.health_port);
+        line(out, "API Server Reachable", matches!(self.page.api, ApiHealth::Reachable { .. }));
+        for (name, count) in [
+            ("Lease Renewals", sum(&counters.renewals)),
+            ("Lease Renewal Failures", sum(&counters.renewal_failures)),
+            ("Lease Transitions Seen", sum(&counters.transitions)),
+            ("Announcements", counters.announcements),
+            ("Installs", counters.installs),
+            ("Withdrawals", counters.withdrawals),
+            ("Refusals", counters.refusals),
+            ("Rivals", counters.rivals),
+        ] {
+            line(out, name, count);
+        }
+        for (reason, count) in &counters.rejects {
+            line(out, "Rejected Input", format!("{count} times: {reason}"));
+        }
+    }
+}
+
+fn section(out: &mut String, title: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "\n--- {title} ---");
+}
+
+/// `Name: value`, on one line whatever the value holds.
+fn line(out: &mut String, name: &str, value: impl ToString) {
+    let value = value.to_string().replace(['\n', '\r'], " ");
+    let _ = writeln!(out, "{name}: {value}");
+}
+
+fn targets(plane: &ControlPlane) -> String {
+    let each = plane.targets.iter().map(|target| match target {
+        Target::Address(address) => address.to_string(),
+        Target::Name(name) => name.clone(),
+    });
+    each.collect::<Vec<_>>().join(",")
+}
+
+fn link(choice: &LinkChoice) -> String {
+    match choice {
+        LinkChoice::Named(name) => name.to_string(),
+        LinkChoice::DefaultRoute => "of the default route".into(),
+    }
+}
+
+const fn dns_mode(mode: DnsMode) -> &'static str {
+    match mode {
+        DnsMode::First => "first",
+        DnsMode::Ipv4 => "ipv4",
+        DnsMode::Ipv6 => "ipv6",
+        DnsMode::Dual => "dual",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use viplet_backend_api::{DuplicateDetection, LinkName};
+
+    use super::*;
+    use crate::core::LeaseName;
+    use crate::core::settings::{LeaseTiming, LinkNotUp, PrefixLengths};
+    use crate::shell::source::Source as _;
+    use crate::shell::source::fixture::holding;
+
+    fn settings() -> Settings {
+        Settings {
+            node: "node-a".into(),
+            control_plane: Some(ControlPlane {
+                lease: LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() },
+                lease_annotations: BTreeMap::new(),
+                timing: LeaseTiming {
+                    duration: Duration::from_secs(15),
+                    renew_deadline: Duration::from_secs(10),
+                    retry_period: Duration::from_secs(2),
+                },
+                targets: vec![
+                    Target::Address("192.0.2.10".parse().unwrap()),
+                    Target::Name("api.example".into()),
+                ],
+                dns_mode: DnsMode::First,
+                prefix: PrefixLengths { v4: 32, v6: 128 },
+                link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
+                loopback_scope: LoopbackScope::Host,
+                duplicate_detection: DuplicateDetection::Kernel,
+                announce_every: Duration::from_secs(3),
+                on_loss: OnLoss::Withdraw,
+                on_link_down: OnLinkDown::Keep,
+                link_not_up: LinkNotUp::Wait,
+                labelling: Labelling::Off,
+            }),
+            seed: 0,
+        }
+    }
+
+    fn dump(settings: &Settings) -> String {
+        let source = holding();
+        Dump {
+            settings,
+            port: 6443,
+            mode: "ARP",
+            page: &StatusPage::of(&source),
+            counters: &source.counters(),
+            now: Civil::at(Duration::from_secs(1_234_567_890)),
+            process: 4711,
+            metrics_at: ":2112",
+            health_port: 0,
+        }
+        .text()
+    }
+
+    #[test]
+    fn the_sections_come_in_kube_vips_order() {
+        let text = dump(&settings());
+        let titles: Vec<&str> = text.lines().filter(|line| line.starts_with("---")).collect();
+        assert_eq!(
+            titles,
+            [
+                "--- BASIC CONFIGURATION ---",
+                "--- ARP/NDP CONFIGURATION ---",
+                "--- NETWORK INTERFACES ---",
+                "--- LEADER ELECTION CONFIGURATION ---",
+                "--- RUNTIME STATISTICS ---",
+                "--- STATE ---",
+            ]
+        );
+        let rules = text.lines().filter(|line| *line == "=".repeat(80)).count();
+        assert_eq!(rules, 5);
+        let header = text.lines().position(|line| line.trim() == "KUBE-VIP CONFIGURATION DUMP");
+        let footer = text.lines().position(|line| line.trim() == "END OF CONFIGURATION DUMP");
+        assert!(header.unwrap() < footer.unwrap());
+    }
+
+    #[test]
+    fn each_value_is_a_line_with_its_name() {
+        let text = dump(&settings());
+        for expected in [
+            "Timestamp: 2009-02-13T23:31:30Z",
+            "Node Name: node-a",
+            "Process ID: 4711",
+            "VIP: 192.0.2.10,api.example",
+            "VIP Subnet: 32,128",
+            "Port: 6443",
+            "ARP Enabled: true",
+            "ARP Broadcast Rate: 3000",
+            "eth0: up",
+            "Lease Name: plndr-cp-lock",
+            "Lease Duration: 15 seconds",
+            "Prometheus HTTP Server: :2112",
+            "Lease Renewals: 41",
+            "Rejected Input: 5 times: lease: bad \"json\" here",
+            "  holder: node-a (this node)",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_control_plane_there_is_less_to_say() {
+        let text = dump(&Settings { control_plane: None, ..settings() });
+        assert!(text.contains("Control Plane Enabled: false\n") && !text.contains("Lease Name:"));
+    }
+}

@@ -1,0 +1,224 @@
+//! A very small HTTP/1.1 server for `/metrics`, `/status` and the probes, on the shell's own
+//! thread: GET and HEAD, one request per connection.
+//!
+//! Whoever connects can neither hurt nor starve it: a request head has at most 4 KiB and 2 s, an
+//! answer 5 s, nothing grows with what a client sends, and of [`MOST_CONNECTIONS`] at once the
+//! slow ones give way to new ones.
+
+mod listen;
+mod pages;
+mod request;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ::http::StatusCode;
+use async_io::{Async, Timer};
+use smol::future::{or, yield_now};
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use smol::{LocalExecutor, Task};
+
+pub use listen::Listen;
+use pages::Response;
+use request::{LONGEST_HEAD, Method};
+
+use super::process::Process;
+use super::source::Source;
+
+/// Connections at once, per listener.
+pub const MOST_CONNECTIONS: usize = 16;
+/// What a client may take.
+const LIMITS: Limits = Limits {
+    head: Duration::from_secs(2),
+    answer: Duration::from_secs(5),
+    patience: Duration::from_millis(200),
+};
+/// How long, and how much, is read and thrown away after a refusal: closing with unread bytes
+/// makes the kernel reset the connection, and the client may lose the answer.
+const LINGER_TIME: Duration = Duration::from_millis(500);
+const LINGER_READS: usize = 64;
+/// Between two tries to listen.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Serves for ever. Where the place is taken, says so and tries again, for ever. Dropping the
+/// future closes everything.
+pub async fn serve(listen: Listen, source: Rc<dyn Source>) -> Infallible {
+    let started = Process::started();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let reason = match listen.bind().await {
+            Ok(listener) => {
+                log::info!("serving /metrics, /status, /healthz and /readyz at {listen}");
+                pause = FIRST_PAUSE;
+                accept_all(&listener, &source, started, LIMITS).await
+            }
+            Err(reason) => reason,
+        };
+        log::warn!(
+            "cannot serve metrics and health at {listen}: {reason}; trying again in {} s",
+            pause.as_secs()
+        );
+        Timer::after(pause + jitter(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Up to a quarter, from the clock's digits that nobody chose.
+fn jitter(pause: Duration) -> Duration {
+    let nanos =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    pause / 4 * (nanos % 1_000) / 1_000
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    /// From the connection to the end of the request's head.
+    head: Duration,
+    /// From there to the end of the answer.
+    answer: Duration,
+    /// A connection that is older than this gives way when all places are taken.
+    patience: Duration,
+}
+
+struct Connection {
+    since: Instant,
+    task: Task<()>,
+}
+
+/// Accepts until the listener itself fails, and returns why.
+async fn accept_all(
+    listener: &Async<TcpListener>,
+    source: &Rc<dyn Source>,
+    started: Option<f64>,
+    limits: Limits,
+) -> io::Error {
+    let executor = LocalExecutor::new();
+    let accepting = async {
+        let mut connections: VecDeque<Connection> = VecDeque::with_capacity(MOST_CONNECTIONS);
+        loop {
+            // However many are waiting, everything else has its turn in between.
+            yield_now().await;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) if concerns_the_peer(&error) => continue,
+                Err(error) => return error,
+            };
+            connections.retain(|connection| !connection.task.is_finished());
+            if connections.len() >= MOST_CONNECTIONS {
+                match connections.front() {
+                    Some(oldest) if oldest.since.elapsed() >= limits.patience => {
+                        connections.pop_front();
+                    }
+                    _ => {
+                        refuse(&stream);
+                        continue;
+                    }
+                }
+            }
+            let task = executor.spawn(converse(stream, Rc::clone(source), started, limits));
+            connections.push_back(Connection { since: Instant::now(), task });
+        }
+    };
+    executor.run(accepting).await
+}
+
+/// Errors of accept(2) that say something about one connection only.
+fn concerns_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut
+    )
+}
+
+/// What fits into the socket's buffer at once is what the client gets.
+fn refuse(stream: &Async<TcpStream>) {
+    let bytes = Response::bare(StatusCode::SERVICE_UNAVAILABLE).encode(Method::Get);
+    let mut socket = stream.get_ref();
+    // The connection is closed in either case.
+    let _ = socket.write(&bytes);
+}
+
+/// One connection from its first byte to its end.
+async fn converse(
+    mut stream: Async<TcpStream>,
+    source: Rc<dyn Source>,
+    started: Option<f64>,
+    limits: Limits,
+) {
+    let mut buffer = vec![0; LONGEST_HEAD];
+    let mut filled = 0;
+    let outcome = within(limits.head, read_head(&mut stream, &mut buffer, &mut filled)).await;
+    let head = buffer.get(..filled).unwrap_or_default();
+    let asked = match outcome {
+        Some(Ok(end)) => request::parse(head.get(..end).unwrap_or_default()),
+        Some(Err(refusal)) => match refusal {
+            HeadEnd::TooLong => Err(request::too_long(head)),
+            HeadEnd::Closed => return,
+        },
+        None if filled == 0 => return,
+        None => Err(StatusCode::REQUEST_TIMEOUT),
+    };
+    let (method, response) = match asked {
+        Ok(request) => (request.method, pages::answer(request, &*source, Process::now(started))),
+        Err(status) => (Method::Get, Response::bare(status)),
+    };
+    let bytes = response.encode(method);
+    let written = within(limits.answer, stream.write_all(&bytes)).await;
+    if asked.is_err() && matches!(written, Some(Ok(()))) {
+        within(LINGER_TIME, drain(&mut stream, &mut buffer)).await;
+    }
+}
+
+enum HeadEnd {
+    TooLong,
+    Closed,
+}
+
+/// Reads until the head's empty line; returns where it ends.
+async fn read_head(
+    stream: &mut Async<TcpStream>,
+    buffer: &mut [u8],
+    filled: &mut usize,
+) -> Result<usize, HeadEnd> {
+    loop {
+        let room = buffer.get_mut(*filled..).filter(|room| !room.is_empty());
+        let read = stream.read(room.ok_or(HeadEnd::TooLong)?).await;
+        let seen = *filled;
+        *filled += read.ok().filter(|read| *read > 0).ok_or(HeadEnd::Closed)?;
+        let so_far = buffer.get(..*filled).unwrap_or_default();
+        if let Some(end) = request::end_of_head(so_far, seen) {
+            return Ok(end);
+        }
+    }
+}
+
+async fn drain(stream: &mut Async<TcpStream>, buffer: &mut [u8]) {
+    if stream.get_ref().shutdown(Shutdown::Write).is_ok() {
+        for _ in 0..LINGER_READS {
+            if !matches!(stream.read(buffer).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+/// The future's outcome, or `None` when it takes longer.
+async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::after(time).await;
+        None
+    };
+    or(async { Some(future.await) }, late).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The head of an HTTP/1.1 request (RFC 9112), as much of it as a server of five pages needs.
+//! Pure: bytes in, a request or a refusal out; never allocates.
+
+use ::http::StatusCode;
+
+/// The longest request head, request line included.
+pub(super) const LONGEST_HEAD: usize = 4 * 1024;
+/// The longest request target.
+const LONGEST_TARGET: usize = 1024;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    /// Without the query.
+    pub(super) path: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+}
+
+/// Where the head ends, when it does: after its empty line. The bytes before `seen` were looked
+/// at before.
+pub(super) fn end_of_head(bytes: &[u8], seen: usize) -> Option<usize> {
+    let start = seen.saturating_sub(3);
+    let new = bytes.get(start..)?;
+    let crlf = new.windows(3).position(|w| w == b"\n\r\n").map(|at| at + 3);
+    let bare = new.windows(2).position(|w| w == b"\n\n").map(|at| at + 2);
+    let end = match (crlf, bare) {
+        (Some(a), Some(b)) => a.min(b),
+        (a, b) => a.or(b)?,
+    };
+    Some(start + end)
+}
+
+/// Reads a whole head, or says with which status it is refused.
+pub(super) fn parse(head: &[u8]) -> Result<Request<'_>, StatusCode> {
+    let text = std::str::from_utf8(head).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let mut lines = text.trim_start_matches(['\r', '\n']).lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(StatusCode::BAD_REQUEST);
+    };
+    if !is_token(method) || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    check_fields(lines, version)?;
+    if target.len() > LONGEST_TARGET {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let path = path(target).ok_or(StatusCode::BAD_REQUEST)?;
+    match method {
+        "GET" => Ok(Request { method: Method::Get, path }),
+        "HEAD" => Ok(Request { method: Method::Head, path }),
+        _ => Err(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// With which status a head is refused that fills the whole buffer and has no end.
+pub(super) fn too_long(head: &[u8]) -> StatusCode {
+    let target = head.split(|b| *b == b' ').nth(1);
+    match target {
+        Some(target) if target.len() > LONGEST_TARGET => StatusCode::URI_TOO_LONG,
+        _ => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+}
+
+/// Nothing in the fields matters here, but a malformed head is not to be guessed at (request
+/// smuggling lives there), and RFC 9112 §3.2 wants exactly one Host in HTTP/1.1.
+fn check_fields<'a>(lines: impl Iterator<Item = &'a str>, version: &str) -> Result<(), StatusCode> {
+    let mut hosts = 0_u32;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or(StatusCode::BAD_REQUEST)?;
+        if !is_token(name) || value.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        hosts += u32::from(name.eq_ignore_ascii_case("host"));
+    }
+    let allowed = hosts == 1 || (hosts == 0 && version == "HTTP/1.0");
+    if allowed { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
+}
+
+/// The path of an origin-form or absolute-form target (RFC 9112 §3.2).
+fn path(target: &str) -> Option<&str> {
+    let visible = target.bytes().all(|b| b.is_ascii_graphic());
+    let before_query = target.split(['?', '#']).next().filter(|_| visible)?;
+    if before_query.starts_with('/') {
+        return Some(before_query);
+    }
+    let rest = before_query.strip_prefix("http://")?;
+    let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = rest.strip_prefix(authority)?;
+    Some(if path.is_empty() { "/" } else { path })
+}
+
+/// `token` of RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    let special = |b| b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || special(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn get(target: &str) -> String {
+        format!("GET {target} HTTP/1.1\r\nHost: node\r\n\r\n")
+    }
+
+    fn refused(head: &str) -> u16 {
+        parse(head.as_bytes()).unwrap_err().as_u16()
+    }
+
+    #[test]
+    fn targets_of_both_forms_give_their_path() {
+        for (target, path) in [
+            ("/", "/"),
+            ("/metrics", "/metrics"),
+            ("/metrics?name[]=up", "/metrics"),
+            ("/readyz?", "/readyz"),
+            ("http://node:2112/status?x=/y", "/status"),
+            ("http://node:2112", "/"),
+            ("http://node?x", "/"),
+        ] {
+            let head = get(target);
+            let request = parse(head.as_bytes()).unwrap();
+            assert_eq!(request, Request { method: Method::Get, path }, "{target}");
+        }
+    }
+
+    #[test]
+    fn heads_that_make_no_sense_are_bad_requests() {
+        for head in [
+            "\r\n\r\n",
+            "GET /\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1 x\r\nHost: a\r\n\r\n",
+            "GET status HTTP/1.1\r\nHost: a\r\n\r\n",
+            "G(T / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n",
+            "GET /\u{e4} HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            assert_eq!(refused(head), 400, "{head:?}");
+        }
+        assert_eq!(parse(b"GET /\xff HTTP/1.1\r\n\r\n"), Err(StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn other_methods_and_long_targets_have_their_own_status() {
+        assert_eq!(refused("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), 405);
+        assert_eq!(refused("FETCH / HTTP/1.1\r\nHost: a\r\n\r\n"), 405);
+        assert_eq!(refused(&get(&format!("/{}", "a".repeat(LONGEST_TARGET)))), 414);
+        assert_eq!(too_long(format!("GET /{}", "a".repeat(4_000)).as_bytes()).as_u16(), 414);
+        assert_eq!(
+            too_long(format!("GET / H\r\nA: {}", "a".repeat(4_000)).as_bytes()),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        );
+    }
+
+    #[test]
+    fn http_1_0_needs_no_host() {
+        assert!(parse(b"HEAD /healthz HTTP/1.0\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn the_end_is_found_however_the_bytes_arrive() {
+        for head in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n"] {
+            let bytes = head.as_bytes();
+            for step in 1..=bytes.len() {
+                let mut seen = 0;
+                let mut found = None;
+                for end in (0..bytes.len()).step_by(step).chain([bytes.len()]) {
+                    found = found.or(end_of_head(&bytes[..end], seen));
+                    seen = end;
+                }
+                assert_eq!(found, Some(bytes.len()), "steps of {step}");
+            }
+        }
+        assert_eq!(end_of_head(b"GET / HTTP/1.1\r\nHost: a\r\n", 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            seen in 0_usize..400,
+        ) {
+            let _ = (parse(&bytes), too_long(&bytes), end_of_head(&bytes, seen));
+        }
+
+        #[test]
+        fn no_text_near_a_request_makes_it_panic(
+            text in "(GET|HEAD|PUT)? ?(/|http://)?[a-z?/:]{0,9} HTTP/1.[01]\r\n(Host: ?[a-z]*\r\n)?\r?\n",
+        ) {
+            if let Ok(request) = parse(text.as_bytes()) {
+                prop_assert!(request.path.starts_with('/'));
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The log: one line per record to stderr, in the form of Go's slog text that kube-vip writes,
+//! `YYYY/MM/DD HH:MM:SS LEVEL message`, in UTC.
+//!
+//! The threshold is a slog level (`vip_loglevel`): -4 debug, 0 info, 4 warn, 8 error. A record is
+//! written when its level is at least the threshold, so 5 hides info and warn. It can be changed
+//! at any time with [`set_threshold`].
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::calendar::Civil;
+
+/// No line is longer: what a peer sends us must not flood the log.
+const LONGEST_MESSAGE: usize = 8 * 1024;
+
+struct Logger;
+
+static LOGGER: Logger = Logger;
+
+/// Makes this the process's logger; a second call only sets the threshold.
+pub fn install(threshold: i32) {
+    // The only error says that a logger is there already: ours, or a test's.
+    let _ = log::set_logger(&LOGGER);
+    set_threshold(threshold);
+}
+
+/// Changes which records are written (`vip_loglevel`, a slog level).
+pub fn set_threshold(threshold: i32) {
+    log::set_max_level(filter(threshold));
+}
+
+/// The records that a slog threshold lets through.
+#[must_use]
+pub fn filter(threshold: i32) -> LevelFilter {
+    match threshold {
+        ..=-8 => LevelFilter::Trace,
+        -7..=-4 => LevelFilter::Debug,
+        -3..=0 => LevelFilter::Info,
+        1..=4 => LevelFilter::Warn,
+        5..=8 => LevelFilter::Error,
+        9.. => LevelFilter::Off,
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = line(Civil::now(), record.level(), &record.args().to_string());
+            // One write, so that lines of several processes do not mix. Nobody can be told when
+            // stderr is closed.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn line(now: Civil, level: Level, message: &str) -> String {
+    let Civil { year, month, day, hour, minute, second, .. } = now;
+    let mut line =
+        format!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02} {level} ");
+    escape(message, &mut line);
+    line.push('\n');
+    line
+}
+
+/// Whatever a message contains, it stays one line, and no terminal acts on it.
+fn escape(message: &str, line: &mut String) {
+    for (at, c) in message.char_indices() {
+        if at >= LONGEST_MESSAGE {
+            let _ = write!(line, "… ({} bytes in all)", message.len());
+            return;
+        }
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c if c.is_control() || breaks_or_reorders(c) => {
+                let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+}
+
+/// Unicode's line and paragraph separators and its bidirectional controls.
+fn breaks_or_reorders(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at_some_time(level: Level, message: &str) -> String {
+        line(Civil::at(Duration::from_secs(1_234_567_890)), level, message)
+    }
+
+    #[test]
+    fn a_line_has_the_form_of_slog() {
+        let line = at_some_time(Level::Info, "lease acquired lease=kube-system/plndr-cp-lock");
+        assert_eq!(
+            line,
+            "2009/02/13 23:31:30 INFO lease acquired lease=kube-system/plndr-cp-lock\n"
+        );
+    }
+
+    #[test]
+    fn a_record_is_one_line_whatever_it_contains() {
+        let hostile = "a\nb\r\nc\u{2028}d\u{85}e\u{1b}[2Jf\0g\u{202e}h\tä";
+        let line = at_some_time(Level::Warn, hostile);
+        assert_eq!(line.lines().count(), 1);
+        assert!(
+            line.ends_with("WARN a\\nb\\r\\nc\\u{2028}d\\u{85}e\\u{1b}[2Jf\\u{0}g\\u{202e}h\\tä\n"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn an_endless_message_is_cut() {
+        let line = at_some_time(Level::Error, &"ä".repeat(1_000_000));
+        assert!(line.len() < LONGEST_MESSAGE + 100, "{}", line.len());
+        assert!(line.ends_with("… (2000000 bytes in all)\n"));
+    }
+
+    #[test]
+    fn thresholds_are_slog_levels() {
+        for (threshold, expected) in [
+            (i32::MIN, LevelFilter::Trace),
+            (-8, LevelFilter::Trace),
+            (-5, LevelFilter::Debug),
+            (-4, LevelFilter::Debug),
+            (-3, LevelFilter::Info),
+            (0, LevelFilter::Info),
+            (1, LevelFilter::Warn),
+            (4, LevelFilter::Warn),
+            (5, LevelFilter::Error),
+            (8, LevelFilter::Error),
+            (9, LevelFilter::Off),
+            (i32::MAX, LevelFilter::Off),
+        ] {
+            assert_eq!(filter(threshold), expected, "{threshold}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the process shows of itself, computed when somebody asks.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::build_info;
+use crate::core::status::{Counters, Status};
+
+/// Where `/status`, `/metrics` and the probes get what they show. Nothing is computed while
+/// nobody asks.
+pub trait Source {
+    /// The state.
+    fn status(&self) -> Status;
+    /// The counters since the start.
+    fn counters(&self) -> Counters;
+    /// How the API server is.
+    fn api(&self) -> ApiHealth;
+    /// Whether the main loop turns.
+    ///
+    /// # Errors
+    /// Since when it does not, or what else is broken: one line for a person.
+    fn health(&self) -> Result<(), String>;
+}
+
+/// How the API server is, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum ApiHealth {
+    /// It has not been asked yet.
+    Unknown,
+    /// It answers.
+    Reachable {
+        /// For how many seconds.
+        seconds: u64,
+    },
+    /// It does not.
+    Unreachable {
+        /// For how many seconds.
+        seconds: u64,
+        /// What was tried, and what came of it.
+        reason: String,
+    },
+}
+
+impl ApiHealth {
+    /// It has answered for so long.
+    #[must_use]
+    pub const fn reachable(span: Duration) -> Self {
+        Self::Reachable { seconds: span.as_secs() }
+    }
+
+    /// It has not answered for so long, and why.
+    #[must_use]
+    pub fn unreachable(span: Duration, reason: impl Into<String>) -> Self {
+        Self::Unreachable { seconds: span.as_secs(), reason: reason.into() }
+    }
+}
+
+/// The JSON document under `/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusPage {
+    /// viplet's version.
+    pub version: String,
+    /// The commit it was built from.
+    pub build: String,
+    /// How the API server is.
+    pub api: ApiHealth,
+    /// Why `/healthz` fails, absent when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<String>,
+    /// The state.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+impl StatusPage {
+    /// The document as of now.
+    #[must_use]
+    pub fn of(source: &dyn Source) -> Self {
+        Self {
+            version: build_info::VERSION.to_owned(),
+            build: build_info::BUILD.to_owned(),
+            api: source.api(),
+            unhealthy: source.health().err(),
+            status: source.status(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    //! A source with one address held and one wanted, for the tests of everything that shows it.
+
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::{ApiHealth, Source};
+    use crate::core::status::{
+        AddressState, AddressStatus, Counters, LeaseStatus, RoleStatus, Status,
+    };
+
+    pub(crate) struct Fixture {
+        pub(crate) status: RefCell<Status>,
+        pub(crate) counters: RefCell<Counters>,
+        pub(crate) api: RefCell<ApiHealth>,
+        pub(crate) health: RefCell<Result<(), String>>,
+    }
+
+    impl Source for Fixture {
+        fn status(&self) -> Status {
+            self.status.borrow().clone()
+        }
+        fn counters(&self) -> Counters {
+            self.counters.borrow().clone()
+        }
+        fn api(&self) -> ApiHealth {
+            self.api.borrow().clone()
+        }
+        fn health(&self) -> Result<(), String> {
+            self.health.borrow().clone()
+        }
+    }
+
+    pub(crate) fn address(literal: &str, state: AddressState, reason: &str) -> AddressStatus {
+        AddressStatus {
+            address: Some(literal.parse().unwrap()),
+            name: None,
+            link: "eth0".into(),
+            lease: "kube-system/plndr-cp-lock".into(),
+            state,
+            announced: 7,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn holding() -> Fixture {
+        let lease = "kube-system/plndr-cp-lock".to_owned();
+        Fixture {
+            status: RefCell::new(Status {
+                node: "node-a".into(),
+                leases: vec![LeaseStatus {
+                    lease: lease.clone(),
+                    holder: "node-a".into(),
+                    role: RoleStatus::Holding,
+                    held_for: Some(Duration::from_millis(12_500)),
+                    renewed_ago: Some(Duration::from_millis(1_500)),
+                    transitions: 3,
+                    reason: "renewed".into(),
+                }],
+                addresses: vec![
+                    address("192.0.2.10", AddressState::Held, "this node holds the lease"),
+                    address("2001:db8::10", AddressState::Pending, "link eth0 is down"),
+                ],
+                links: BTreeMap::from([("eth0".to_owned(), "up".to_owned())]),
+                not_ready: Vec::new(),
+            }),
+            counters: RefCell::new(Counters {
+                renewals: BTreeMap::from([(lease.clone(), 41)]),
+                transitions: BTreeMap::from([(lease, 2)]),
+                announcements: 9,
+                rejects: BTreeMap::from([("lease: bad \"json\"\nhere".to_owned(), 5)]),
+                ..Counters::default()
+            }),
+            api: RefCell::new(ApiHealth::reachable(Duration::from_secs(60))),
+            health: RefCell::new(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_survives_the_way_through_json() {
+        let source = fixture::holding();
+        *source.api.borrow_mut() =
+            ApiHealth::unreachable(Duration::from_secs(3), "connection refused");
+        let page = StatusPage::of(&source);
+        let json = serde_json::to_string(&page).unwrap();
+        assert_eq!(serde_json::from_str::<StatusPage>(&json).unwrap(), page);
+    }
+
+    #[test]
+    fn spans_are_plain_seconds_in_json() {
+        let json = serde_json::to_value(StatusPage::of(&fixture::holding())).unwrap();
+        assert_eq!(json["leases"][0]["held_for"], 12.5);
+        assert_eq!(json["node"], "node-a");
+        assert_eq!(json["addresses"][0]["state"], "held");
+    }
+}
