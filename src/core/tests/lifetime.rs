@@ -1,0 +1,152 @@
+//! Start, restart, loss and stop.
+
+use super::*;
+
+#[test]
+fn the_kernel_never_keeps_an_address_longer_than_the_lease_lasts() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.pass(Duration::from_secs(7));
+    node.api = Api::Silent;
+    node.pass(Duration::from_secs(10));
+    let renewed = |(_, e): &&(Moment, Effect)| {
+        matches!(e, Effect::Lease(LeaseRequest { verb: LeaseVerb::Replace { .. }, .. }))
+    };
+    let sent: Vec<Moment> = node.done.iter().filter(renewed).map(|(at, _)| *at).collect();
+    for (at, effect) in &node.done {
+        let Effect::Backend(Command::Install { lifetime, .. }) = effect else { continue };
+        let gone = *at + Duration::from_secs(u64::from(lifetime.as_secs()));
+        let base = sent.iter().filter(|s| *s <= at).max().copied().unwrap_or(*at);
+        assert!(gone < base + Duration::from_secs(5), "installed at {at} for {lifetime:?}");
+    }
+    assert!(!node.has(VIP));
+}
+
+#[test]
+fn an_outage_shorter_than_the_lease_does_not_cost_the_address() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.pass(Duration::from_secs(1));
+    node.api = Api::Silent;
+    node.pass(Duration::from_secs(3));
+    node.api = Api::Answers;
+    node.pass(Duration::from_secs(3));
+    assert!(node.commands().iter().all(|c| !matches!(c, Command::Withdraw { .. })));
+}
+
+#[test]
+fn a_restart_within_the_lease_adopts_the_address_without_a_gap() {
+    let mut node = Node::new(control_plane(&[VIP]));
+    node.other_holds("n1");
+    node.start(vec![link("eth0", LinkState::Up)], vec![address("eth0", VIP, Owner::Viplet)]);
+    assert!(node.commands().iter().all(|c| !matches!(c, Command::Withdraw { .. })));
+    assert!(matches!(node.commands()[..], [Command::Install { .. }, Command::Announce { .. }]));
+}
+
+#[test]
+fn a_leftover_is_removed_as_soon_as_another_is_seen_to_hold_the_lease() {
+    for owner in [Owner::Viplet, Owner::Predecessor] {
+        let mut node = Node::new(control_plane(&[VIP]));
+        node.api = Api::Silent;
+        node.start(vec![link("eth0", LinkState::Up)], vec![address("eth0", VIP, owner)]);
+        assert_eq!(node.commands().len(), 0, "unread: left as it is");
+        node.other_holds("n2");
+        assert!(matches!(node.commands()[..], [Command::Withdraw { .. }]));
+    }
+}
+
+#[test]
+fn a_kube_vip_leftover_does_not_outlive_a_lease_that_cannot_be_read() {
+    let mut node = Node::new(control_plane(&[VIP]));
+    node.api = Api::Silent;
+    let leftover = address("eth0", VIP, Owner::Predecessor);
+    node.start(vec![link("eth0", LinkState::Up)], vec![leftover]);
+    node.pass(Duration::from_secs(6));
+    assert!(node.kernel.is_empty());
+}
+
+#[test]
+fn what_an_earlier_run_left_and_nobody_wants_is_removed_and_nothing_else_is() {
+    let mut node = Node::new(control_plane(&[VIP]));
+    let there = vec![
+        address("eth0", "10.0.0.99", Owner::Viplet),
+        address("eth0", "10.0.0.98", Owner::Predecessor),
+        address("eth0", "10.0.0.5", Owner::Node),
+        address("eth1", VIP, Owner::Viplet),
+    ];
+    node.start(vec![link("eth0", LinkState::Up), link("eth1", LinkState::Up)], there);
+    let left: Vec<String> = node.kernel.keys().map(|(a, l)| format!("{a} {l}")).collect();
+    assert_eq!(left, ["10.0.0.5 eth0", "10.0.0.40 eth0", "10.0.0.98 eth0"]);
+}
+
+#[test]
+fn a_stop_withdraws_first_and_releases_then() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.done.clear();
+    node.give(Input::Stop);
+    let order: Vec<&str> = node
+        .done
+        .iter()
+        .filter_map(|(_, effect)| match effect {
+            Effect::Backend(Command::Withdraw { .. }) => Some("withdraw"),
+            Effect::Lease(_) => Some("release"),
+            Effect::Stopped => Some("stopped"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["withdraw", "release", "stopped"]);
+    assert_eq!(node.record.map(|record| record.holder), Some(String::new()));
+}
+
+#[test]
+fn a_stop_ends_within_a_second_when_the_api_server_hangs() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.api = Api::Silent;
+    node.give(Input::Stop);
+    assert!(!node.has(VIP));
+    node.pass(Duration::from_secs(1));
+    assert!(node.done.iter().any(|(_, effect)| *effect == Effect::Stopped));
+}
+
+#[test]
+fn a_follower_stops_at_once() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.other_holds("n2");
+    node.give(Input::Stop);
+    assert!(node.done.iter().any(|(_, effect)| *effect == Effect::Stopped));
+}
+
+#[test]
+fn with_preserve_the_ipv4_address_stays_unannounced_until_another_holder_is_seen() {
+    let mut plane = control_plane(&[VIP, "fd00::40"]);
+    plane.on_loss = OnLoss::PreserveV4;
+    let mut node = Node::started(plane);
+    node.pass(Duration::from_secs(1));
+    node.api = Api::Silent;
+    node.pass(Duration::from_secs(6));
+    assert!(node.has(VIP) && !node.has("fd00::40"));
+    node.done.clear();
+    node.pass(Duration::from_secs(30));
+    assert!(node.has(VIP));
+    assert!(node.commands().iter().all(|c| matches!(c, Command::Install { .. })));
+    node.other_holds("n2");
+    assert!(!node.has(VIP));
+}
+
+#[test]
+fn the_holders_node_is_labelled_and_the_label_goes_with_the_lease() {
+    let mut plane = control_plane(&["fd00::40"]);
+    plane.labelling = Labelling::On;
+    let mut node = Node::started(plane);
+    let labels = |node: &Node| -> Vec<Option<String>> {
+        let label = |(_, effect): &(Moment, Effect)| match effect {
+            Effect::Label { value, .. } => Some(value.clone()),
+            _ => None,
+        };
+        node.done.iter().filter_map(label).collect()
+    };
+    node.give(Input::Labelled(Ok(())));
+    let hex = "fd000000000000000000000000000040".to_owned();
+    assert_eq!(labels(&node).last(), Some(&Some(hex)));
+    node.give(Input::Labelled(Ok(())));
+    node.other_holds("n2");
+    assert_eq!(labels(&node).last(), Some(&None));
+}

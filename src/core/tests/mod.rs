@@ -1,0 +1,250 @@
+//! The core against a kernel and an API server that answer by hand, one behaviour per test.
+
+mod addresses;
+mod fitness;
+mod lifetime;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use viplet_backend_api::{
+    Address, Class, Command, DefaultRoute, DuplicateDetection, HardwareAddress, Link, LinkKind,
+    LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
+};
+
+use super::settings::{
+    ControlPlane, DnsMode, Labelling, LeaseTiming, LinkChoice, LinkNotUp, LoopbackScope,
+    OnLinkDown, OnLoss, PrefixLengths, Target,
+};
+use super::*;
+
+const VIP: &str = "10.0.0.40";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn control_plane(targets: &[&str]) -> ControlPlane {
+    let target = |text: &&str| {
+        text.parse().map_or_else(|_| Target::Name((*text).to_owned()), Target::Address)
+    };
+    ControlPlane {
+        lease: LeaseName { namespace: "kube-system".to_owned(), name: "plndr-cp-lock".to_owned() },
+        lease_annotations: BTreeMap::new(),
+        timing: LeaseTiming {
+            duration: Duration::from_secs(5),
+            renew_deadline: Duration::from_secs(3),
+            retry_period: Duration::from_secs(1),
+        },
+        targets: targets.iter().map(target).collect(),
+        dns_mode: DnsMode::First,
+        prefix: PrefixLengths { v4: 32, v6: 128 },
+        link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
+        loopback_scope: LoopbackScope::Host,
+        duplicate_detection: DuplicateDetection::Kernel,
+        announce_every: Duration::from_secs(3),
+        on_loss: OnLoss::Withdraw,
+        on_link_down: OnLinkDown::Keep,
+        link_not_up: LinkNotUp::Wait,
+        labelling: Labelling::Off,
+    }
+}
+
+/// A node whose kernel does what it is told and says so, and a Lease that stores what it is given.
+struct Node {
+    core: Core,
+    now: Moment,
+    version: u64,
+    record: Option<LeaseRecord>,
+    kernel: BTreeMap<(IpAddr, LinkName), Address>,
+    api: Api,
+    refuse: Option<Refusal>,
+    done: Vec<(Moment, Effect)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Api {
+    Answers,
+    Silent,
+}
+
+fn link(name: &str, state: LinkState) -> Link {
+    Link {
+        name: LinkName::new(name).unwrap(),
+        kind: LinkKind::Ethernet,
+        state,
+        hardware: HardwareAddress(vec![2, 0, 0, 0, 0, 1]),
+        default_route: DefaultRoute::V4,
+    }
+}
+
+fn address(on: &str, text: &str, owner: Owner) -> Address {
+    let valid_for = (owner == Owner::Viplet).then_some(Duration::from_secs(3));
+    Address {
+        link: LinkName::new(on).unwrap(),
+        address: ip(text),
+        prefix_len: 32,
+        owner,
+        valid_for,
+        usability: Usability::Usable,
+    }
+}
+
+impl Node {
+    fn new(plane: ControlPlane) -> Self {
+        let settings = Settings { node: "n1".to_owned(), control_plane: Some(plane), seed: 1 };
+        let now = Moment::from_boot(Duration::from_secs(1000));
+        Self {
+            core: Core::new(settings, now),
+            now,
+            version: 10,
+            record: None,
+            kernel: BTreeMap::new(),
+            api: Api::Answers,
+            refuse: None,
+            done: Vec::new(),
+        }
+    }
+
+    fn start(&mut self, links: Vec<Link>, addresses: Vec<Address>) {
+        for a in &addresses {
+            self.kernel.insert((a.address, a.link.clone()), a.clone());
+        }
+        self.give(Input::Observed(Notice::Snapshot(Observation { links, addresses })));
+    }
+
+    fn started(plane: ControlPlane) -> Self {
+        let mut node = Self::new(plane);
+        node.start(vec![link("eth0", LinkState::Up)], vec![]);
+        node
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        let mut turns = 0;
+        while !inputs.is_empty() {
+            turns += 1;
+            assert!(turns < 100, "the core and its world never come to rest: {:?}", self.done);
+            let mut effects = Vec::new();
+            self.core.handle(inputs.remove(0), self.now, &mut effects);
+            for effect in effects {
+                inputs.extend(self.carry_out(&effect));
+                self.done.push((self.now, effect));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
+        match effect {
+            Effect::Backend(command) => self.kernel(command),
+            Effect::Lease(request) if self.api == Api::Answers => Some(self.lease(request)),
+            _ => None,
+        }
+    }
+
+    fn kernel(&mut self, command: &Command) -> Option<Input> {
+        if let Some(refusal) = self.refuse.clone() {
+            return Some(Input::Refused { command: command.clone(), refusal });
+        }
+        let vip = command.vip();
+        let key = (vip.address, vip.link.clone());
+        let notice = match command {
+            Command::Install { lifetime, .. } => {
+                let mut seen = address(vip.link.as_str(), VIP, Owner::Viplet);
+                seen.address = vip.address;
+                seen.valid_for = Some(Duration::from_secs(u64::from(lifetime.as_secs())));
+                self.kernel.insert(key, seen.clone());
+                Notice::Address(seen)
+            }
+            Command::Withdraw { .. } => {
+                self.kernel.remove(&key)?;
+                Notice::AddressGone { link: key.1, address: key.0 }
+            }
+            Command::Announce { .. } => return None,
+        };
+        Some(Input::Observed(notice))
+    }
+
+    fn lease(&mut self, request: &LeaseRequest) -> Input {
+        let lease = request.lease.clone();
+        match &request.verb {
+            LeaseVerb::Read => Input::Lease { lease, view: self.view() },
+            LeaseVerb::Create { attempt, record, .. }
+            | LeaseVerb::Replace { attempt, record, .. } => {
+                self.version += 1;
+                self.record = Some(record.clone());
+                let version = self.version.to_string();
+                let outcome = WriteOutcome::Stored { version, record: record.clone() };
+                Input::LeaseWritten { lease, attempt: *attempt, outcome }
+            }
+        }
+    }
+
+    fn view(&self) -> LeaseView {
+        match &self.record {
+            None => LeaseView::Absent,
+            Some(record) => {
+                LeaseView::Present { version: self.version.to_string(), record: record.clone() }
+            }
+        }
+    }
+
+    /// Another candidate writes the lease; the watch says so.
+    fn other_holds(&mut self, holder: &str) {
+        self.version += 1;
+        self.record = Some(LeaseRecord {
+            holder: holder.to_owned(),
+            duration_seconds: 5,
+            acquired: Stamp::Absent,
+            renewed: Stamp::At(self.version.to_string()),
+            transitions: 1,
+        });
+        let lease = self.core.settings().control_plane.clone().unwrap().lease;
+        let view = self.view();
+        self.give(Input::Lease { lease, view });
+    }
+
+    /// Lets time pass; the kernel drops what has expired.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut turns = 0;
+        while let Some((at, why)) = self.core.next_deadline(self.now).filter(|(at, _)| *at <= end) {
+            turns += 1;
+            assert!(turns < 10_000, "spinning on {why:?}");
+            self.now = self.now.max(at);
+            self.give(Input::Deadline);
+        }
+        self.now = end;
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.kernel.values().any(|a| a.address == ip(text) && a.owner == Owner::Viplet)
+    }
+
+    fn commands(&self) -> Vec<&Command> {
+        let backend = |(_, effect): &'_ (Moment, Effect)| matches!(effect, Effect::Backend(_));
+        self.done
+            .iter()
+            .filter(|done| backend(done))
+            .filter_map(|(_, effect)| match effect {
+                Effect::Backend(command) => Some(command),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn said(&self, part: &str) -> bool {
+        self.done.iter().any(
+            |(_, effect)| matches!(effect, Effect::Report(report) if report.text.contains(part)),
+        )
+    }
+}
+
+fn forbidden() -> Refusal {
+    Refusal { class: Class::Forbidden, reason: "needs the capability NET_ADMIN".to_owned() }
+}
