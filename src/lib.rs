@@ -5,4 +5,5 @@
 pub mod build_info;
 pub mod cli;
 pub mod core;
+pub mod kube;
 pub mod shell;

@@ -1,0 +1,211 @@
+//! [`Api`]: one API server and our credentials for it, shared by all connections to it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_rustls::rustls::ClientConfig;
+use http::HeaderValue;
+use smol::LocalExecutor;
+
+use super::access::{self, Access, AccessError, AccessSettings, Credential, Places};
+use super::connection::Connection;
+use super::endpoint::Scheme;
+use super::kubeconfig::read_bounded;
+use super::tls;
+
+/// A token file is read again after this time; the kubelet renews it well before it expires.
+const TOKEN_AGE: Duration = Duration::from_secs(60);
+
+/// One API server and our credentials for it. A clone is the same one.
+#[derive(Clone)]
+pub struct Api {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    executor: Rc<LocalExecutor<'static>>,
+    settings: AccessSettings,
+    places: Places,
+    state: RefCell<State>,
+}
+
+struct State {
+    access: Access,
+    tls: Option<Arc<ClientConfig>>,
+    /// Counts the changes of `access`.
+    generation: u64,
+    token: Option<Token>,
+}
+
+struct Token {
+    header: HeaderValue,
+    read_at: Instant,
+}
+
+/// What a [`Api::reload`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// All is as before.
+    Same,
+    /// Server or credentials changed; connections are opened anew at their next use.
+    Changed,
+}
+
+/// What a connection needs to be opened.
+pub(crate) struct Dial {
+    pub(crate) access: Access,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) generation: u64,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Api({:?})", self.shared.state.borrow().access)
+    }
+}
+
+impl Api {
+    /// Finds the access and reads all its files. Connections run on `executor`.
+    ///
+    /// # Errors
+    /// As [`access::find`], and certificates or keys that make no sense.
+    pub fn new(
+        settings: AccessSettings,
+        places: Places,
+        executor: &Rc<LocalExecutor<'static>>,
+    ) -> Result<Self, AccessError> {
+        let access = access::find(&settings, &places)?;
+        let tls = tls_for(&access)?;
+        let state = State { access, tls, generation: 0, token: None };
+        let executor = Rc::clone(executor);
+        let shared = Shared { executor, settings, places, state: RefCell::new(state) };
+        Ok(Self { shared: Rc::new(shared) })
+    }
+
+    /// A connection of the caller's own; opened at its first use.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        Connection::new(self.clone())
+    }
+
+    /// The server's URL.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.shared.state.borrow().access.endpoint.to_string()
+    }
+
+    /// Where the access comes from, for the log.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.shared.state.borrow().access.origin.to_string()
+    }
+
+    /// Reads all files again (SIGHUP, 401). On an error what was read before stays.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub fn reload(&self) -> Result<Reloaded, AccessError> {
+        let access = access::find(&self.shared.settings, &self.shared.places)?;
+        let tls = tls_for(&access)?;
+        let mut state = self.shared.state.borrow_mut();
+        state.token = None;
+        if access == state.access {
+            return Ok(Reloaded::Same);
+        }
+        state.access = access;
+        state.tls = tls;
+        state.generation += 1;
+        Ok(Reloaded::Changed)
+    }
+
+    pub(crate) fn executor(&self) -> &LocalExecutor<'static> {
+        &self.shared.executor
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.state.borrow().generation
+    }
+
+    pub(crate) fn dial(&self) -> Dial {
+        let state = self.shared.state.borrow();
+        Dial { access: state.access.clone(), tls: state.tls.clone(), generation: state.generation }
+    }
+
+    /// Host header and path prefix for requests.
+    pub(crate) fn address(&self) -> (String, String) {
+        let state = self.shared.state.borrow();
+        (state.access.endpoint.authority(), state.access.endpoint.prefix.clone())
+    }
+
+    /// The `Authorization` header. A token file that cannot be read leaves the last token in use.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, AccessError> {
+        let mut state = self.shared.state.borrow_mut();
+        match &state.access.credential {
+            Credential::Nothing => Ok(None),
+            Credential::Token(token) => secret(&format!("Bearer {token}"))
+                .map(Some)
+                .map_err(|text| AccessError::Setting { name: "token", text }),
+            Credential::Basic { username, password } => {
+                let pair = STANDARD.encode(format!("{username}:{password}"));
+                secret(&format!("Basic {pair}"))
+                    .map(Some)
+                    .map_err(|text| AccessError::Setting { name: "username", text })
+            }
+            Credential::TokenFile(path) => {
+                let known = state.token.as_ref();
+                if let Some(token) = known.filter(|token| token.read_at.elapsed() < TOKEN_AGE) {
+                    return Ok(Some(token.header.clone()));
+                }
+                match (read_token(path), known) {
+                    (Ok(header), _) => {
+                        state.token =
+                            Some(Token { header: header.clone(), read_at: Instant::now() });
+                        Ok(Some(header))
+                    }
+                    (Err(error), Some(token)) => {
+                        log::warn!("{error}; the token that was read before stays in use");
+                        let header = token.header.clone();
+                        state.token =
+                            Some(Token { header: header.clone(), read_at: Instant::now() });
+                        Ok(Some(header))
+                    }
+                    (Err(error), None) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+fn tls_for(access: &Access) -> Result<Option<Arc<ClientConfig>>, AccessError> {
+    match access.endpoint.scheme {
+        Scheme::Http => Ok(None),
+        Scheme::Https => tls::client_config(access).map(Some),
+    }
+}
+
+fn read_token(path: &Path) -> Result<HeaderValue, AccessError> {
+    let bytes = read_bounded(path)?;
+    let malformed = |text: &str| AccessError::Malformed {
+        path: path.to_owned(),
+        field: String::new(),
+        text: text.to_owned(),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| malformed("it is no token"))?;
+    match text.trim() {
+        "" => Err(malformed("it is empty, and should hold a token")),
+        token => secret(&format!("Bearer {token}")).map_err(|text| malformed(&text)),
+    }
+}
+
+fn secret(text: &str) -> Result<HeaderValue, String> {
+    let mut header = HeaderValue::from_str(text)
+        .map_err(|_| "it has characters that no HTTP header may have".to_owned())?;
+    header.set_sensitive(true);
+    Ok(header)
+}

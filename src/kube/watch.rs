@@ -1,0 +1,413 @@
+//! List, then watch from that version, for ever: bookmarks, resume, 410, back-off.
+
+use std::time::{Duration, Instant};
+
+use ::kube::core::WatchEvent;
+use ::kube::core::params::{ListParams, WatchParams};
+use ::kube::core::{Request, Status};
+use http::StatusCode;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use smol::Timer;
+
+use super::backoff::Backoff;
+use super::connection::{Connection, Stream};
+use super::error::{ApiError, Kind};
+use super::framing::Lines;
+use super::transport::Api;
+
+/// Objects asked for per page of a list.
+const PAGE: u32 = 500;
+/// More pages than this are no list.
+const MOST_PAGES: usize = 200;
+/// All pages of a list together.
+const LARGEST_LIST: usize = 64 << 20;
+/// The longest `Retry-After` that is respected.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// The longest event.
+const LONGEST_EVENT: usize = 1 << 20;
+/// A version that brings nothing so many times in a row is given up for a new list.
+const MOST_FRUITLESS: u32 = 3;
+
+/// An object that can be watched: only the fields that we read.
+pub trait Watched: DeserializeOwned {}
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The collection's path: `/apis/GROUP/VERSION[/namespaces/NAMESPACE]/RESOURCES`.
+    pub path: String,
+    /// `fieldSelector`.
+    pub fields: Option<String>,
+    /// `labelSelector`.
+    pub labels: Option<String>,
+}
+
+/// The watch's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// A list's page, or the head of a watch, must be there within this time.
+    pub answer: Duration,
+    /// The server is asked to end the stream after this time, shortened by up to a fifth.
+    pub stream: Duration,
+    /// A stream is given up when the server has not ended it so long after that.
+    pub slack: Duration,
+    /// The first wait after a failure.
+    pub first_wait: Duration,
+    /// The longest wait; a stream that lived so long was a healthy one.
+    pub longest_wait: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(10),
+            stream: Duration::from_secs(290),
+            slack: Duration::from_secs(30),
+            first_wait: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a watch tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<T> {
+    /// All objects there are: what is not among them is gone.
+    Replaced(Vec<T>),
+    /// One was created or changed.
+    Applied(T),
+    /// One was deleted; its last state.
+    Deleted(T),
+    /// An object that makes no sense was left out, and why.
+    Rejected(String),
+    /// It does not work, and why; told again only when the reason changes.
+    Trouble(String),
+    /// It works again.
+    Recovered,
+}
+
+/// A list-then-watch over one connection of its own.
+#[derive(Debug)]
+pub struct Watch {
+    connection: Connection,
+    scope: Scope,
+    pace: Pace,
+    backoff: Backoff,
+    trouble: Option<String>,
+    /// Times in a row that a stream brought nothing.
+    fruitless: u32,
+}
+
+/// How a stream ended.
+enum End {
+    /// The server ended it in due form: go on from the last version.
+    Resume,
+    /// The version is too old: list again.
+    Relist(ApiError),
+    /// Something is wrong: go on from the last version after a wait.
+    Failed(ApiError),
+}
+
+impl Watch {
+    /// A watch of `scope`; nothing happens before [`Watch::run`].
+    #[must_use]
+    pub fn new(api: &Api, scope: Scope, pace: Pace) -> Self {
+        let backoff = Backoff::new(pace.first_wait, pace.longest_wait);
+        Self { connection: api.connection(), scope, pace, backoff, trouble: None, fruitless: 0 }
+    }
+
+    /// Runs for ever. `sink` is awaited before anything more is read.
+    pub async fn run<T: Watched>(mut self, mut sink: impl AsyncFnMut(Event<T>)) {
+        loop {
+            match self.list(&mut sink).await {
+                Ok(version) => self.follow(version, &mut sink).await,
+                Err(error) => self.wait_after(&error, &mut sink).await,
+            }
+        }
+    }
+
+    /// Streams from `version` until a new list is needed.
+    async fn follow<T: Watched>(
+        &mut self,
+        mut version: String,
+        sink: &mut impl AsyncFnMut(Event<T>),
+    ) {
+        loop {
+            let (started, before) = (Instant::now(), version.clone());
+            let end = self.stream(&mut version, sink).await;
+            let long = started.elapsed() >= self.pace.longest_wait;
+            if long || version != before {
+                self.backoff.reset();
+                self.fruitless = 0;
+            } else {
+                self.fruitless = self.fruitless.saturating_add(1);
+            }
+            match end {
+                End::Resume if long => {}
+                End::Resume => sleep(self.backoff.wait()).await,
+                End::Failed(error) => self.wait_after(&error, sink).await,
+                End::Relist(why) => {
+                    log::debug!("{why}; listing again");
+                    sleep(self.backoff.wait()).await;
+                    return;
+                }
+            }
+            if self.fruitless > 0 && self.fruitless.is_multiple_of(MOST_FRUITLESS) {
+                return;
+            }
+        }
+    }
+
+    /// One stream from `version`, which advances with each event.
+    async fn stream<T: Watched>(
+        &mut self,
+        version: &mut String,
+        sink: &mut impl AsyncFnMut(Event<T>),
+    ) -> End {
+        let length = self.pace.stream.mul_f64(1.0 - self.backoff.fraction() / 5.0);
+        let mut limit = Timer::after(length + self.pace.slack);
+        let mut stream = match self.open(version, length).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind, Kind::Gone(_)) => return End::Relist(error),
+            Err(error) => return End::Failed(error),
+        };
+        if self.fruitless == 0 {
+            self.recovered(sink).await;
+        }
+        let mut lines = Lines::new(LONGEST_EVENT);
+        loop {
+            let silence = async {
+                (&mut limit).await;
+                Err(stream_error(&self.connection, &self.scope, Kind::Timeout(length)))
+            };
+            match smol::future::or(stream.next(), silence).await {
+                Ok(Some(chunk)) => lines.push(&chunk),
+                Ok(None) if lines.has_rest() => {
+                    let kind = Kind::Malformed("the stream ended within an event".to_owned());
+                    return End::Failed(stream_error(&self.connection, &self.scope, kind));
+                }
+                Ok(None) => return End::Resume,
+                Err(error) => return End::Failed(error),
+            }
+            if let Err(kind) = self.take(&mut lines, version, sink).await {
+                let error = stream_error(&self.connection, &self.scope, kind);
+                return match error.kind {
+                    Kind::Gone(_) => End::Relist(error),
+                    _ => End::Failed(error),
+                };
+            }
+        }
+    }
+
+    async fn open(&mut self, version: &str, length: Duration) -> Result<Stream, ApiError> {
+        let params = WatchParams {
+            label_selector: self.scope.labels.clone(),
+            field_selector: self.scope.fields.clone(),
+            timeout: Some(u32::try_from(length.as_secs()).unwrap_or(u32::MAX).clamp(1, 294)),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let request = Request::new(self.scope.path.clone())
+            .watch(&params, version)
+            .map_err(|error| self.local(&error))?;
+        self.connection.stream(request, self.pace.answer).await
+    }
+
+    /// All whole lines that have come.
+    async fn take<T: Watched>(
+        &mut self,
+        lines: &mut Lines,
+        version: &mut String,
+        sink: &mut impl AsyncFnMut(Event<T>),
+    ) -> Result<(), Kind> {
+        loop {
+            let line = match lines.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(()),
+                Err(_) => return Err(Kind::TooLarge(LONGEST_EVENT)),
+            };
+            let event = decode(line)?;
+            self.recovered(sink).await;
+            let seen = match &event {
+                WatchEvent::Added(object)
+                | WatchEvent::Modified(object)
+                | WatchEvent::Deleted(object) => version_of(object),
+                WatchEvent::Bookmark(bookmark) => Some(bookmark.metadata.resource_version.as_str()),
+                WatchEvent::Error(_) => None,
+            };
+            if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
+                seen.clone_into(version);
+            }
+            match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    sink(typed(object, Event::Applied)).await;
+                }
+                WatchEvent::Deleted(object) => sink(typed(object, Event::Deleted)).await,
+                WatchEvent::Bookmark(_) => {}
+                WatchEvent::Error(status) => return Err(of_event(&status)),
+            }
+        }
+    }
+
+    /// Every page of the list; restarted once when its version expires under way.
+    async fn list<T: Watched>(
+        &mut self,
+        sink: &mut impl AsyncFnMut(Event<T>),
+    ) -> Result<String, ApiError> {
+        let listed = match self.pages::<T>().await {
+            Err(error) if matches!(error.kind, Kind::Gone(_)) => self.pages::<T>().await?,
+            listed => listed?,
+        };
+        for reason in listed.rejected {
+            sink(Event::Rejected(reason)).await;
+        }
+        sink(Event::Replaced(listed.objects)).await;
+        Ok(listed.version)
+    }
+
+    async fn pages<T: Watched>(&mut self) -> Result<Listed<T>, ApiError> {
+        let mut listed =
+            Listed { objects: Vec::new(), rejected: Vec::new(), version: String::new() };
+        let mut params = ListParams {
+            label_selector: self.scope.labels.clone(),
+            field_selector: self.scope.fields.clone(),
+            limit: Some(PAGE),
+            ..ListParams::default()
+        };
+        let mut bytes = 0;
+        for _ in 0..MOST_PAGES {
+            let request = Request::new(self.scope.path.clone())
+                .list(&params)
+                .map_err(|error| self.local(&error))?;
+            let answer = self.connection.call(request, self.pace.answer).await?;
+            bytes += answer.body.len();
+            if bytes > LARGEST_LIST {
+                return Err(stream_error(
+                    &self.connection,
+                    &self.scope,
+                    Kind::TooLarge(LARGEST_LIST),
+                ));
+            }
+            let page: Page<T> = serde_json::from_slice(&answer.body).map_err(|error| {
+                stream_error(&self.connection, &self.scope, Kind::Malformed(error.to_string()))
+            })?;
+            for item in page.items.unwrap_or_default() {
+                match item {
+                    Lenient::Good(object) => listed.objects.push(object),
+                    Lenient::Bad(reason) => listed.rejected.push(reason),
+                }
+            }
+            listed.version = page.metadata.resource_version;
+            match page.metadata.r#continue.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(listed),
+            }
+        }
+        let kind = Kind::Malformed(format!("a list of more than {MOST_PAGES} pages"));
+        Err(stream_error(&self.connection, &self.scope, kind))
+    }
+
+    async fn wait_after<T>(&mut self, error: &ApiError, sink: &mut impl AsyncFnMut(Event<T>)) {
+        let text = error.to_string();
+        if self.trouble.as_ref() != Some(&text) {
+            self.trouble = Some(text.clone());
+            sink(Event::Trouble(text)).await;
+        }
+        let asked = match error.kind {
+            Kind::TooMany(Some(asked), _) => asked.min(LONGEST_ASKED),
+            _ => Duration::ZERO,
+        };
+        sleep(self.backoff.wait().max(asked)).await;
+    }
+
+    async fn recovered<T>(&mut self, sink: &mut impl AsyncFnMut(Event<T>)) {
+        if self.trouble.take().is_some() {
+            sink(Event::Recovered).await;
+        }
+    }
+
+    fn local(&self, error: &dyn std::fmt::Display) -> ApiError {
+        stream_error(&self.connection, &self.scope, Kind::Local(error.to_string()))
+    }
+}
+
+fn stream_error(connection: &Connection, scope: &Scope, kind: Kind) -> ApiError {
+    kind.of(&connection.api().server(), &format!("watch of {}", scope.path))
+}
+
+async fn sleep(span: Duration) {
+    Timer::after(span).await;
+}
+
+/// One line of a watch.
+fn decode(line: &[u8]) -> Result<WatchEvent<Value>, Kind> {
+    serde_json::from_slice(line).map_err(|error| Kind::Malformed(format!("an event: {error}")))
+}
+
+fn version_of(object: &Value) -> Option<&str> {
+    object.get("metadata")?.get("resourceVersion")?.as_str()
+}
+
+fn typed<T: Watched>(object: Value, event: fn(T) -> Event<T>) -> Event<T> {
+    let name = name_of(&object);
+    match serde_json::from_value(object) {
+        Ok(object) => event(object),
+        Err(error) => Event::Rejected(format!("{name}: {error}")),
+    }
+}
+
+fn name_of(object: &Value) -> String {
+    let field = |name: &str| object.get("metadata")?.get(name)?.as_str();
+    match (field("namespace"), field("name")) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
+        (None, Some(name)) => name.to_owned(),
+        (_, None) => "an object without a name".to_owned(),
+    }
+}
+
+/// An ERROR event carries what would have been the answer's status.
+fn of_event(status: &Status) -> Kind {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let expired = status.reason == "Expired" || status.reason == "Gone";
+    let code = if expired { StatusCode::GONE } else { code };
+    Kind::of_status(code, None, status.message.as_bytes())
+}
+
+struct Listed<T> {
+    objects: Vec<T>,
+    rejected: Vec<String>,
+    version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: Watched")]
+struct Page<T> {
+    metadata: PageMeta,
+    items: Option<Vec<Lenient<T>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMeta {
+    resource_version: String,
+    r#continue: Option<String>,
+}
+
+/// One object of many that makes no sense must not cost the others.
+enum Lenient<T> {
+    Good(T),
+    Bad(String),
+}
+
+impl<'de, T: Watched> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Value::deserialize(deserializer)?;
+        let name = name_of(&object);
+        Ok(match serde_json::from_value(object) {
+            Ok(object) => Self::Good(object),
+            Err(error) => Self::Bad(format!("{name}: {error}")),
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! The Kubernetes transport against a server on loopback that misbehaves as told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod leases;
+mod server;
+mod setup;
+mod store;
