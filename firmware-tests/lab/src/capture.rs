@@ -1,0 +1,128 @@
+//! What the client sees on the wire: gratuitous ARP and unsolicited neighbour advertisements.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::namespace::Namespace;
+
+const ETH_P_ALL: u16 = 0x0003;
+
+/// What a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// ARP, request form.
+    ArpRequest,
+    /// ARP, reply form.
+    ArpReply,
+    /// IPv6 neighbour advertisement.
+    Advertisement,
+}
+
+/// One frame that announces an address: ARP with sender = target, or an unsolicited advertisement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// When it came.
+    pub at: Instant,
+    /// What it is.
+    pub kind: FrameKind,
+    /// The sender's hardware address as the frame's body states it.
+    pub hardware: [u8; 6],
+    /// The announced address.
+    pub address: IpAddr,
+}
+
+/// Records announcements until dropped.
+#[derive(Debug)]
+pub struct Capture {
+    frames: Arc<Mutex<Vec<Frame>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Capture {
+    /// Records what arrives in `namespace`.
+    pub fn start(namespace: &Namespace) -> Self {
+        let mut socket = namespace.run(|| {
+            let protocol = Protocol::from(i32::from(ETH_P_ALL.to_be()));
+            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("AF_PACKET");
+            socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+            socket
+        });
+        let frames: Arc<Mutex<Vec<Frame>>> = Arc::default();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, stopped) = (Arc::clone(&frames), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok(length) = socket.read(&mut buffer) {
+                    shared.lock().unwrap().extend(announcement(&buffer[..length]));
+                }
+            }
+        });
+        Self { frames, stop, thread: Some(thread) }
+    }
+
+    /// The announcements of `address` so far.
+    pub fn of(&self, address: IpAddr) -> Vec<Frame> {
+        let frames = self.frames.lock().unwrap();
+        frames.iter().filter(|frame| frame.address == address).cloned().collect()
+    }
+
+    /// The first announcement of `address` at or after `since`.
+    pub fn first_since(&self, address: IpAddr, since: Instant) -> Option<Frame> {
+        self.of(address).into_iter().find(|frame| frame.at >= since)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn announcement(frame: &[u8]) -> Option<Frame> {
+    let body = frame.get(14..)?;
+    match frame.get(12..14)? {
+        [0x08, 0x06] => gratuitous_arp(body),
+        [0x86, 0xdd] => unsolicited_advertisement(body),
+        _ => None,
+    }
+}
+
+fn gratuitous_arp(body: &[u8]) -> Option<Frame> {
+    let kind = match body.get(6..8)? {
+        [0, 1] => FrameKind::ArpRequest,
+        [0, 2] => FrameKind::ArpReply,
+        _ => return None,
+    };
+    let hardware = body.get(8..14)?.try_into().ok()?;
+    let sender: [u8; 4] = body.get(14..18)?.try_into().ok()?;
+    let target: [u8; 4] = body.get(24..28)?.try_into().ok()?;
+    let address = IpAddr::V4(Ipv4Addr::from(sender));
+    (sender == target).then_some(Frame { at: Instant::now(), kind, hardware, address })
+}
+
+fn unsolicited_advertisement(body: &[u8]) -> Option<Frame> {
+    let (next_header, icmp) = (*body.get(6)?, body.get(40..)?);
+    let (kind, flags) = (*icmp.first()?, *icmp.get(4)?);
+    if next_header != 58 || kind != 136 || flags & 0x40 != 0 {
+        return None;
+    }
+    let target: [u8; 16] = icmp.get(8..24)?.try_into().ok()?;
+    Some(Frame {
+        at: Instant::now(),
+        kind: FrameKind::Advertisement,
+        // The option "target link-layer address" follows: type 2, length 1.
+        hardware: icmp.get(26..32)?.try_into().ok()?,
+        address: IpAddr::V6(Ipv6Addr::from(target)),
+    })
+}

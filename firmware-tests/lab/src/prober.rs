@@ -1,0 +1,150 @@
+//! The client's view: an echo request every few milliseconds, and how long no answer came.
+
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::namespace::Namespace;
+
+/// The time between two requests.
+pub const PERIOD: Duration = Duration::from_millis(5);
+
+/// Pings one address until dropped.
+#[derive(Debug)]
+pub struct Prober {
+    answers: Arc<Mutex<Vec<Instant>>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Prober {
+    /// Pings `target` from `namespace`.
+    pub fn start(namespace: &Namespace, target: IpAddr) -> Self {
+        let (domain, protocol) = match target {
+            IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
+            IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
+        };
+        let receiver = namespace.run(move || {
+            let socket = Socket::new(domain, Type::RAW, Some(protocol)).expect("a raw socket");
+            socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+            // Many requests wait on one unresolved neighbour; a full queue must not look like silence.
+            socket.set_send_buffer_size(1 << 20).expect("a send buffer");
+            socket
+        });
+        let sender = receiver.try_clone().expect("a second descriptor");
+        let answers: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let stop = Arc::new(AtomicBool::new(false));
+        let identifier = 0x7669;
+        let (shared, stopped) = (Arc::clone(&answers), Arc::clone(&stop));
+        let listening =
+            thread::spawn(move || listen(receiver, (target, identifier), &shared, &stopped));
+        let stopped = Arc::clone(&stop);
+        let sending = thread::spawn(move || send(&sender, (target, identifier), &stopped));
+        Self { answers, stop, threads: vec![listening, sending] }
+    }
+
+    /// When the last answer came.
+    pub fn last_answer(&self) -> Option<Instant> {
+        self.answers.lock().unwrap().last().copied()
+    }
+
+    /// Whether the address answers at this moment.
+    pub fn answers(&self) -> bool {
+        self.last_answer().is_some_and(|last| last.elapsed() < 10 * PERIOD)
+    }
+
+    /// The first answer after `since`.
+    pub fn first_answer_since(&self, since: Instant) -> Option<Instant> {
+        let answers = self.answers.lock().unwrap();
+        answers.get(answers.partition_point(|at| *at <= since)).copied()
+    }
+
+    /// The longest time without an answer between `since` and now; the running silence counts.
+    pub fn longest_silence(&self, since: Instant) -> Duration {
+        let now = Instant::now();
+        let answers = self.answers.lock().unwrap();
+        let from = answers.partition_point(|at| *at < since);
+        // From the last answer before `since`, as that silence may have begun there.
+        let mut last = from.checked_sub(1).map_or(since, |before| answers[before]);
+        let mut longest = Duration::ZERO;
+        for at in answers[from..].iter().copied().chain([now]) {
+            longest = longest.max(at.saturating_duration_since(last));
+            last = at;
+        }
+        longest
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn send(socket: &Socket, (target, identifier): (IpAddr, u16), stop: &AtomicBool) {
+    let to = SockAddr::from(SocketAddr::new(target, 0));
+    let mut sequence: u16 = 0;
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        // Refused while nobody has the address: the next one may pass.
+        let _ = socket.send_to(&echo_request(target, identifier, sequence), &to);
+        sequence = sequence.wrapping_add(1);
+        next += PERIOD;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn listen(
+    mut socket: Socket,
+    (target, identifier): (IpAddr, u16),
+    answers: &Mutex<Vec<Instant>>,
+    stop: &AtomicBool,
+) {
+    let mut buffer = [0; 512];
+    while !stop.load(Ordering::Relaxed) {
+        match socket.read(&mut buffer) {
+            Ok(length) if is_answer(&buffer[..length], target, identifier) => {
+                answers.lock().unwrap().push(Instant::now());
+            }
+            Ok(_) => {}
+            Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            // The socket reports "host unreachable" for what was sent earlier.
+            Err(_) => {}
+        }
+    }
+}
+
+fn echo_request(target: IpAddr, identifier: u16, sequence: u16) -> [u8; 16] {
+    let mut packet = [0; 16];
+    packet[0] = if target.is_ipv4() { 8 } else { 128 };
+    packet[4..6].copy_from_slice(&identifier.to_be_bytes());
+    packet[6..8].copy_from_slice(&sequence.to_be_bytes());
+    if target.is_ipv4() {
+        // For ICMPv6 the kernel fills it in.
+        let sum: u32 =
+            packet.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).expect("folded twice");
+        packet[2..4].copy_from_slice(&checksum.to_be_bytes());
+    }
+    packet
+}
+
+fn is_answer(datagram: &[u8], target: IpAddr, identifier: u16) -> bool {
+    // A raw IPv4 socket hands out the IP header too, a raw IPv6 socket does not.
+    let (kind, icmp) = match target {
+        IpAddr::V4(ip) if datagram.get(12..16) == Some(&ip.octets()) => (0, datagram.get(20..)),
+        IpAddr::V4(_) => return false,
+        IpAddr::V6(_) => (129, Some(datagram)),
+    };
+    let Some(icmp) = icmp else { return false };
+    icmp.first() == Some(&kind) && icmp.get(4..6) == Some(&identifier.to_be_bytes())
+}

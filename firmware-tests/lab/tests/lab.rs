@@ -1,0 +1,31 @@
+//! The lab's tests: the real binary on a real kernel. One after another, each in a lab of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+#[path = "lab/instruments.rs"]
+mod instruments;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    if let Err(why) = viplet_lab::privilege::acquire() {
+        println!("SKIPPED: lab: {why}");
+        return if std::env::var_os("VIPLET_REQUIRE_REAL").is_some() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
+    }
+    let mut arguments = Arguments::from_args();
+    // One lab at a time: they measure.
+    arguments.test_threads = Some(1);
+    let trials: Vec<Trial> = [instruments::trials()].into_iter().flatten().collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,80 @@
+//! The lab itself: what it builds works, and its instruments see what they are there to see.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use viplet_lab::rtnl::Lifetime;
+use viplet_lab::wait::stays_for;
+use viplet_lab::{HolderWatch, Lab, Prober, Wire, wait_until};
+
+const SOON: Duration = Duration::from_secs(3);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let tests: [(&str, fn()); 4] = [
+        ("lab: the client hears an address that a node has, over IPv4 and IPv6", hears),
+        ("lab: two nodes with one address are seen within 50 ms", sees_two_holders),
+        ("lab: a cut cable silences a node and a restored one does not", cuts),
+        ("lab: an address with a lifetime is gone when it ends", expires),
+    ];
+    tests.map(|(name, test)| Trial::test(name, move || Ok(test()))).into()
+}
+
+fn hears() {
+    let lab = Lab::new(2);
+    for text in ["10.77.0.100", "fd77::100"] {
+        let address: IpAddr = text.parse().unwrap();
+        let prober = Prober::start(&lab.client, address);
+        stays_for("nobody answers", Duration::from_millis(100), || !prober.answers());
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        let added = Instant::now();
+        lab.nodes[1].rtnl(move |rtnl| {
+            rtnl.set_address("eth0", (address, prefix), Lifetime::FOREVER).unwrap();
+        });
+        wait_until("the address answers", SOON, || prober.answers());
+        let heard = prober.first_answer_since(added).unwrap();
+        let silence = prober.longest_silence(heard);
+        stays_for("it answers", Duration::from_millis(200), || prober.answers());
+        assert!(silence < Duration::from_millis(100), "{silence:?}");
+    }
+}
+
+fn sees_two_holders() {
+    let lab = Lab::new(3);
+    let address: IpAddr = "10.77.0.100".parse().unwrap();
+    let watch = HolderWatch::start(&lab, &[address]);
+    let on = |node: usize| {
+        lab.nodes[node].rtnl(move |rtnl| {
+            rtnl.set_address("eth0", (address, 32), Lifetime::FOREVER).unwrap();
+        });
+    };
+    on(0);
+    wait_until("one holder", SOON, || watch.holders(address) == [0]);
+    on(2);
+    wait_until("two holders", SOON, || watch.holders(address) == [0, 2]);
+    wait_until("an overlap", SOON, || {
+        watch.timeline(address).longest_overlap() > Duration::from_millis(20)
+    });
+    assert_eq!(watch.timeline(address).most_holders(), 2);
+}
+
+fn cuts() {
+    let lab = Lab::new(1);
+    let prober = Prober::start(&lab.client, IpAddr::V4(lab.nodes[0].address));
+    wait_until("the node answers", SOON, || prober.answers());
+    lab.cut(0, Wire::Lan);
+    wait_until("the node is silent", SOON, || !prober.answers());
+    lab.restore(0, Wire::Lan);
+    wait_until("the node answers again", SOON, || prober.answers());
+}
+
+fn expires() {
+    let lab = Lab::new(1);
+    let address: IpAddr = "10.77.0.100".parse().unwrap();
+    let lifetime = Lifetime { valid: 1, preferred: 0, protocol: 77 };
+    lab.nodes[0].rtnl(move |rtnl| rtnl.set_address("eth0", (address, 32), lifetime).unwrap());
+    let listed = lab.nodes[0].rtnl(|rtnl| rtnl.addresses());
+    let found = listed.iter().find(|one| one.address == address).expect("the address is there");
+    assert_eq!((found.valid, found.preferred, found.protocol), (1, 0, 77));
+    wait_until("the kernel drops it", SOON, || !lab.nodes[0].has(address));
+}
