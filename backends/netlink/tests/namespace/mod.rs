@@ -95,3 +95,42 @@ impl std::task::Wake for Woken {
         self.0.store(true, Ordering::SeqCst);
     }
 }
+
+/// A second station: a process of its own in a network namespace of its own.
+pub(crate) struct Station(std::process::Child);
+
+impl Station {
+    /// Moves `link` to it, and brings the link up there.
+    pub(crate) fn with(link: &str) -> Self {
+        let child = Command::new("unshare").args(["-n", "sleep", "600"]).spawn().unwrap();
+        let station = Self(child);
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net"));
+        let process = station.0.id().to_string();
+        eventually("the station has its namespace", || {
+            namespace(&process).unwrap() != namespace("self").unwrap()
+        });
+        ip(&format!("link set {link} netns {process}"));
+        station.ip(&format!("link set {link} up"));
+        station
+    }
+
+    /// Runs `ip` there.
+    pub(crate) fn ip(&self, line: &str) -> String {
+        let process = self.0.id().to_string();
+        let output = Command::new("nsenter")
+            .args(["-t", &process, "-n", "ip"])
+            .args(line.split_whitespace())
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ip {line}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
