@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use namespace::{Station, cable, eventually, in_namespace, ip, sysctl};
 use viplet_backend_api::{
-    Address, Class, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Scope, Vip,
+    Address, Class, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Scope, Usability, Vip,
 };
 use viplet_netlink::Kernel;
 
@@ -318,22 +318,48 @@ fn an_expired_ipv6_address_leaves_the_nodes_prefix_route() {
     });
 }
 
+/// A cable whose right end is another station, which has fd00::5.
+fn duplicate() -> Station {
+    cable();
+    let station = Station::with("right");
+    station.ip("addr add fd00::5/64 dev right nodad");
+    sysctl("net.ipv6.conf.left.accept_dad", "1");
+    eventually("left is up again", || ip("link show left").contains("state UP"));
+    station
+}
+
 #[test]
-fn a_failed_duplicate_detection_is_overcome_where_it_is_to_be_skipped() {
-    in_namespace("a_failed_duplicate_detection_is_overcome_where_it_is_to_be_skipped", || {
-        cable();
-        let station = Station::with("right");
-        station.ip("addr add fd00::5/64 dev right nodad");
-        sysctl("net.ipv6.conf.left.accept_dad", "1");
-        eventually("left is up again", || ip("link show left").contains("state UP"));
+fn a_leftover_that_failed_duplicate_detection_is_taken_over_where_that_is_to_be_skipped() {
+    let test =
+        "a_leftover_that_failed_duplicate_detection_is_taken_over_where_that_is_to_be_skipped";
+    in_namespace(test, || {
+        let _station = duplicate();
+        ip("addr add fd00::5/64 dev left preferred_lft 0 valid_lft forever");
+        let mut kernel = kernel();
+        eventually("the duplicate is found", || {
+            only(&mut kernel, "fd00::5").usability == Usability::Duplicate
+        });
+        assert_eq!(only(&mut kernel, "fd00::5").owner, Owner::Predecessor);
+        kernel.install(&vip("fd00::5/64"), seconds(300)).unwrap();
+        let entry = only(&mut kernel, "fd00::5");
+        assert_eq!((entry.owner, entry.usability), (Owner::Viplet, Usability::Usable));
+    });
+}
+
+#[test]
+fn a_duplicate_that_the_kernel_finds_is_noticed_as_the_address_going() {
+    in_namespace("a_duplicate_that_the_kernel_finds_is_noticed_as_the_address_going", || {
+        let _station = duplicate();
         let mut kernel = kernel();
         let probing = Vip { duplicate_detection: DuplicateDetection::Kernel, ..vip("fd00::5/64") };
         kernel.install(&probing, seconds(300)).unwrap();
-        let state =
-            |kernel: &mut Kernel| entries(kernel, "fd00::5").first().map(|entry| entry.usability);
-        use viplet_backend_api::Usability::{Duplicate, Usable};
-        eventually("the duplicate is found", || state(&mut kernel) == Some(Duplicate));
-        kernel.install(&vip("fd00::5/64"), seconds(300)).unwrap();
-        assert_eq!(state(&mut kernel), Some(Usable));
+        let mut said = Vec::new();
+        // An address with a finite lifetime is not kept as failed: the kernel takes it away.
+        eventually("the kernel takes it away", || {
+            said.extend(notices(&mut kernel));
+            said.iter().any(|notice| matches!(notice, Notice::AddressGone { .. }))
+        });
+        assert!(said.iter().any(|notice| matches!(notice, Notice::Address(entry)
+            if entry.usability == Usability::Tentative)));
     });
 }

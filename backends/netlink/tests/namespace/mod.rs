@@ -2,6 +2,7 @@
 //! nothing but `lo` exists, and runs its body there. Works as root and in a user namespace.
 #![allow(dead_code)]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,9 @@ pub(crate) fn in_namespace_after(test: &str, front: &[&str], body: impl FnOnce()
         return body();
     }
     let Some(unshare) = unshare() else {
-        println!("SKIPPED: {test}: needs root or user namespaces, and the commands unshare and ip");
+        let why = "needs root or user namespaces, and the commands unshare and ip";
+        // Not println!, which the test harness would keep to itself.
+        writeln!(std::io::stdout(), "SKIPPED: {test}: {why}").unwrap();
         return;
     };
     let (program, arguments) = unshare.split_first().unwrap();
@@ -57,7 +60,7 @@ pub(crate) fn ip(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Sets a sysctl of this namespace; `false` where it is not writable.
+/// Sets a sysctl of this namespace.
 pub(crate) fn sysctl(name: &str, value: &str) {
     let path = Path::new("/proc/sys").join(name.replace('.', "/"));
     std::fs::write(path, value).unwrap();
@@ -116,14 +119,24 @@ impl Station {
 
     /// Runs `ip` there.
     pub(crate) fn ip(&self, line: &str) -> String {
+        self.run("ip", &line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Sets a sysctl under `net` there.
+    pub(crate) fn sysctl(&self, name: &str, value: &str) {
+        let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
+        self.run("sh", &["-c", &format!("echo {value} > {path}")]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
         let process = self.0.id().to_string();
         let output = Command::new("nsenter")
-            .args(["-t", &process, "-n", "ip"])
-            .args(line.split_whitespace())
+            .args(["-t", &process, "-n", program])
+            .args(arguments)
             .output()
             .unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "ip {line}: {err}");
+        assert!(output.status.success(), "{program} {arguments:?}: {err}");
         String::from_utf8(output.stdout).unwrap()
     }
 }
