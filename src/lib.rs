@@ -4,6 +4,7 @@
 
 pub mod build_info;
 pub mod cli;
+pub mod config;
 pub mod core;
 pub mod kube;
 pub mod shell;

@@ -1,0 +1,211 @@
+//! From resolved values to typed settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use viplet_backend_api::{DuplicateDetection, LinkName};
+
+use super::gather::{Gathered, Inputs, gather};
+use super::network::{self, PrefixChoice};
+use super::problem::{Problem, Source, shown};
+use super::settings::{AccessSettings, ControlPlane, Detect, LogThreshold, Settings};
+use super::validate::validate;
+use super::value::{self, Value};
+use crate::core::settings as core;
+
+/// The kubeconfig that is looked for anyway.
+const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+
+/// Settings that can be run with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The typed settings.
+    pub settings: Settings,
+    /// What a person should know: for the log at the start.
+    pub warnings: Vec<String>,
+    /// Every setting's value and where it came from, in the table's order.
+    pub effective: Vec<Effective>,
+}
+
+/// A setting as it is in effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Its name.
+    pub setting: &'static str,
+    /// Its value, or a mask.
+    pub value: String,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Makes settings of everything that was given; `features` are those of this build.
+///
+/// # Errors
+/// With every problem at once, in the table's order.
+pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Problem>> {
+    let mut gathered = gather(inputs);
+    validate(&mut gathered, features);
+    let node = node_name(inputs, &mut gathered);
+    dhcp_mode(&mut gathered);
+    let mode = gathered.mode();
+    let (true, Some(mode)) = (gathered.problems.is_empty(), mode) else {
+        return Err(in_table_order(gathered.problems));
+    };
+    let values = &gathered;
+    let settings = Settings {
+        core: core::Settings { node, control_plane: control_plane(values, inputs), seed: 0 },
+        mode,
+        access: access(values, inputs),
+        log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
+        metrics: network::listener(&values.text("prometheus_server")).ok(),
+        health_port: u16::try_from(values.integer("health_check_port")).ok().filter(|p| *p > 0),
+        config_file: path(&values.text("config_file")),
+    };
+    let effective = effective(values);
+    Ok(Loaded { settings, warnings: gathered.warnings, effective })
+}
+
+fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| super::table::all().position(|s| s.name == problem.setting));
+    problems
+}
+
+fn effective(values: &Gathered) -> Vec<Effective> {
+    let found = super::table::all().filter_map(|setting| values.find(setting.name));
+    found
+        .map(|found| Effective {
+            setting: found.setting.name,
+            value: shown(found.setting, &found.value.to_string()),
+            source: found.source.clone(),
+        })
+        .collect()
+}
+
+/// `vip_nodename` or the host's name, lower-case (K8S-4).
+fn node_name(inputs: &Inputs<'_>, gathered: &mut Gathered) -> String {
+    let given = gathered.text("vip_nodename");
+    let name = if given.is_empty() { inputs.hostname.trim() } else { &given };
+    let name = name.to_lowercase();
+    let strange = |c: char| c.is_whitespace() || c.is_control() || c == '/';
+    if (name.is_empty() || name.chars().any(strange))
+        && let Some(found) = gathered.find("vip_nodename")
+    {
+        let why = "not a node's name (the host name counts when it is empty); accepted: the name \
+                   of this node's Node object";
+        let problem = Problem::new(found.setting, &name, &found.source, why);
+        gathered.problems.push(problem);
+    }
+    name
+}
+
+/// CFG-10: where nobody said otherwise, `dns_mode` says which families.
+fn dhcp_mode(gathered: &mut Gathered) {
+    let dns = gathered.text("dns_mode");
+    if let Some(found) = gathered.values.get_mut("dhcp_mode")
+        && found.source == Source::Default
+        && dns != "first"
+    {
+        found.value = Value::Text(dns);
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// The explicit kubeconfig is the one that is not looked for anyway (K8S-1).
+fn access(values: &Gathered, inputs: &Inputs<'_>) -> AccessSettings {
+    let home = inputs.environment.get("HOME").map(|home| format!("{home}/.kube/config"));
+    let file = values.text("k8s_config_file");
+    let usual = file == ADMIN_CONF || Some(&file) == home.as_ref();
+    let server = values.text("kubernetes_addr");
+    AccessSettings {
+        kubeconfig: path(&file).filter(|_| !usual),
+        server_override: (!server.is_empty()).then_some(server),
+        detect_control_plane: if values.is_on("cp_detect") { Detect::On } else { Detect::Off },
+        port: u16::try_from(values.integer("port")).unwrap_or_default(),
+        control_plane: if values.is_on("cp_enable") { ControlPlane::On } else { ControlPlane::Off },
+    }
+}
+
+fn control_plane(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::ControlPlane> {
+    if !values.is_on("cp_enable") {
+        return None;
+    }
+    let seconds = |name| Duration::from_secs(u64::try_from(values.integer(name)).unwrap_or(0));
+    let (_, targets) = values.control_plane_targets();
+    Some(core::ControlPlane {
+        lease: lease(values, inputs)?,
+        lease_annotations: match values.find("vip_leaseannotations").map(|found| &found.value) {
+            Some(Value::Map(map)) => map.clone(),
+            _ => Default::default(),
+        },
+        timing: core::LeaseTiming {
+            duration: seconds("vip_leaseduration"),
+            renew_deadline: seconds("vip_renewdeadline"),
+            retry_period: seconds("vip_retryperiod"),
+        },
+        targets: targets.to_vec(),
+        dns_mode: match values.text("dns_mode").as_str() {
+            "ipv4" => core::DnsMode::Ipv4,
+            "ipv6" => core::DnsMode::Ipv6,
+            "dual" => core::DnsMode::Dual,
+            _ => core::DnsMode::First,
+        },
+        prefix: prefix(values.prefixes()),
+        link: LinkName::new(&values.text("vip_interface"))
+            .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named),
+        loopback_scope: if values.is_on("vip_interfaceloglobal") {
+            core::LoopbackScope::Global
+        } else {
+            core::LoopbackScope::Host
+        },
+        duplicate_detection: if values.is_on("vip_skipdad") {
+            DuplicateDetection::Skip
+        } else {
+            DuplicateDetection::Kernel
+        },
+        announce_every: Duration::from_millis(
+            u64::try_from(values.integer("vip_arpRate")).unwrap_or_default(),
+        ),
+        on_loss: if values.is_on("vip_preserve_on_leadership_loss") {
+            core::OnLoss::PreserveV4
+        } else {
+            core::OnLoss::Withdraw
+        },
+        on_link_down: if values.is_on("vip_loseleadership") {
+            core::OnLinkDown::Yield(seconds("vip_loseleadership_timeout_seconds"))
+        } else {
+            core::OnLinkDown::Keep
+        },
+        link_not_up: if values.is_on("vip_allow_interface_not_up") {
+            core::LinkNotUp::Allow
+        } else {
+            core::LinkNotUp::Wait
+        },
+        labelling: if values.is_on("enable_node_labeling") {
+            core::Labelling::On
+        } else {
+            core::Labelling::Off
+        },
+    })
+}
+
+/// ELE-3: the name's own namespace, else the service account's, else `cp_namespace`.
+fn lease(values: &Gathered, inputs: &Inputs<'_>) -> Option<crate::core::lease::LeaseName> {
+    let account = inputs.service_account_namespace.as_deref().map(str::trim);
+    let fallback = values.text("cp_namespace");
+    let namespace = account.filter(|text| !text.is_empty()).unwrap_or(&fallback);
+    value::lease_in(&values.text("vip_leasename"), namespace)
+}
+
+/// CFG-11 and CFG-12: one length is for both families where it fits.
+fn prefix(choice: Option<PrefixChoice>) -> core::PrefixLengths {
+    let (v4, v6) = match choice {
+        Some(PrefixChoice::One(length)) if length <= 32 => (length, length),
+        Some(PrefixChoice::One(length)) => (32, length),
+        Some(PrefixChoice::Both(v4, v6)) => (v4.unwrap_or(32), v6.unwrap_or(128)),
+        Some(PrefixChoice::Auto) | None => (32, 128),
+    };
+    core::PrefixLengths { v4, v6 }
+}

@@ -1,0 +1,187 @@
+//! Values that name places on a network: addresses, prefix lengths, URLs, listeners.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::core::settings::Target;
+
+/// What `vip_subnet` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PrefixChoice {
+    /// One length for whatever family the address has.
+    One(u8),
+    /// IPv4's and IPv6's; `None`: from the interface.
+    Both(Option<u8>, Option<u8>),
+    /// From the interface.
+    Auto,
+}
+
+impl fmt::Display for PrefixChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |length: &Option<u8>| length.map_or("auto".to_owned(), |n| n.to_string());
+        match self {
+            Self::One(length) => write!(f, "{length}"),
+            Self::Both(v4, v6) => write!(f, "{},{}", text(v4), text(v6)),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
+
+/// Reads `24`, `24,64`, `auto`, `auto,auto`; a leading `/` is kube-vip's older way.
+pub(super) fn prefixes(text: &str) -> Result<Option<PrefixChoice>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parts: Vec<&str> =
+        text.split(',').map(|part| part.trim().trim_start_matches('/')).collect();
+    let choice = match parts.as_slice() {
+        ["auto"] => PrefixChoice::Auto,
+        [one] => PrefixChoice::One(length(one, 128)?.ok_or_else(accepted)?),
+        [v4, v6] => PrefixChoice::Both(length(v4, 32)?, length(v6, 128)?),
+        _ => return Err(accepted()),
+    };
+    Ok(Some(choice))
+}
+
+fn accepted() -> String {
+    "no prefix length; accepted: 1 to 32 (IPv4), 1 to 128 (IPv6), both as 24,64, or auto".into()
+}
+
+fn length(text: &str, most: u8) -> Result<Option<u8>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    match text.parse::<u8>() {
+        Ok(length) if (1..=most).contains(&length) => Ok(Some(length)),
+        _ => Err(accepted()),
+    }
+}
+
+/// Reads a comma list of addresses and names; each is kept once, in its first place.
+pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
+    let mut targets = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let target = target(part).map_err(|why| format!("{part}: {why}"))?;
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    Ok(targets)
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Target::Address(address));
+    }
+    if text.contains('/') {
+        return Err(
+            "no prefix length here, that is vip_subnet's; accepted: IP address or DNS name"
+                .to_owned(),
+        );
+    }
+    if is_dns_name(text) {
+        return Ok(Target::Name(text.trim_end_matches('.').to_ascii_lowercase()));
+    }
+    Err("neither an IP address nor a DNS name".to_owned())
+}
+
+/// RFC 1123 §2.1, with the `_` that some resolvers take. The last label is not all digits: that
+/// would be a mistyped address.
+fn is_dns_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253 && name.split('.').all(label) && !last.bytes().all(|b| b.is_ascii_digit())
+}
+
+pub(super) fn target_text(target: &Target) -> String {
+    match target {
+        Target::Address(address) => address.to_string(),
+        Target::Name(name) => name.clone(),
+    }
+}
+
+/// Why an address cannot be a virtual one, when it cannot.
+pub(super) fn unusable(address: IpAddr, link: &str) -> Option<&'static str> {
+    let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    let local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_multicast() {
+        Some("is a multicast address; accepted: a unicast address")
+    } else if broadcast {
+        Some("is the broadcast address; accepted: a unicast address")
+    } else if address.is_loopback() && link != "lo" {
+        Some("is a loopback address, which no other machine reaches; accepted: another one")
+    } else if local {
+        Some("is link-local, which needs an interface to be reached; accepted: a routable one")
+    } else if mapped {
+        Some("is an IPv4 address inside an IPv6 one; write it as IPv4")
+    } else {
+        None
+    }
+}
+
+pub(super) fn cidr(text: &str) -> Result<(), String> {
+    let wrong = || format!("{text:?} is not a network; accepted: 10.0.0.0/16 or 2001:db8::/56");
+    let (address, length) = text.split_once('/').ok_or_else(wrong)?;
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    match length.parse::<u8>() {
+        Ok(length) if length <= most => Ok(()),
+        _ => Err(wrong()),
+    }
+}
+
+pub(super) fn url(text: &str) -> Result<(), String> {
+    let wrong = "not an absolute URL; accepted: http://… or https://… with a host";
+    let uri: http::Uri = text.parse().map_err(|_| wrong.to_owned())?;
+    let scheme = uri.scheme_str().is_some_and(|scheme| scheme == "http" || scheme == "https");
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    if scheme && host { Ok(()) } else { Err(wrong.to_owned()) }
+}
+
+pub(super) fn endpoint(text: &str) -> Result<(), String> {
+    let wrong = || "no API server; accepted: host:port, or an http or https URL".to_owned();
+    if text.contains("://") {
+        return url(text).map_err(|_| wrong());
+    }
+    let authority: http::uri::Authority = text.parse().map_err(|_| wrong())?;
+    let clean = !authority.host().is_empty() && !text.contains('@');
+    if clean && authority.port_u16().is_none_or(|port| port > 0) { Ok(()) } else { Err(wrong()) }
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// On every address of the node, both families.
+    Everywhere(u16),
+    /// On one address.
+    At(SocketAddr),
+    /// On what a name stands for.
+    Named(String, u16),
+}
+
+/// Reads `:2112`, `127.0.0.1:2112`, `[::1]:2112`, `localhost:2112`.
+pub(super) fn listener(text: &str) -> Result<Listener, String> {
+    let wrong = || {
+        "no place to listen; accepted: :2112 (every address), 127.0.0.1:2112, [::1]:2112, \
+         name:2112"
+            .to_owned()
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port: u16 = port.parse().ok().filter(|port| digits && *port > 0).ok_or_else(wrong)?;
+    if host.is_empty() || host == "[::]" {
+        return Ok(Listener::Everywhere(port));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(Listener::At(address));
+    }
+    if is_dns_name(host) { Ok(Listener::Named(host.to_owned(), port)) } else { Err(wrong()) }
+}
