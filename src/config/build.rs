@@ -8,10 +8,11 @@ use viplet_backend_api::{DuplicateDetection, LinkName};
 use super::gather::{Gathered, Inputs, gather};
 use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
-use super::settings::{AccessSettings, ControlPlane, Detect, LogThreshold, Settings};
+use super::settings::{LogThreshold, Settings};
 use super::validate::validate;
 use super::value::{self, Value};
 use crate::core::settings as core;
+use crate::kube::{AccessSettings, ControlPlane, Detect};
 
 /// The kubeconfig that is looked for anyway.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
@@ -57,7 +58,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
         mode,
         access: access(values, inputs),
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
-        metrics: network::listener(&values.text("prometheus_server")).ok(),
+        metrics: network::listener(&values.text("prometheus_server")).ok().flatten(),
         health_port: u16::try_from(values.integer("health_check_port")).ok().filter(|p| *p > 0),
         config_file: path(&values.text("config_file")),
     };

@@ -20,7 +20,6 @@ mod value;
 pub use build::{Effective, Loaded, load};
 pub use flags::{GivenFlag, split_arguments};
 pub use gather::Inputs;
-pub use network::Listener;
 pub use problem::{MASK, Problem, Source};
 pub use setting::{Empty, Gate, Kind, Role, Setting, Unknown};
-pub use settings::{AccessSettings, ControlPlane, Detect, LogThreshold, Mode, Settings};
+pub use settings::{LogThreshold, Mode, Settings};

@@ -1,9 +1,10 @@
 //! Values that name places on a network: addresses, prefix lengths, URLs, listeners.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::core::settings::Target;
+use crate::shell::http::Listen;
 
 /// What `vip_subnet` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,32 +157,11 @@ pub(super) fn endpoint(text: &str) -> Result<(), String> {
     if clean && authority.port_u16().is_none_or(|port| port > 0) { Ok(()) } else { Err(wrong()) }
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listener {
-    /// On every address of the node, both families.
-    Everywhere(u16),
-    /// On one address.
-    At(SocketAddr),
-    /// On what a name stands for.
-    Named(String, u16),
-}
-
-/// Reads `:2112`, `127.0.0.1:2112`, `[::1]:2112`, `localhost:2112`.
-pub(super) fn listener(text: &str) -> Result<Listener, String> {
-    let wrong = || {
+/// Where to listen; nowhere when empty.
+pub(super) fn listener(text: &str) -> Result<Option<Listen>, String> {
+    Listen::parse(text).map_err(|_| {
         "no place to listen; accepted: :2112 (every address), 127.0.0.1:2112, [::1]:2112, \
          name:2112"
             .to_owned()
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let digits = port.bytes().all(|b| b.is_ascii_digit());
-    let port: u16 = port.parse().ok().filter(|port| digits && *port > 0).ok_or_else(wrong)?;
-    if host.is_empty() || host == "[::]" {
-        return Ok(Listener::Everywhere(port));
-    }
-    if let Ok(address) = text.parse() {
-        return Ok(Listener::At(address));
-    }
-    if is_dns_name(host) { Ok(Listener::Named(host.to_owned(), port)) } else { Err(wrong()) }
+    })
 }

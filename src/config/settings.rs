@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::network::Listener;
 use crate::core;
+use crate::kube::AccessSettings;
+use crate::shell::http::Listen;
 
 /// Everything that the program is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct Settings {
     /// `vip_loglevel`.
     pub log: LogThreshold,
     /// `prometheus_server`; `None`: no metrics.
-    pub metrics: Option<Listener>,
+    pub metrics: Option<Listen>,
     /// `health_check_port`; `None`: off.
     pub health_port: Option<u16>,
     /// The settings file that was read.
@@ -37,47 +38,7 @@ pub enum Mode {
     Wireguard,
 }
 
-/// What the settings say about reaching the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessSettings {
-    /// `k8s_config_file`, when it names another file than the two that are looked for anyway.
-    pub kubeconfig: Option<PathBuf>,
-    /// `kubernetes_addr`.
-    pub server_override: Option<String>,
-    /// `cp_detect`.
-    pub detect_control_plane: Detect,
-    /// `port`.
-    pub port: u16,
-    /// `cp_enable`.
-    pub control_plane: ControlPlane,
-}
-
-/// `cp_detect`: whether to use the API server of this very node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detect {
-    /// No.
-    Off,
-    /// Yes: on loopback.
-    On,
-}
-
-/// `cp_enable`: whether the control plane's address is held from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControlPlane {
-    /// No.
-    Off,
-    /// Yes.
-    On,
-}
-
-/// `vip_loglevel`: the lowest slog level that is logged (-4 debug, 0 info, 4 warnings, 8 errors).
+/// `vip_loglevel`: the lowest slog level that is logged (-4 debug, 0 info, 4 warnings, 8
+/// errors), as `crate::shell::logger::install` takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogThreshold(pub i32);
-
-impl LogThreshold {
-    /// Whether a line of this slog level is logged.
-    #[must_use]
-    pub const fn shows(self, level: i32) -> bool {
-        level >= self.0
-    }
-}

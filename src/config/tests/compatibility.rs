@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Detect, Listener, Mode};
+use crate::config::Mode;
 use crate::core::settings::{LeaseTiming, LinkChoice, PrefixLengths, Target};
+use crate::kube::Detect;
+use crate::shell::http::Listen;
 
 use super::{Given, least, value};
 
@@ -38,7 +40,7 @@ fn the_environment_of_a_kube_vip_control_plane_manifest_loads_without_a_word() {
     let settings = loaded.settings;
     assert_eq!(settings.mode, Mode::Arp);
     assert_eq!(settings.core.node, "n1");
-    assert_eq!(settings.metrics, Some(Listener::Everywhere(2112)));
+    assert_eq!(settings.metrics, Some(Listen::Everywhere(2112)));
     assert_eq!(settings.health_port, None);
     assert_eq!(settings.access.kubeconfig, None);
     assert_eq!(settings.access.port, 6443);
