@@ -1,1 +1,15 @@
-//! placeholder
+//! API servers for tests: the model one over HTTP ([`http`]), the real kube-apiserver ([`real`]),
+//! and a small blocking client that shows what they answer as it is ([`client`]).
+//!
+//! The contract tests run the same checks against both, so that the model stays honest.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+pub mod client;
+pub mod http;
