@@ -7,4 +7,5 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod kube;
+pub mod registry;
 pub mod shell;

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use argh::FromArgs;
 
+use super::surroundings::Surroundings;
 use crate::config::table::{GROUPS, SURROUNDINGS};
-use crate::config::{Effective, Gate, Kind, Problem, Role, Setting, Source, Unknown};
+use crate::config::{self, Effective, Gate, Kind, Problem, Role, Setting, Source, Unknown};
+use crate::registry::FEATURES;
 
 /// print the settings in effect and where each comes from
 #[derive(FromArgs, Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,22 @@ pub struct ConfigCommand {
     /// print every setting there is, as Markdown
     #[argh(switch)]
     pub reference: bool,
+}
+
+impl ConfigCommand {
+    /// What it prints on stdout.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, for stderr.
+    pub fn text(self, surroundings: &Surroundings) -> Result<String, String> {
+        if self.reference {
+            return Ok(reference());
+        }
+        match config::load(&surroundings.inputs(), FEATURES) {
+            Ok(loaded) => Ok(effective(&loaded.effective)),
+            Err(found) => Err(problems(&found)),
+        }
+    }
 }
 
 /// The settings in effect, one line each: `name = value   (source)`.

@@ -38,6 +38,26 @@ pub enum Mode {
     Wireguard,
 }
 
+impl Mode {
+    /// Its name, for a person.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Arp => "ARP",
+            Self::Bgp => "BGP",
+            Self::RoutingTable => "routing table",
+            Self::Wireguard => "WireGuard",
+        }
+    }
+}
+
+impl Settings {
+    /// Where `/metrics`, `/status` and the probes are served.
+    pub fn listeners(&self) -> impl Iterator<Item = Listen> {
+        self.metrics.clone().into_iter().chain(self.health_port.map(Listen::Everywhere))
+    }
+}
+
 /// `vip_loglevel`: the lowest slog level that is logged (-4 debug, 0 info, 4 warnings, 8
 /// errors), as `crate::shell::logger::install` takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

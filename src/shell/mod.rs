@@ -1,9 +1,126 @@
 //! The shell: the only part of viplet that touches the world.
+//!
+//! [`run`] puts the parts of one node together: the loop of [`node`], its [`errands`], the
+//! listeners of [`http`], all on one thread.
 
 pub mod calendar;
+pub mod clock;
 pub mod dump;
+pub mod errands;
 pub mod http;
 pub mod logger;
 pub mod metrics;
+pub mod node;
 pub mod process;
+pub mod resolver;
+pub mod signals;
 pub mod source;
+
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::Write as _;
+use std::rc::Rc;
+
+use smol::LocalExecutor;
+use smol::channel::bounded;
+use viplet_backend_api::Refusal;
+
+use crate::config::Settings;
+use crate::core::Core;
+use crate::registry;
+use dump::Dump;
+use errands::{Door, Errands};
+use node::{End, INBOX, Node, Orders, Shared};
+use source::{Source as _, StatusPage};
+
+/// Why a node could not be started, or could not go on.
+#[derive(Debug)]
+pub enum RunError {
+    /// The backend's sockets were refused.
+    Backend(Refusal),
+    /// A timer, a signal handler: without them nothing can be relied on.
+    Kernel(std::io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(refusal) => refusal.fmt(f),
+            Self::Kernel(error) => write!(f, "the kernel refused a timer or a signal: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<std::io::Error> for RunError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+/// Runs a node until it is told to stop. `read_again` is called on SIGHUP.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
+    let backend = registry::open(settings.mode).map_err(RunError::Backend)?;
+    let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
+    let mut core = settings.core.clone();
+    core.seed = RandomState::new().build_hasher().finish();
+    let leases: Vec<_> = core.control_plane.iter().map(|plane| plane.lease.clone()).collect();
+
+    let executor = Rc::new(LocalExecutor::new());
+    let shared = Shared::new(Core::new(core, clock::now()));
+    let door = Door::new(settings.access.clone(), &executor);
+    let (inbox, inputs) = bounded(INBOX);
+    let errands = Errands::start(&executor, &door, &shared, &inbox, &leases);
+    for listen in settings.listeners() {
+        executor.spawn(http::serve(listen, shared.clone())).detach();
+    }
+    let node = Node::new(shared.clone(), backend, errands, inputs, (timer, signals));
+    let orders = Console { settings, shared: &shared, door: &door, read_again };
+    let end = smol::block_on(executor.run(node.run(&orders)))?;
+    Ok(end)
+}
+
+/// Carries out what signals ask for beside a stop.
+struct Console<'a> {
+    settings: &'a Settings,
+    shared: &'a Rc<Shared>,
+    door: &'a Rc<Door>,
+    read_again: &'a dyn Fn(),
+}
+
+impl Orders for Console<'_> {
+    fn dump(&self) {
+        let page = StatusPage::of(&**self.shared);
+        let core = self.shared.core.borrow();
+        let text = Dump {
+            settings: core.settings(),
+            port: self.settings.access.port,
+            mode: self.settings.mode.as_str(),
+            page: &page,
+            counters: &self.shared.counters(),
+            now: calendar::Civil::now(),
+            process: std::process::id(),
+            metrics_at: &self
+                .settings
+                .metrics
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+            health_port: self.settings.health_port.unwrap_or(0),
+        }
+        .text();
+        log::info!("SIGUSR1: the state is written to stdout");
+        if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+            log::warn!("the state could not be written: {error}");
+        }
+    }
+
+    fn reload(&self) {
+        log::info!("SIGHUP: files are read again");
+        self.door.reload();
+        (self.read_again)();
+    }
+}

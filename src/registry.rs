@@ -1,0 +1,28 @@
+//! Which backends this build has: the only file that reads the features of Cargo.toml.
+
+use viplet_backend_api::{Backend, Class, Refusal};
+
+use crate::config::Mode;
+
+/// The features of this build, as `Cargo.toml` spells them.
+pub const FEATURES: &[&str] = &[
+    #[cfg(feature = "arp")]
+    "arp",
+];
+
+/// Opens the backend of a mode.
+///
+/// # Errors
+/// When the kernel refuses a socket (the text names the missing capability), or the build lacks
+/// the backend, which the settings' validation has already said.
+pub fn open(mode: Mode) -> Result<Box<dyn Backend>, Refusal> {
+    match mode {
+        #[cfg(feature = "arp")]
+        Mode::Arp => Ok(Box::new(viplet_arp::Arp::open()?)),
+        #[allow(unreachable_patterns, reason = "depends on the features")]
+        other => Err(Refusal {
+            class: Class::Misconfigured,
+            reason: format!("{} mode is not in this build", other.as_str()),
+        }),
+    }
+}
