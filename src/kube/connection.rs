@@ -235,7 +235,7 @@ async fn exchange(
     let never = |kind| Lost { kind, seen: Seen::Never };
     let dressed = dress(api, request).map_err(never)?;
     if let Err(error) = live.sender.ready().await {
-        return Err(never(dial::of_transport(&error)));
+        return Err(never(live.reason(&error)));
     }
     match live.sender.try_send_request(dressed).await {
         Ok(response) => Ok((response, live)),
@@ -244,7 +244,7 @@ async fn exchange(
                 Some(_) => Seen::Never,
                 None => Seen::Maybe,
             };
-            Err(Lost { kind: dial::of_transport(error.error()), seen })
+            Err(Lost { kind: live.reason(error.error()), seen })
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Opens TCP and TLS to the API server and starts HTTP/1.1 on it.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +37,17 @@ pub(crate) struct Live {
     pub(crate) sender: http1::SendRequest<Full<Bytes>>,
     /// Of the access that it was opened with.
     pub(crate) generation: u64,
+    /// Why the connection ended, when no request was told.
+    ended: Rc<RefCell<Option<Kind>>>,
     /// Drives the connection; dropping it closes the socket.
     _driver: Task<()>,
+}
+
+impl Live {
+    /// The true reason of `error`, which this connection gave for a request.
+    pub(crate) fn reason(&self, error: &hyper::Error) -> Kind {
+        self.ended.borrow_mut().take().unwrap_or_else(|| of_transport(error))
+    }
 }
 
 /// Opens a connection.
@@ -59,11 +70,14 @@ where
         .handshake(stream)
         .await
         .map_err(|error| Kind::Unreachable(with_causes(&error)))?;
+    let ended = Rc::new(RefCell::new(None));
+    let end = Rc::clone(&ended);
     let driver = api.executor().spawn(async move {
-        // What went wrong is told to the request that was under way.
-        let _ended = connection.await;
+        if let Err(error) = connection.await {
+            *end.borrow_mut() = Some(of_transport(&error));
+        }
     });
-    Ok(Live { sender, generation, _driver: driver })
+    Ok(Live { sender, generation, ended, _driver: driver })
 }
 
 async fn encrypt(

@@ -5,6 +5,9 @@
 //! [`access`] finds the credentials, [`Api`] keeps them, a [`Connection`] carries one request at a
 //! time, [`LeaseClient`] renews on a connection of its own, [`watch_leases`] follows one Lease.
 
+// Not called: the `kube` crate needs one of its API versions chosen.
+use k8s_openapi as _;
+
 pub mod access;
 mod backoff;
 mod connection;

@@ -45,7 +45,8 @@ struct State {
 
 struct Token {
     header: HeaderValue,
-    read_at: Instant,
+    /// `None`: to be read again.
+    read_at: Option<Instant>,
 }
 
 /// What a [`Api::reload`] found.
@@ -114,10 +115,13 @@ impl Api {
         let access = access::find(&self.shared.settings, &self.shared.places)?;
         let tls = tls_for(&access)?;
         let mut state = self.shared.state.borrow_mut();
-        state.token = None;
         if access == state.access {
+            if let Some(token) = &mut state.token {
+                token.read_at = None;
+            }
             return Ok(Reloaded::Same);
         }
+        state.token = None;
         state.access = access;
         state.tls = tls;
         state.generation += 1;
@@ -145,40 +149,40 @@ impl Api {
 
     /// The `Authorization` header. A token file that cannot be read leaves the last token in use.
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, AccessError> {
-        let mut state = self.shared.state.borrow_mut();
-        match &state.access.credential {
-            Credential::Nothing => Ok(None),
-            Credential::Token(token) => secret(&format!("Bearer {token}"))
-                .map(Some)
-                .map_err(|text| AccessError::Setting { name: "token", text }),
+        let state = self.shared.state.borrow();
+        let setting = |name| move |text| AccessError::Setting { name, text };
+        let path = match &state.access.credential {
+            Credential::Nothing => return Ok(None),
+            Credential::Token(token) => {
+                return secret(&format!("Bearer {token}")).map(Some).map_err(setting("token"));
+            }
             Credential::Basic { username, password } => {
                 let pair = STANDARD.encode(format!("{username}:{password}"));
-                secret(&format!("Basic {pair}"))
-                    .map(Some)
-                    .map_err(|text| AccessError::Setting { name: "username", text })
+                return secret(&format!("Basic {pair}")).map(Some).map_err(setting("username"));
             }
-            Credential::TokenFile(path) => {
-                let known = state.token.as_ref();
-                if let Some(token) = known.filter(|token| token.read_at.elapsed() < TOKEN_AGE) {
-                    return Ok(Some(token.header.clone()));
-                }
-                match (read_token(path), known) {
-                    (Ok(header), _) => {
-                        state.token =
-                            Some(Token { header: header.clone(), read_at: Instant::now() });
-                        Ok(Some(header))
-                    }
-                    (Err(error), Some(token)) => {
-                        log::warn!("{error}; the token that was read before stays in use");
-                        let header = token.header.clone();
-                        state.token =
-                            Some(Token { header: header.clone(), read_at: Instant::now() });
-                        Ok(Some(header))
-                    }
-                    (Err(error), None) => Err(error),
-                }
+            Credential::TokenFile(path) => path.clone(),
+        };
+        drop(state);
+        self.token_of(&path).map(Some)
+    }
+
+    fn token_of(&self, path: &Path) -> Result<HeaderValue, AccessError> {
+        let known = &mut self.shared.state.borrow_mut().token;
+        let fresh = |token: &Token| token.read_at.is_some_and(|at| at.elapsed() < TOKEN_AGE);
+        let header = match known.take() {
+            Some(token) if fresh(&token) => {
+                let header = token.header.clone();
+                *known = Some(token);
+                return Ok(header);
             }
-        }
+            None => read_token(path)?,
+            Some(token) => read_token(path).unwrap_or_else(|error| {
+                log::warn!("{error}; the token that was read before stays in use");
+                token.header
+            }),
+        };
+        *known = Some(Token { header: header.clone(), read_at: Some(Instant::now()) });
+        Ok(header)
     }
 }
 

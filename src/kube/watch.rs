@@ -96,8 +96,10 @@ pub struct Watch {
     pace: Pace,
     backoff: Backoff,
     trouble: Option<String>,
-    /// Times in a row that a stream brought nothing.
+    /// Times in a row that a watch brought nothing.
     fruitless: u32,
+    /// The last stream was opened and then brought nothing: opening one proves nothing.
+    in_vain: bool,
 }
 
 /// How a stream ended.
@@ -115,7 +117,15 @@ impl Watch {
     #[must_use]
     pub fn new(api: &Api, scope: Scope, pace: Pace) -> Self {
         let backoff = Backoff::new(pace.first_wait, pace.longest_wait);
-        Self { connection: api.connection(), scope, pace, backoff, trouble: None, fruitless: 0 }
+        Self {
+            connection: api.connection(),
+            scope,
+            pace,
+            backoff,
+            trouble: None,
+            fruitless: 0,
+            in_vain: false,
+        }
     }
 
     /// Runs for ever. `sink` is awaited before anything more is read.
@@ -141,6 +151,7 @@ impl Watch {
             if long || version != before {
                 self.backoff.reset();
                 self.fruitless = 0;
+                self.in_vain = false;
             } else {
                 self.fruitless = self.fruitless.saturating_add(1);
             }
@@ -173,7 +184,7 @@ impl Watch {
             Err(error) if matches!(error.kind, Kind::Gone(_)) => return End::Relist(error),
             Err(error) => return End::Failed(error),
         };
-        if self.fruitless == 0 {
+        if !std::mem::replace(&mut self.in_vain, true) {
             self.recovered(sink).await;
         }
         let mut lines = Lines::new(LONGEST_EVENT);

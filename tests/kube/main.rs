@@ -9,7 +9,12 @@
     unreachable_pub
 )]
 
+mod access;
+mod calls;
 mod leases;
 mod server;
 mod setup;
 mod store;
+mod threads;
+mod tls;
+mod watches;

@@ -47,11 +47,6 @@ impl Store {
         self.watches.retain(|watch| watch.try_send(line.clone()).is_ok());
     }
 
-    /// Ends every watch in due form.
-    pub fn end_watches(&mut self) {
-        self.watches.clear();
-    }
-
     pub fn handle(&mut self, seen: &Seen) -> Steps {
         let name = seen.path.split('/').nth(7).unwrap_or_default().to_owned();
         match (seen.method.as_str(), name.as_str()) {
