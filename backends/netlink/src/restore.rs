@@ -5,7 +5,7 @@
 //! `promote_secondaries` is set). Both are read before, and what is missing after is added again
 //! from the kernel's own bytes, so that no attribute is lost.
 
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
 use crate::encode::{Dump, push_attribute};
 use crate::error::errno;
@@ -72,11 +72,13 @@ impl Kept {
         self.routes.sort_by_key(|route| route.reach);
         for route in self.routes.iter().filter(|route| route.liveness == Liveness::Alive) {
             let found = now.routes.iter().find(|other| other.request == route.request);
-            let flags = match found.map(|other| other.liveness) {
+            match found.map(|other| other.liveness) {
                 Some(Liveness::Alive) => continue,
-                Some(Liveness::Dead) => NLM_F_CREATE | NLM_F_REPLACE,
-                None => NLM_F_CREATE | NLM_F_APPEND,
-            };
+                // A replace would find the next hops equal and leave the dead one dead.
+                Some(Liveness::Dead) => drop(requests.change(rtm::DELROUTE, 0, &route.request)),
+                None => {}
+            }
+            let flags = NLM_F_CREATE | NLM_F_APPEND;
             report("a route", requests.change(rtm::NEWROUTE, flags, &route.request));
         }
     }
