@@ -2,6 +2,11 @@
 //!
 //! Start with [`core`]: it decides everything. [`shell`] is the only part that touches the world.
 
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
+
+// Only for its feature: it chooses the Kubernetes version that `kube` speaks.
+use k8s_openapi as _;
+
 pub mod build_info;
 pub mod cli;
 pub mod config;

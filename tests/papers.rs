@@ -1,0 +1,106 @@
+//! What the papers tell people to use works: the manifests' settings, the README's commands.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_yaml_ng::Value;
+use viplet::config::{Inputs, Loaded, load, split_arguments};
+use viplet::core::settings::{ControlPlane, LinkChoice, Target};
+
+fn read(path: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn loaded(environment: BTreeMap<String, String>, arguments: &[String]) -> Loaded {
+    let (flags, rest) = split_arguments(arguments);
+    assert_eq!(rest, ["manager"]);
+    let inputs = Inputs {
+        environment,
+        flags,
+        hostname: "node-a".into(),
+        service_account_namespace: None,
+        read_file: &|_: &Path| Err("no file".into()),
+    };
+    load(&inputs, &["arp"]).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
+    })
+}
+
+fn control_plane(loaded: Loaded) -> ControlPlane {
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    loaded.settings.core.control_plane.expect("a control plane")
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_kubeadm_manifest_is_a_pod_that_viplet_accepts_without_a_warning() {
+    let pod: Value = serde_yaml_ng::from_str(&read("manifests/kubeadm/kube-vip.yaml")).unwrap();
+    assert_eq!(pod["kind"], "Pod");
+    assert_eq!(pod["spec"]["hostNetwork"], true);
+    let container = &pod["spec"]["containers"][0];
+    let arguments: Vec<String> = serde_yaml_ng::from_value(container["args"].clone()).unwrap();
+    let environment = container["env"].as_sequence().unwrap().iter().map(|variable| {
+        let name = variable["name"].as_str().unwrap().to_owned();
+        (name, variable["value"].as_str().unwrap_or("node-a").to_owned())
+    });
+    let plane = control_plane(loaded(environment.collect(), &arguments));
+    assert_eq!(plane.targets, [Target::Address("192.0.2.10".parse().unwrap())]);
+    assert_eq!(plane.lease.to_string(), "kube-system/plndr-cp-lock");
+}
+
+#[test]
+fn the_probes_of_the_manifest_ask_where_viplet_listens() {
+    let manifest: Value =
+        serde_yaml_ng::from_str(&read("manifests/kubeadm/kube-vip.yaml")).unwrap();
+    let container = &manifest["spec"]["containers"][0];
+    for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        let get = &container[probe]["httpGet"];
+        assert_eq!((get["path"].as_str(), get["port"].as_u64()), (Some(path), Some(2112)));
+    }
+}
+
+#[test]
+fn the_readmes_shortest_commands_are_the_same_and_work() {
+    let readme = read("README.md");
+    let line = |part: &str| {
+        words(readme.lines().find(|line| line.starts_with("    ") && line.contains(part)).unwrap())
+    };
+    let with_flags = line("viplet manager --arp");
+    let by_flags = control_plane(loaded(BTreeMap::new(), &with_flags[1..]));
+    let with_environment = line("vip_arp=true");
+    let program = with_environment.iter().position(|word| word == "viplet").unwrap();
+    let environment = with_environment[..program]
+        .iter()
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let by_environment =
+        control_plane(loaded(environment.collect(), &with_environment[program + 1..]));
+    assert_eq!(by_flags, by_environment);
+    assert!(matches!(by_flags.link, LinkChoice::Named(name) if name.as_str() == "eth0"));
+}
+
+#[test]
+fn every_file_that_the_papers_link_to_is_there() {
+    for paper in ["README.md", "CONTRIBUTING.md", "manifests/README.md"] {
+        let folder = Path::new(paper).parent().unwrap();
+        let text = read(paper);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(link);
+            assert!(path.exists(), "{paper} links to {link}");
+        }
+    }
+}
