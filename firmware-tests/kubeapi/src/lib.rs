@@ -3,6 +3,7 @@
 //!
 //! The contract tests run the same checks against both, so that the model stays honest.
 
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
