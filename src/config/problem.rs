@@ -8,6 +8,9 @@ use super::setting::Setting;
 /// What stands in for a value that must not be shown.
 pub const MASK: &str = "********";
 
+/// Letters of a value that a problem shows.
+const LONGEST_VALUE: usize = 200;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -51,7 +54,7 @@ impl Problem {
     pub fn new(setting: &Setting, value: &str, source: &Source, why: impl Into<String>) -> Self {
         Self {
             setting: setting.name.to_owned(),
-            value: shown(setting, value),
+            value: shown(setting, value).chars().take(LONGEST_VALUE).collect(),
             source: source.clone(),
             why: why.into(),
         }

@@ -82,8 +82,9 @@ pub(super) fn parse(setting: &Setting, text: &str) -> Result<Parsed, String> {
         return Ok(Value::Text(text.to_owned()).into());
     }
     let text = text.trim();
-    if text.contains('\0') {
-        return Err("contains a zero byte".to_owned());
+    // JSON may stand on several lines.
+    if text.chars().any(char::is_control) && !matches!(setting.kind, Kind::TextMap) {
+        return Err("contains a control character; accepted: one line of text".to_owned());
     }
     match setting.kind {
         Kind::Bool => boolean(text).map(|value| Value::Bool(value).into()),

@@ -1,6 +1,11 @@
 //! Tests of the settings as a whole.
 
 mod compatibility;
+mod properties;
+mod refusals;
+mod sources;
+mod table;
+mod weaknesses;
 
 use std::collections::BTreeMap;
 use std::path::Path;
