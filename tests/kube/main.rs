@@ -12,6 +12,7 @@
 mod access;
 mod calls;
 mod leases;
+mod outcomes;
 mod server;
 mod setup;
 mod store;
