@@ -33,6 +33,8 @@ pub struct Arp {
     kernel: Kernel,
     sender: Socket,
     held: Held,
+    /// Of the kernel's addresses, when `held` was read from them.
+    revision: Option<u64>,
     arp: Ear,
     advertisements: Ear,
 }
@@ -55,6 +57,7 @@ impl Arp {
             sender: packet_socket()
                 .map_err(|e| error::packet("open a packet socket for ARP", &e))?,
             held: Held::default(),
+            revision: None,
             arp: Ear { ethertype: ETHERTYPE_ARP, socket: None },
             advertisements: Ear { ethertype: ETHERTYPE_IPV6, socket: None },
         })
@@ -98,6 +101,10 @@ impl Arp {
 
     /// Opens, narrows or closes the ears after the addresses held here have changed.
     fn listen(&mut self) {
+        let now = Some(self.kernel.held_revision());
+        if std::mem::replace(&mut self.revision, now) == now {
+            return;
+        }
         for changed in self.held.update(self.kernel.held()) {
             let outcome = match changed {
                 Changed::V4 => {
@@ -119,21 +126,37 @@ impl Arp {
 
     fn poll_rival(&mut self, cx: &mut Context<'_>) -> Poll<Rival> {
         for ear in [&self.arp, &self.advertisements] {
-            while let Poll::Ready((claim, index)) = ear.poll_claim(cx) {
-                let Some(hardware) = claim.hardware else { continue };
-                let origin = match self.kernel.is_own_hardware(&hardware) {
-                    true => Origin::OwnStation,
-                    false => Origin::Segment,
-                };
-                if self.held.is_rival(index, claim.address, origin)
-                    && let Some(link) = self.kernel.link_name(index)
-                {
-                    let link = link.clone();
-                    return Poll::Ready(Rival { address: claim.address, link, hardware });
+            let mut turns = 0..FRAMES_AT_ONCE;
+            loop {
+                if turns.next().is_none() {
+                    // More may wait: the others get their turn first.
+                    cx.waker().wake_by_ref();
+                    break;
+                }
+                match ear.poll_claim(cx) {
+                    Poll::Ready(claim) => {
+                        let rival = claim.and_then(|(claim, index)| self.rival(claim, index));
+                        if let Some(rival) = rival {
+                            return Poll::Ready(rival);
+                        }
+                    }
+                    Poll::Pending => break,
                 }
             }
         }
         Poll::Pending
+    }
+
+    fn rival(&self, claim: wire::Claim, index: u32) -> Option<Rival> {
+        let hardware = claim.hardware?;
+        let origin = if self.kernel.is_own_hardware(&hardware) {
+            Origin::OwnStation
+        } else {
+            Origin::Segment
+        };
+        let link = self.kernel.link_name(index)?.clone();
+        let rival = self.held.is_rival(index, claim.address, origin);
+        rival.then_some(Rival { address: claim.address, link, hardware })
     }
 }
 
@@ -205,30 +228,23 @@ impl Ear {
         }
     }
 
-    /// The next claim, with the index of the link on which it was heard.
-    fn poll_claim(&self, cx: &mut Context<'_>) -> Poll<(wire::Claim, u32)> {
+    /// Looks at the next frame: the claim in it, if any, and the index of the link on which it
+    /// was heard.
+    fn poll_claim(&self, cx: &mut Context<'_>) -> Poll<Option<(wire::Claim, u32)>> {
         let Some(socket) = &self.socket else { return Poll::Pending };
         let mut buffer = [0; FRAME];
-        for _ in 0..FRAMES_AT_ONCE {
-            match sys::receive(socket.get_ref(), &mut buffer) {
-                Ok((_, from)) if from.pkttype == OUTGOING => {}
-                Ok((frame, from)) => {
-                    if let Some(claim) = self.read(frame, &from) {
-                        return Poll::Ready((claim, from.index));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match socket.poll_readable(cx) {
-                        Poll::Ready(_) => {}
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                // ENETDOWN is reported once when a link goes down; the socket stays good.
-                Err(error) => log::debug!("packet socket: {error}"),
+        Poll::Ready(match sys::receive(socket.get_ref(), &mut buffer) {
+            Ok((_, from)) if from.pkttype == OUTGOING => None,
+            Ok((frame, from)) => self.read(frame, &from).map(|claim| (claim, from.index)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return socket.poll_readable(cx).map(|_| None);
             }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+            // ENETDOWN is reported once when a link goes down; the socket stays good.
+            Err(error) => {
+                log::debug!("packet socket: {error}");
+                None
+            }
+        })
     }
 
     fn read(&self, frame: &[u8], from: &sys::Sender) -> Option<wire::Claim> {

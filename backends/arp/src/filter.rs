@@ -98,3 +98,7 @@ pub(crate) fn advertisements(vips: &[Ipv6Addr]) -> Vec<Instruction> {
     program.push(DROP);
     program
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -48,13 +48,14 @@ impl Station {
         }
     }
 
-    /// The hardware address of [`ALL_NODES`] (RFC 2464 §7; RFC 4391 §4). On InfiniBand it
-    /// repeats the link's partition key, which its broadcast address carries.
+    /// The hardware address of [`ALL_NODES`] (RFC 2464 §7; RFC 4391 §4). On InfiniBand it has
+    /// the scope and the partition key of the link's `broadcast` address.
     pub(crate) fn all_nodes(&self, broadcast: &[u8]) -> Vec<u8> {
         match self {
             Self::Ethernet(_) => vec![0x33, 0x33, 0, 0, 0, 1],
             Self::Infiniband(_) => {
-                let mut group = vec![0x00, 0xff, 0xff, 0xff, 0xff, 0x12, 0x60, 0x1b];
+                let scope = broadcast.get(5).map_or(0x12, |byte| 0x10 | (byte & 0x0f));
+                let mut group = vec![0x00, 0xff, 0xff, 0xff, 0xff, scope, 0x60, 0x1b];
                 group.extend_from_slice(broadcast.get(8..10).unwrap_or(&[0xff, 0xff]));
                 group.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
                 group
@@ -210,3 +211,7 @@ fn link_layer_in(mut options: &[u8]) -> Result<Option<HardwareAddress>, Reject> 
     }
     Ok(None)
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

@@ -2,33 +2,28 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_packet_route::address::AddressFlags;
 use viplet_backend_api::{
     Class, DuplicateDetection, HardwareAddress, Lifetime, LinkName, Notice, Observation, Owner,
     Refusal, Vip,
 };
 
+use crate::encode::{self, Dump};
 use crate::error::{Capability, errno, io_refusal};
+use crate::monitor::{Heard, Monitor};
 use crate::observed::{Defaults, Follow, LinkFacts, Table, TagSupport};
-use crate::request::{Failure, MSG_TRUNC, Requests};
+use crate::request::{Failure, Requests};
 use crate::restore::Kept;
-use crate::wire::{
-    self, AddressRecord, Dump, Frame, Frames, LinkRecord, Message, RouteRecord, rtm,
-};
+use crate::wire::{self, AddressRecord, Frame, LinkRecord, Message, Reject, RouteRecord, rtm};
 
-/// `RTNLGRP_*` (`linux/rtnetlink.h`): links, IPv4 addresses, IPv4 routes, IPv6 addresses and
-/// IPv6 routes.
-const GROUPS: [u32; 5] = [1, 5, 7, 9, 11];
 /// Asked for; the kernel gives what `net.core.rmem_max` allows.
 const MONITOR_BUFFER: i32 = 1 << 20;
-/// No message of the monitor is longer.
-const MESSAGE: usize = 32 * 1024;
 /// Notices kept for a caller that does not ask; beyond, one snapshot takes their place.
 const PENDING: usize = 4096;
 /// How long to wait before a failed dump is tried again.
@@ -39,8 +34,7 @@ const BLIND_RETRY: Duration = Duration::from_secs(1);
 pub struct Kernel {
     tag: u8,
     requests: Requests,
-    monitor: Async<Socket>,
-    buffer: Vec<u8>,
+    monitor: Monitor,
     table: Table,
     pending: VecDeque<Notice>,
     waker: Option<Waker>,
@@ -76,8 +70,7 @@ impl Kernel {
         Ok(Self {
             tag,
             requests: Requests::open().map_err(refuse)?,
-            monitor: open_monitor(bytes).map_err(refuse)?,
-            buffer: Vec::with_capacity(MESSAGE),
+            monitor: Monitor::open(bytes).map_err(refuse)?,
             table: Table::new(tag, tag_support()),
             pending: VecDeque::new(),
             waker: None,
@@ -92,8 +85,9 @@ impl Kernel {
     /// When the kernel refuses a dump.
     pub fn observe(&mut self) -> Result<Observation, Refusal> {
         // Messages from before the dump could only turn the table back.
-        self.discard_monitor();
+        self.monitor.discard();
         self.pending.clear();
+        self.sight = Sight::Overrun;
         self.dump()?;
         self.sight = Sight::Clear;
         Ok(self.table.observation())
@@ -120,7 +114,7 @@ impl Kernel {
         for entry in before {
             self.remove(&entry)?;
         }
-        let payload = wire::encode_install(vip, link.index, lifetime, self.tag);
+        let payload = encode::encode_install(vip, link.index, lifetime, self.tag);
         self.requests
             .change(rtm::NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &payload)
             .map_err(|failure| refuse(&format!("put {vip}"), &failure))?;
@@ -163,8 +157,8 @@ impl Kernel {
             self.drain();
             self.recover();
             if self.pending.is_empty() {
-                match self.monitor.poll_readable(cx) {
-                    Poll::Ready(_) => {}
+                match self.monitor.poll(cx) {
+                    Poll::Ready(()) => {}
                     Poll::Pending => {
                         self.waker = Some(cx.waker().clone());
                         return Poll::Pending;
@@ -199,8 +193,14 @@ impl Kernel {
         self.table.is_own_hardware(hardware)
     }
 
+    /// Counts the changes of what [`Kernel::held`] gives, so that it is read only when needed.
+    #[must_use]
+    pub fn held_revision(&self) -> u64 {
+        self.table.held_revision()
+    }
+
     /// The addresses of ours that are on links now, each with its link's index.
-    pub fn held(&self) -> impl Iterator<Item = (u32, std::net::IpAddr)> {
+    pub fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
         self.table.held()
     }
 
@@ -224,7 +224,7 @@ impl Kernel {
     /// Removes one address, and puts back what the kernel took along with it.
     fn remove(&mut self, entry: &AddressRecord) -> Result<(), Refusal> {
         let kept = self.endangered(entry).then(|| Kept::read(&mut self.requests, entry.index));
-        let payload = wire::encode_remove(entry.address, entry.prefix_len, entry.index);
+        let payload = encode::encode_remove(entry.address, entry.prefix_len, entry.index);
         let outcome = match self.requests.change(rtm::DELADDR, 0, &payload) {
             Err(failure) if failure.is(errno::EADDRNOTAVAIL) || failure.is(errno::ENODEV) => Ok(()),
             other => other,
@@ -238,7 +238,6 @@ impl Kernel {
     /// The last IPv4 address of a link takes the link's routes along; a primary one its
     /// secondaries (`promote_secondaries` 0).
     fn endangered(&self, entry: &AddressRecord) -> bool {
-        use netlink_packet_route::address::AddressFlags;
         let mut others = self
             .table
             .entries_v4(entry.index)
@@ -274,7 +273,7 @@ impl Kernel {
         if !matches!(self.sight, Sight::Overrun) {
             return;
         }
-        self.discard_monitor();
+        self.monitor.discard();
         self.pending.clear();
         match self.dump() {
             Ok(()) => {
@@ -292,23 +291,19 @@ impl Kernel {
     fn drain(&mut self) {
         let (mut notices, mut follow) = (Vec::new(), Follow::Nothing);
         loop {
-            match receive(&self.monitor, &mut self.buffer) {
-                Received::Nothing => break,
-                Received::Lost => self.sight = Sight::Overrun,
-                Received::Foreign => {}
-                Received::Messages => {
-                    let (table, rejected) = (&mut self.table, &mut self.rejected);
-                    for frame in Frames(&self.buffer) {
+            match self.monitor.read() {
+                Heard::Nothing => break,
+                Heard::Noise => {}
+                Heard::Lost => self.sight = Sight::Overrun,
+                Heard::Messages(frames) => {
+                    for frame in frames {
                         match frame.and_then(|frame| wire::decode(&frame)) {
                             Ok(message) => {
-                                if table.apply(message, &mut notices) == Follow::ReadRoutes {
+                                if self.table.apply(message, &mut notices) == Follow::ReadRoutes {
                                     follow = Follow::ReadRoutes;
                                 }
                             }
-                            Err(reject) => {
-                                *rejected = rejected.saturating_add(1);
-                                log::debug!("netlink: rejected a message: {}", reject.0);
-                            }
+                            Err(reject) => count(&mut self.rejected, &reject),
                         }
                     }
                 }
@@ -325,10 +320,6 @@ impl Kernel {
             self.pending.clear();
             self.pending.push_back(Notice::Snapshot(self.table.observation()));
         }
-    }
-
-    fn discard_monitor(&mut self) {
-        while !matches!(receive(&self.monitor, &mut self.buffer), Received::Nothing) {}
     }
 
     fn dump(&mut self) -> Result<(), Refusal> {
@@ -366,10 +357,7 @@ impl Kernel {
         let rejected = &mut self.rejected;
         let decoded = |found: &mut T, frame: Frame<'_>| match wire::decode(&frame) {
             Ok(message) => each(found, message),
-            Err(reject) => {
-                *rejected = rejected.saturating_add(1);
-                log::debug!("netlink: rejected a message of a dump: {}", reject.0);
-            }
+            Err(reject) => count(rejected, &reject),
         };
         let outcome = self.requests.dump(dump, decoded);
         outcome.map_err(|failure| refuse(&format!("read {dump}"), &failure))
@@ -379,7 +367,6 @@ impl Kernel {
 /// An IPv6 address cannot change its prefix length in place, and one that failed duplicate
 /// detection stays refused; neither answers or can be kept while it is replaced.
 fn must_go_first(entry: &AddressRecord, vip: &Vip) -> bool {
-    use netlink_packet_route::address::AddressFlags;
     let stuck = entry.flags.contains(AddressFlags::Dadfailed)
         && vip.duplicate_detection == DuplicateDetection::Skip;
     vip.address.is_ipv6() && (entry.prefix_len != vip.prefix_len || stuck)
@@ -395,44 +382,13 @@ fn node_own(vip: &Vip, link: &LinkName) -> Refusal {
     }
 }
 
+fn count(rejected: &mut u64, reject: &Reject) {
+    *rejected = rejected.saturating_add(1);
+    log::debug!("netlink: rejected a message: {}", reject.0);
+}
+
 fn refuse(action: &str, failure: &Failure) -> Refusal {
     io_refusal(action, &failure.error, Capability::NetAdmin, &failure.words)
-}
-
-fn open_monitor(bytes: i32) -> io::Result<Async<Socket>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.set_rx_buf_sz(bytes)?;
-    socket.bind(&SocketAddr::new(0, 0))?;
-    for group in GROUPS {
-        socket.add_membership(group)?;
-    }
-    Async::new(socket)
-}
-
-/// What one read of the monitor gave.
-enum Received {
-    Nothing,
-    Messages,
-    /// Not from the kernel: never believed.
-    Foreign,
-    /// `ENOBUFS`, or a datagram too long for the buffer.
-    Lost,
-}
-
-fn receive(monitor: &Async<Socket>, buffer: &mut Vec<u8>) -> Received {
-    buffer.clear();
-    match monitor.get_ref().recv_from(buffer, MSG_TRUNC) {
-        Ok((length, _)) if length > buffer.len() => Received::Lost,
-        Ok((_, sender)) if sender.port_number() != 0 => Received::Foreign,
-        Ok(_) => Received::Messages,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Received::Foreign,
-        Err(error) if error.raw_os_error() == Some(errno::ENOBUFS) => Received::Lost,
-        Err(error) => {
-            log::warn!("netlink: the monitor cannot be read: {error}");
-            Received::Nothing
-        }
-    }
 }
 
 /// `IFA_PROTO` came with Linux 5.18; a backport shows itself by the first tag in a dump.

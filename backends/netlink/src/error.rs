@@ -69,12 +69,11 @@ fn judge(code: i32, needed: Capability) -> (Class, String) {
                  of the container, or run as root"
             ),
         ),
+        // rtnetlink has EPERM for a missing capability and EACCES for this alone.
         errno::EACCES => (
-            Class::Forbidden,
-            format!(
-                "either the capability {name} is missing, or IPv6 is switched off on the link \
-                 (sysctl net.ipv6.conf.<link>.disable_ipv6)"
-            ),
+            Class::Misconfigured,
+            "IPv6 is switched off on the link: set the sysctl net.ipv6.conf.<link>.disable_ipv6 to 0"
+                .to_owned(),
         ),
         errno::EROFS => {
             (Class::Forbidden, "the file system is read-only: mount it writable".to_owned())
@@ -141,7 +140,7 @@ mod tests {
     fn each_errno_has_the_class_by_which_it_is_retried() {
         for (code, class) in [
             (errno::EPERM, Class::Forbidden),
-            (errno::EACCES, Class::Forbidden),
+            (errno::EACCES, Class::Misconfigured),
             (errno::EROFS, Class::Forbidden),
             (errno::ENODEV, Class::Lost),
             (errno::ENETDOWN, Class::Lost),

@@ -1,17 +1,20 @@
 //! The kernel over rtnetlink: links, addresses and routes as observed state, and addresses put on
 //! and taken off links with a lifetime that the kernel itself enforces.
 //!
-//! - `wire`: netlink bytes ↔ records; pure, never panics.
+//! - `wire` and `encode`: netlink bytes ↔ records; pure, never panics.
 //! - `observed`: the table of links and addresses; pure; turns kernel messages into notices.
 //! - `request`: one socket for questions and changes, answered in the caller's turn.
-//! - `driver`: [`Kernel`], which joins them with the monitor socket.
+//! - `monitor`: one socket that hears every change.
+//! - `driver`: [`Kernel`], which joins them.
 //! - `restore`: what the removal of an IPv4 address would take along, and how to put it back.
 //! - `error`: errno → refusal with a class, a reason and what to do.
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 mod driver;
+mod encode;
 mod error;
+mod monitor;
 mod observed;
 mod request;
 mod restore;

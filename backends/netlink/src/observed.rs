@@ -15,7 +15,6 @@ use viplet_backend_api::{
 
 use crate::wire::{
     AF_INET, AF_INET6, AddressRecord, LinkRecord, Message, RouteRecord, TABLE_MAIN, UNICAST,
-    is_link_local,
 };
 
 const IFF_UP: u32 = 1;
@@ -104,6 +103,7 @@ pub(crate) struct Table {
     links: BTreeMap<u32, LinkRecord>,
     addresses: BTreeMap<AddressKey, AddressRecord>,
     defaults: Defaults,
+    held_revision: u64,
 }
 
 impl Table {
@@ -115,6 +115,7 @@ impl Table {
             links: BTreeMap::new(),
             addresses: BTreeMap::new(),
             defaults: Defaults::default(),
+            held_revision: 0,
         }
     }
 
@@ -132,6 +133,7 @@ impl Table {
             self.addresses.insert(key(&address), address);
         }
         self.defaults = defaults;
+        self.held_changed();
     }
 
     /// Everything, in the contract's terms.
@@ -185,18 +187,14 @@ impl Table {
             let moved = self.addresses.range(keys_of(index)).filter_map(|(_, a)| self.address(a));
             notices.extend(moved.map(Notice::Address));
         }
-        if state_changed { Follow::ReadRoutes } else { Follow::Nothing }
+        if state_changed { self.flushed(index) } else { Follow::Nothing }
     }
 
     fn apply_link_gone(&mut self, index: u32, notices: &mut Vec<Notice>) -> Follow {
         self.addresses.retain(|(link, _, _), _| *link != index);
-        match self.links.remove(&index) {
-            Some(link) => {
-                notices.push(Notice::LinkGone(link.name));
-                Follow::ReadRoutes
-            }
-            None => Follow::Nothing,
-        }
+        self.held_changed();
+        notices.extend(self.links.remove(&index).map(|link| Notice::LinkGone(link.name)));
+        self.flushed(index)
     }
 
     fn apply_address(&mut self, address: AddressRecord, notices: &mut Vec<Notice>) {
@@ -204,6 +202,9 @@ impl Table {
         let before = self.addresses.insert(key(&address), address.clone());
         let before = before.and_then(|old| self.address(&old));
         let Some(after) = self.address(&address) else { return };
+        if before.as_ref().map(|old| old.owner) != Some(after.owner) {
+            self.held_changed();
+        }
         if !before.is_some_and(|old| is_same(&old, &after)) {
             notices.push(Notice::Address(after));
         }
@@ -211,6 +212,7 @@ impl Table {
 
     fn apply_address_gone(&mut self, address: &AddressRecord, notices: &mut Vec<Notice>) -> Follow {
         let Some(gone) = self.addresses.remove(&key(address)) else { return Follow::Nothing };
+        self.held_changed();
         let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
         let name = link.name.clone();
         // The same address may be there a second time with another prefix length.
@@ -218,7 +220,24 @@ impl Table {
             Some(remaining) => notices.push(Notice::Address(remaining)),
             None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
         }
-        if gone.address.is_ipv4() { Follow::ReadRoutes } else { Follow::Nothing }
+        self.flushed(gone.index)
+    }
+
+    /// Something happened that makes the kernel flush routes through a link without a message.
+    fn flushed(&self, index: u32) -> Follow {
+        match self.defaults.of(index) {
+            DefaultRoute::None => Follow::Nothing,
+            DefaultRoute::V4 | DefaultRoute::V6 => Follow::ReadRoutes,
+        }
+    }
+
+    fn held_changed(&mut self) {
+        self.held_revision = self.held_revision.wrapping_add(1);
+    }
+
+    /// Counts the changes of what [`Table::held`] gives.
+    pub(crate) fn held_revision(&self) -> u64 {
+        self.held_revision
     }
 
     fn learn_support(&mut self, address: &AddressRecord) {
@@ -316,7 +335,7 @@ impl Table {
             .map(|(_, record)| record)
             .filter(|record| usability(record.flags) == Usability::Usable)
             .find_map(|record| match record.address {
-                IpAddr::V6(v6) if is_link_local(record.address) => Some(v6),
+                IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(v6),
                 _ => None,
             })
     }
@@ -371,3 +390,7 @@ fn usability(flags: AddressFlags) -> Usability {
         Usability::Usable
     }
 }
+
+#[cfg(test)]
+#[path = "observed_tests.rs"]
+mod tests;

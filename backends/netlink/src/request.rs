@@ -5,8 +5,9 @@ use std::io;
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
+use crate::encode::{Dump, encode, encode_dump};
 use crate::error::errno;
-use crate::wire::{self, Dump, Frame, Frames, Message};
+use crate::wire::{self, Frame, Frames, Message};
 
 /// `MSG_TRUNC`: report the true length of what was cut off.
 pub(crate) const MSG_TRUNC: i32 = 0x20;
@@ -61,7 +62,7 @@ impl Requests {
     /// Asks for a change and returns when it is done or refused.
     pub(crate) fn change(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<(), Failure> {
         let sequence = self.next_sequence();
-        self.send(&wire::encode(kind, flags, sequence, payload))?;
+        self.send(&encode(kind, flags, sequence, payload))?;
         let mut outcome = None;
         while outcome.is_none() {
             self.receive(sequence, |frame| {
@@ -76,8 +77,8 @@ impl Requests {
         }
     }
 
-    /// Dumps, and hands each message to `each`; `restart` is called before every attempt, as
-    /// the kernel may report that the tables changed half-way.
+    /// Dumps into a fresh `T` by `each`; again from the start where the kernel reports that its
+    /// tables changed half-way.
     pub(crate) fn dump<T: Default>(
         &mut self,
         dump: Dump,
@@ -98,7 +99,7 @@ impl Requests {
         mut each: impl FnMut(Frame<'_>),
     ) -> Result<Consistency, Failure> {
         let sequence = self.next_sequence();
-        self.send(&wire::encode_dump(dump, sequence))?;
+        self.send(&encode_dump(dump, sequence))?;
         let (mut consistency, mut outcome) = (Consistency::Whole, None);
         while outcome.is_none() {
             self.receive(sequence, |frame| {

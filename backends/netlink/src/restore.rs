@@ -5,11 +5,12 @@
 //! `promote_secondaries` is set). Both are read before, and what is missing after is added again
 //! from the kernel's own bytes, so that no attribute is lost.
 
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
+use crate::encode::{Dump, push_attribute};
 use crate::error::errno;
 use crate::request::{Failure, Requests};
-use crate::wire::{self, AddressRecord, Dump, Frame, Message, rta, rtm};
+use crate::wire::{self, AddressRecord, Frame, Message, rta, rtm};
 
 /// `RTPROT_KERNEL`: routes that the kernel makes for addresses by itself.
 const PROTOCOL_KERNEL: u8 = 2;
@@ -71,11 +72,13 @@ impl Kept {
         self.routes.sort_by_key(|route| route.reach);
         for route in self.routes.iter().filter(|route| route.liveness == Liveness::Alive) {
             let found = now.routes.iter().find(|other| other.request == route.request);
-            let flags = match found.map(|other| other.liveness) {
+            match found.map(|other| other.liveness) {
                 Some(Liveness::Alive) => continue,
-                Some(Liveness::Dead) => NLM_F_CREATE | NLM_F_REPLACE,
-                None => NLM_F_CREATE | NLM_F_APPEND,
-            };
+                // A replace would find the next hops equal and leave the dead one dead.
+                Some(Liveness::Dead) => drop(requests.change(rtm::DELROUTE, 0, &route.request)),
+                None => {}
+            }
+            let flags = NLM_F_CREATE | NLM_F_APPEND;
             report("a route", requests.change(rtm::NEWROUTE, flags, &route.request));
         }
     }
@@ -170,10 +173,54 @@ fn clean_hops(value: &[u8], liveness: &mut Liveness) -> Vec<u8> {
     cleaned
 }
 
-fn push_attribute(request: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let Ok(length) = u16::try_from(value.len() + 4) else { return };
-    request.extend_from_slice(&length.to_ne_bytes());
-    request.extend_from_slice(&kind.to_ne_bytes());
-    request.extend_from_slice(value);
-    request.resize(request.len().next_multiple_of(4), 0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A route header with `flags`, then `attributes`.
+    fn dumped(flags: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![2, 16, 0, 0, 254, 4, 0, 1];
+        bytes.extend_from_slice(&flags.to_ne_bytes());
+        for (kind, value) in attributes {
+            push_attribute(&mut bytes, *kind, value);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_route_by_a_next_hop_object_is_asked_for_by_the_object_alone() {
+        let bytes =
+            dumped(0, &[(rta::OIF, &[1; 4]), (rta::GATEWAY, &[2; 4]), (rta::NH_ID, &[3; 4])]);
+        let route = request_of(&bytes).unwrap();
+        assert_eq!(route.request, dumped(0, &[(rta::NH_ID, &[3; 4])]));
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_liveness_is_not_asked_for() {
+        let hop = |flags: u8| [8, 0, flags, 0, 7, 0, 0, 0];
+        for flags in [DEAD, DEAD | ONLINK | 16] {
+            let bytes = dumped(u32::from(flags), &[(rta::OIF, &[1; 4])]);
+            let route = request_of(&bytes).unwrap();
+            let expected = dumped(u32::from(flags & ONLINK), &[(rta::OIF, &[1; 4])]);
+            assert_eq!((route.request, route.liveness), (expected, Liveness::Dead));
+            let bytes = dumped(0, &[(rta::MULTIPATH, &[hop(0), hop(flags)].concat())]);
+            let route = request_of(&bytes).unwrap();
+            let hops = [hop(0), hop(flags & ONLINK)].concat();
+            let expected = dumped(0, &[(rta::MULTIPATH, &hops)]);
+            assert_eq!((route.request, route.liveness), (expected, Liveness::Dead));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_from_nowhere_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = request_of(&bytes);
+        }
+
+        #[test]
+        fn hops_from_nowhere_never_panic(hops in prop::collection::vec(0_u8..24, 0..100)) {
+            let _ = request_of(&dumped(0, &[(rta::MULTIPATH, &hops)]));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! nothing but `lo` exists, and runs its body there. Works as root and in a user namespace.
 #![allow(dead_code)]
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,9 @@ pub(crate) fn in_namespace_after(test: &str, front: &[&str], body: impl FnOnce()
         return body();
     }
     let Some(unshare) = unshare() else {
-        println!("SKIPPED: {test}: needs root or user namespaces, and the commands unshare and ip");
+        let why = "needs root or user namespaces, and the commands unshare and ip";
+        // Not println!, which the test harness would keep to itself.
+        let _ = std::io::stdout().write_all(format!("SKIPPED: {test}: {why}\n").as_bytes());
         return;
     };
     let (program, arguments) = unshare.split_first().unwrap();
@@ -57,7 +60,7 @@ pub(crate) fn ip(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Sets a sysctl of this namespace; `false` where it is not writable.
+/// Sets a sysctl of this namespace.
 pub(crate) fn sysctl(name: &str, value: &str) {
     let path = Path::new("/proc/sys").join(name.replace('.', "/"));
     std::fs::write(path, value).unwrap();
@@ -93,5 +96,54 @@ pub(crate) struct Woken(pub(crate) AtomicBool);
 impl std::task::Wake for Woken {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A second station: a process of its own in a network namespace of its own.
+pub(crate) struct Station(std::process::Child);
+
+impl Station {
+    /// Moves `link` to it, and brings the link up there.
+    pub(crate) fn with(link: &str) -> Self {
+        let child = Command::new("unshare").args(["-n", "sleep", "600"]).spawn().unwrap();
+        let station = Self(child);
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net"));
+        let process = station.0.id().to_string();
+        eventually("the station has its namespace", || {
+            namespace(&process).unwrap() != namespace("self").unwrap()
+        });
+        ip(&format!("link set {link} netns {process}"));
+        station.ip(&format!("link set {link} up"));
+        station
+    }
+
+    /// Runs `ip` there.
+    pub(crate) fn ip(&self, line: &str) -> String {
+        self.run("ip", &line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Sets a sysctl under `net` there.
+    pub(crate) fn sysctl(&self, name: &str, value: &str) {
+        let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
+        self.run("sh", &["-c", &format!("echo {value} > {path}")]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let process = self.0.id().to_string();
+        let output = Command::new("nsenter")
+            .args(["-t", &process, "-n", program])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

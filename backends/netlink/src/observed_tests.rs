@@ -1,0 +1,194 @@
+//! The table: whose an address is, what counts as a change, and which link is the default.
+
+use super::*;
+
+const TAG: u8 = 118;
+
+fn link(index: u32, name: &str) -> LinkRecord {
+    LinkRecord {
+        index,
+        name: LinkName::new(name).unwrap(),
+        kind: LinkKind::Ethernet,
+        flags: IFF_UP | IFF_LOWER_UP,
+        oper: 6,
+        hardware: HardwareAddress(vec![2, 0, 0, 0, 0, 1]),
+        broadcast: HardwareAddress(vec![0xff; 6]),
+    }
+}
+
+fn address(text: &str, prefix_len: u8) -> AddressRecord {
+    AddressRecord {
+        index: 1,
+        address: text.parse().unwrap(),
+        prefix_len,
+        flags: AddressFlags::Permanent,
+        valid: None,
+        tag: None,
+    }
+}
+
+fn ours(text: &str) -> AddressRecord {
+    AddressRecord {
+        flags: AddressFlags::Deprecated,
+        valid: Some(15),
+        tag: Some(TAG),
+        ..address(text, 32)
+    }
+}
+
+fn table() -> Table {
+    let mut table = Table::new(TAG, TagSupport::Reported);
+    table.replace(vec![link(1, "eth0"), link(2, "eth1")], vec![], Defaults::default());
+    table
+}
+
+fn apply(table: &mut Table, message: Message) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    table.apply(message, &mut notices);
+    notices
+}
+
+#[test]
+fn whose_an_address_is_follows_from_its_tag_its_lifetime_and_its_deprecation() {
+    let deprecated = AddressFlags::Deprecated | AddressFlags::Permanent;
+    let plain = address("10.0.0.5", 32);
+    let left_behind = AddressRecord { flags: deprecated, ..plain.clone() };
+    let dns = AddressRecord { flags: deprecated, valid: Some(60), ..plain.clone() };
+    let slaac = AddressRecord { valid: Some(3600), ..dns.clone() };
+    let foreign = AddressRecord { tag: Some(4), ..left_behind.clone() };
+    let fresh = AddressRecord { valid: Some(30), ..plain.clone() };
+    let kernel_made = AddressRecord { tag: Some(2), ..slaac.clone() };
+    use Owner::{Node, Predecessor, Viplet};
+    for (record, modern, old) in [
+        (ours("10.0.0.5"), Viplet, Viplet),
+        (plain, Node, Node),
+        (left_behind, Predecessor, Predecessor),
+        (dns, Predecessor, Viplet),
+        (slaac, Node, Viplet),
+        (foreign, Node, Node),
+        (fresh, Node, Node),
+        (kernel_made, Node, Node),
+    ] {
+        assert_eq!(table().owner(&record), modern, "{record:?}");
+        let before_5_18 = Table::new(TAG, TagSupport::Absent);
+        assert_eq!(before_5_18.owner(&record), old, "before 5.18: {record:?}");
+    }
+}
+
+#[test]
+fn one_tag_in_a_dump_shows_that_the_kernel_reports_them() {
+    let mut table = Table::new(TAG, TagSupport::Absent);
+    let slaac = AddressRecord { valid: Some(3600), ..ours("fd00::7") };
+    let slaac = AddressRecord { tag: None, ..slaac };
+    let lo = AddressRecord { tag: Some(1), ..address("127.0.0.1", 8) };
+    table.replace(vec![link(1, "eth0")], vec![lo], Defaults::default());
+    assert_eq!(table.owner(&slaac), Owner::Node);
+}
+
+#[test]
+fn a_refresh_of_ours_is_a_notice_and_one_of_the_nodes_is_not() {
+    let mut table = table();
+    let message = || Message::Address(ours("10.0.0.5"));
+    assert_eq!(apply(&mut table, message()).len(), 1);
+    assert_eq!(apply(&mut table, message()).len(), 1);
+    let leased = |valid| AddressRecord { valid: Some(valid), ..address("10.0.0.9", 24) };
+    assert_eq!(apply(&mut table, Message::Address(leased(100))).len(), 1);
+    assert_eq!(apply(&mut table, Message::Address(leased(200))), []);
+}
+
+#[test]
+fn what_changes_nothing_is_no_notice() {
+    let mut table = table();
+    assert_eq!(apply(&mut table, Message::Link(link(1, "eth0"))), []);
+    let unseen = LinkRecord { broadcast: HardwareAddress(vec![0; 6]), ..link(1, "eth0") };
+    assert_eq!(apply(&mut table, Message::Link(unseen)), []);
+    assert_eq!(apply(&mut table, Message::AddressGone(address("10.0.0.9", 24))), []);
+    assert_eq!(apply(&mut table, Message::LinkGone(9)), []);
+}
+
+#[test]
+fn an_address_is_gone_when_its_last_entry_is() {
+    let mut table = table();
+    let (wide, narrow) = (address("10.0.0.5", 24), address("10.0.0.5", 32));
+    apply(&mut table, Message::Address(wide.clone()));
+    apply(&mut table, Message::Address(narrow.clone()));
+    let said = apply(&mut table, Message::AddressGone(narrow));
+    assert!(matches!(&said[..], [Notice::Address(left)] if left.prefix_len == 24), "{said:?}");
+    let said = apply(&mut table, Message::AddressGone(wide));
+    assert!(matches!(&said[..], [Notice::AddressGone { .. }]), "{said:?}");
+}
+
+#[test]
+fn carrier_and_operational_state_make_the_link_state() {
+    for (flags, oper, expected) in [
+        (0, 2, LinkState::AdminDown),
+        (IFF_UP | IFF_LOWER_UP, 6, LinkState::Up),
+        (IFF_UP | IFF_LOWER_UP, 0, LinkState::Up),
+        (IFF_UP, 0, LinkState::NoCarrier),
+        (IFF_UP, 2, LinkState::NoCarrier),
+        (IFF_UP | IFF_LOWER_UP, 5, LinkState::NoCarrier),
+        (IFF_UP, 3, LinkState::NoCarrier),
+    ] {
+        let record = LinkRecord { flags, oper, ..link(1, "eth0") };
+        assert_eq!(state(&record), expected, "flags {flags:#x} oper {oper}");
+    }
+}
+
+fn route(family: u8, metric: u32, links: &[u32]) -> RouteRecord {
+    RouteRecord {
+        family,
+        prefix_len: 0,
+        table: TABLE_MAIN,
+        kind: UNICAST,
+        protocol: 4,
+        metric,
+        links: links.to_vec(),
+    }
+}
+
+#[test]
+fn the_best_default_route_is_the_first_of_the_lowest_metric() {
+    let routes = [
+        route(AF_INET, 100, &[2]),
+        route(AF_INET, 50, &[1, 2]),
+        route(AF_INET, 50, &[2]),
+        route(AF_INET6, 1024, &[2]),
+        RouteRecord { table: 100, ..route(AF_INET, 0, &[2]) },
+        RouteRecord { kind: 7, ..route(AF_INET, 0, &[2]) },
+        RouteRecord { prefix_len: 8, ..route(AF_INET, 0, &[2]) },
+    ];
+    assert_eq!(Defaults::choose(&routes), Defaults { v4: Some(1), v6: Some(2) });
+    assert_eq!(Defaults::choose(&[]), Defaults::default());
+}
+
+#[test]
+fn default_routes_are_read_again_only_when_they_may_have_changed() {
+    let mut table = table();
+    let follow = |table: &mut Table, message| table.apply(message, &mut Vec::new());
+    let gone = |index| Message::AddressGone(AddressRecord { index, ..address("10.0.0.9", 24) });
+    let there = |index| Message::Address(AddressRecord { index, ..address("10.0.0.9", 24) });
+    table.apply_defaults(Defaults { v4: Some(1), v6: None }, &mut Vec::new());
+    follow(&mut table, there(1));
+    follow(&mut table, there(2));
+    assert_eq!(follow(&mut table, gone(2)), Follow::Nothing);
+    assert_eq!(follow(&mut table, gone(1)), Follow::ReadRoutes);
+    let down = |index, name| Message::Link(LinkRecord { flags: 0, ..link(index, name) });
+    assert_eq!(follow(&mut table, down(2, "eth1")), Follow::Nothing);
+    assert_eq!(follow(&mut table, down(1, "eth0")), Follow::ReadRoutes);
+    let other = RouteRecord { prefix_len: 24, ..route(AF_INET, 0, &[1]) };
+    assert_eq!(follow(&mut table, Message::Route(other)), Follow::Nothing);
+    let default = route(AF_INET6, 0, &[2]);
+    assert_eq!(follow(&mut table, Message::RouteGone(default)), Follow::ReadRoutes);
+}
+
+#[test]
+fn what_kube_proxy_binds_to_its_own_link_is_not_the_nodes() {
+    let mut table = table();
+    apply(&mut table, Message::Link(link(3, KUBE_PROXY_LINK)));
+    let bound = AddressRecord { index: 3, ..address("10.0.0.5", 32) };
+    apply(&mut table, Message::Address(bound));
+    assert_eq!(table.node_own("10.0.0.5".parse().unwrap()), None);
+    apply(&mut table, Message::Address(address("10.0.0.5", 24)));
+    let owner = table.node_own("10.0.0.5".parse().unwrap());
+    assert_eq!(owner.map(LinkName::as_str), Some("eth0"));
+}
