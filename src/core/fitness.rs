@@ -55,16 +55,16 @@ impl Penalty {
 /// Whether the node is fit to hold the group's addresses.
 #[must_use]
 pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Fitness {
-    match obstacle(group, observed, stopping, now) {
+    if stopping == Stopping::Yes {
+        return Fitness::Leaving;
+    }
+    match obstacle(group, observed, now) {
         Some(why) => Fitness::Unfit(why),
         None => Fitness::Fit,
     }
 }
 
-fn obstacle(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Option<String> {
-    if stopping == Stopping::Yes {
-        return Some("this process is stopping".to_owned());
-    }
+fn obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
     if now < group.penalty.until {
         return Some(group.penalty.reason.clone());
     }

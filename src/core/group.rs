@@ -9,7 +9,7 @@ use viplet_backend_api::{Command, LinkName, Refusal, Vip};
 
 use super::claim::{Claim, Want};
 use super::election::drive::Handover;
-use super::election::{Election, Fitness, Role, Terms};
+use super::election::{Election, Role, Terms};
 use super::fitness::{self, Penalty};
 use super::input::{Effect, LeaseRequest};
 use super::label::{self, Label};
@@ -78,10 +78,10 @@ impl Group {
         self.sync_claims(observed, now);
         self.election.stand(fitness::of(self, observed, stopping, now));
         let request = self.drive_election(observed, now);
+        effects.extend(self.election.take_reports().into_iter().map(Effect::Report));
         self.reconcile(observed, now, &mut effects);
         effects.extend(request.map(Effect::Lease));
         self.drive_label(now, &mut effects);
-        effects.extend(self.election.take_reports().into_iter().map(Effect::Report));
         effects
     }
 
@@ -170,7 +170,7 @@ impl Group {
         if held && !holds && ours && self.settings.on_loss == OnLoss::PreserveV4 {
             self.preserving = true;
         }
-        if holds || !ours || matches!(self.election.fitness(), Fitness::Unfit(_)) {
+        if holds || !ours || self.election.fitness().obstacle().is_some() {
             self.preserving = false;
         }
         request
@@ -187,7 +187,7 @@ impl Group {
 
     /// What should become of an address now.
     pub(super) fn want(&self, address: IpAddr, now: Moment) -> Want {
-        let fit = *self.election.fitness() == Fitness::Fit;
+        let fit = self.election.fitness().obstacle().is_none();
         let farewell_over = self.retiring.get(&address).is_some_and(|until| now >= *until);
         match self.election.role() {
             _ if !fit || farewell_over => Want::Nothing,
@@ -230,8 +230,8 @@ impl Group {
 
     /// Why the node does what it does, in a few words.
     pub(super) fn why(&self) -> String {
-        match (self.election.fitness(), self.election.role(), self.election.holder()) {
-            (Fitness::Unfit(why), ..) => why.clone(),
+        match (self.election.fitness().obstacle(), self.election.role(), self.election.holder()) {
+            (Some(why), ..) => why.to_owned(),
             (_, Role::Holding { .. }, _) => "this node holds the lease".to_owned(),
             _ if self.preserving => {
                 "the lease ran out and nobody else was seen with it: kept, not announced \
@@ -255,7 +255,7 @@ impl Group {
     /// The value that the node's label should have.
     fn wanted_label(&self) -> Option<String> {
         let holds = matches!(self.election.role(), Role::Holding { .. })
-            && *self.election.fitness() == Fitness::Fit;
+            && self.election.fitness().obstacle().is_none();
         let first = self.settings.targets.first().filter(|_| holds)?;
         Some(match first {
             Target::Address(address) => super::claim::label_value(*address),

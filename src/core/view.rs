@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::claim::{Claim, Want};
-use super::election::{Fitness, Role};
+use super::election::Role;
 use super::group::Group;
 use super::observed::{Observed, Sight, state_text};
 use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus};
@@ -60,7 +60,7 @@ impl Core {
         }
         for group in self.control_plane.iter() {
             let lease = &group.settings.lease;
-            if let Fitness::Unfit(why) = group.election.fitness() {
+            if let Some(why) = group.election.fitness().obstacle() {
                 reasons.push(format!("lease {lease}: this node does not stand: {why}"));
             } else if !group.election.was_read() {
                 let trouble = group.election.trouble_suffix();
@@ -88,11 +88,11 @@ impl Core {
 
 fn lease(group: &Group, now: Moment) -> LeaseStatus {
     let election = &group.election;
-    let (role, held_for) = match (election.role(), election.fitness()) {
+    let (role, held_for) = match (election.role(), election.fitness().obstacle()) {
         (Role::Holding { until }, _) => (RoleStatus::Holding, Some(until.since(now))),
-        (Role::Following, Fitness::Unfit(_)) => (RoleStatus::Abstaining, None),
-        (Role::Following, Fitness::Fit) if !election.was_read() => (RoleStatus::Starting, None),
-        (Role::Following, Fitness::Fit) => (RoleStatus::Following, None),
+        (Role::Following, Some(_)) => (RoleStatus::Abstaining, None),
+        (Role::Following, None) if !election.was_read() => (RoleStatus::Starting, None),
+        (Role::Following, None) => (RoleStatus::Following, None),
     };
     LeaseStatus {
         lease: group.settings.lease.to_string(),

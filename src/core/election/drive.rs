@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::view::Known;
-use super::{Call, Election, Fitness, Freshness, Purpose, Role, term};
+use super::{Call, Election, Freshness, Purpose, Role, term};
 use crate::core::input::{LeaseRequest, LeaseVerb};
 use crate::core::lease::{LeaseRecord, Stamp};
 use crate::core::report::Level;
@@ -101,10 +101,8 @@ impl Election {
         if self.freshness == Freshness::Doubtful || self.known == Known::Nothing {
             return Some(Wish::Read);
         }
-        Some(match self.fitness {
-            Fitness::Fit => Wish::Claim,
-            Fitness::Unfit(_) => Wish::Release,
-        })
+        let stands = self.fitness.obstacle().is_none();
+        Some(if stands { Wish::Claim } else { Wish::Release })
     }
 
     /// When there is something to ask the API server for, if nothing happens before.
@@ -113,7 +111,7 @@ impl Election {
         if self.known == Known::Nothing {
             return Some((now, "the lease has not been read"));
         }
-        if let Fitness::Unfit(_) = self.fitness {
+        if self.fitness.obstacle().is_some() {
             let ours = self.known.holder() == Some(self.me());
             let due = ours && handover == Handover::Clear;
             return due.then_some((now, "the lease is to be released"));

@@ -43,6 +43,20 @@ pub enum Fitness {
     Fit,
     /// It cannot, for this reason: it does not stand, and hands over what it holds.
     Unfit(String),
+    /// The process ends: the same, and nothing is wrong.
+    Leaving,
+}
+
+impl Fitness {
+    /// Why the node should not hold the lease, if it should not.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&str> {
+        match self {
+            Self::Fit => None,
+            Self::Unfit(why) => Some(why),
+            Self::Leaving => Some("this process is stopping"),
+        }
+    }
 }
 
 /// Who stands, and on what terms.
@@ -226,6 +240,7 @@ impl Election {
         match &fitness {
             Fitness::Unfit(why) => self.report(Level::Warn, format!("does not stand: {why}")),
             Fitness::Fit => self.report(Level::Info, "stands again".to_owned()),
+            Fitness::Leaving => {}
         }
         self.fitness = fitness;
         self.retry.not_before = Moment::default();
