@@ -3,6 +3,8 @@
 //! [`split_arguments`] takes the settings' flags out of the arguments, [`load`] makes [`Settings`]
 //! of them, the environment and a file, or says everything that is wrong at once. Both are pure.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod build;
 mod file;
 mod flags;

@@ -81,19 +81,23 @@ impl Gathered {
 
     /// Which setting keeps this one from mattering, when one does.
     fn closed_by(&self, gate: Gate) -> Option<&'static str> {
-        let open = |name: &str, open: bool| {
-            open && self
-                .find(name)
-                .is_some_and(|found| self.closed_by(found.setting.gate).is_none())
-        };
         match gate {
             Gate::Always => None,
             Gate::AnyOn(names) => {
-                let any = names.iter().any(|name| open(name, self.is_on(name)));
-                names.first().filter(|_| !any).copied()
+                let mut closed = names.iter().map(|name| self.closed_at(name, self.is_on(name)));
+                let first = closed.next().flatten();
+                first.filter(|_| closed.all(|other| other.is_some()))
             }
-            Gate::Given(name) => (!open(name, !self.text(name).is_empty())).then_some(name),
-            Gate::Is(name, value) => (!open(name, self.text(name) == value)).then_some(name),
+            Gate::Given(name) => self.closed_at(name, !self.text(name).is_empty()),
+            Gate::Is(name, value) => self.closed_at(name, self.text(name) == value),
+        }
+    }
+
+    /// The gate itself, or what keeps the gate from mattering.
+    fn closed_at(&self, gate: &'static str, open: bool) -> Option<&'static str> {
+        match self.find(gate) {
+            Some(found) if open => self.closed_by(found.setting.gate),
+            _ => Some(gate),
         }
     }
 }

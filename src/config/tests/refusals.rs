@@ -94,6 +94,23 @@ fn what_depends_on_something_that_is_off_is_pointed_at_and_no_error() {
 }
 
 #[test]
+fn the_reason_for_no_effect_is_the_setting_that_has_to_change() {
+    let pairs =
+        [("vip_arp", "true"), ("svc_enable", "true"), ("lb_enable", "true"), ("lb_port", "1")];
+    let given = Given::default().env(&pairs);
+    assert_eq!(
+        given.load_with(&["arp", "services", "ipvs"]).expect("loads").warnings,
+        [
+            "lb_enable has no effect: cp_enable is false",
+            "lb_port has no effect: cp_enable is false"
+        ]
+    );
+    let name = "control_plane_health_check_address";
+    let given = least().env(&[(name, "https://a/livez"), ("backend_health_check_interval", "3")]);
+    assert_eq!(given.loaded().warnings.len(), 2);
+}
+
+#[test]
 fn leftovers_equal_to_the_default_are_passed_over() {
     let given = least().env(&[
         ("bgp_as", "65000"),

@@ -237,3 +237,22 @@ fn misspelt_variables_are_pointed_at() {
         ]
     );
 }
+
+#[test]
+fn a_hostile_file_is_an_error_and_costs_little() {
+    let deep = |open: &str| open.repeat(100_000);
+    let bomb = (0..40).fold("a0: &a0 [x]\n".to_owned(), |text, n| {
+        format!("{text}a{}: &a{} [*a{n}, *a{n}]\n", n + 1, n + 1)
+    });
+    for (path, text) in [
+        ("a.json", deep("[")),
+        ("a.json", deep("{\"a\":")),
+        ("a.yaml", deep("[")),
+        ("a.yaml", bomb),
+    ] {
+        let refused = least().file(path, &text).refused();
+        assert!(
+            refused.starts_with(&format!("config_file={path} (flag --config-file): failed to"))
+        );
+    }
+}
