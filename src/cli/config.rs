@@ -28,7 +28,7 @@ impl ConfigCommand {
             return Ok(reference());
         }
         match config::load(&surroundings.inputs(), FEATURES) {
-            Ok(loaded) => Ok(effective(&loaded.effective)),
+            Ok(loaded) => Ok(effective(&loaded.effective) + &warnings(&loaded.warnings)),
             Err(found) => Err(problems(&found)),
         }
     }
@@ -49,6 +49,13 @@ pub fn effective(settings: &[Effective]) -> String {
         let _ = writeln!(text, "{setting:names$} = {value:values$}   ({source})");
         text
     })
+}
+
+/// What a person should know about them, after an empty line.
+fn warnings(warnings: &[String]) -> String {
+    let lines = warnings.iter().map(|warning| format!("\nwarning: {warning}"));
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 /// All problems, one line each, with a closing line.
@@ -182,6 +189,13 @@ address       = 192.0.2.1   (flag --address)
 vip_subnet    =             (vipSubnet in a.yaml)
 ";
         assert_eq!(effective(&lines), wanted);
+    }
+
+    #[test]
+    fn warnings_follow_the_settings() {
+        assert_eq!(warnings(&[]), "");
+        let texts = ["one".to_owned(), "two".to_owned()];
+        assert_eq!(warnings(&texts), "\nwarning: one\nwarning: two\n");
     }
 
     #[test]

@@ -81,22 +81,27 @@ impl Gathered {
 
     /// Which setting keeps this one from mattering, when one does.
     fn closed_by(&self, gate: Gate) -> Option<&'static str> {
+        let on = |found: &Resolved| found.value == Value::Bool(true);
         match gate {
             Gate::Always => None,
             Gate::AnyOn(names) => {
-                let mut closed = names.iter().map(|name| self.closed_at(name, self.is_on(name)));
+                let mut closed = names.iter().map(|name| self.closed_at(name, on));
                 let first = closed.next().flatten();
                 first.filter(|_| closed.all(|other| other.is_some()))
             }
-            Gate::Given(name) => self.closed_at(name, !self.text(name).is_empty()),
-            Gate::Is(name, value) => self.closed_at(name, self.text(name) == value),
+            Gate::Given(name) => self.closed_at(name, |found| !found.value.to_string().is_empty()),
+            Gate::Is(name, value) => self.closed_at(name, |found| found.value.to_string() == value),
         }
     }
 
     /// The gate itself, or what keeps the gate from mattering.
-    fn closed_at(&self, gate: &'static str, open: bool) -> Option<&'static str> {
+    fn closed_at(
+        &self,
+        gate: &'static str,
+        is_open: impl Fn(&Resolved) -> bool,
+    ) -> Option<&'static str> {
         match self.find(gate) {
-            Some(found) if open => self.closed_by(found.setting.gate),
+            Some(found) if is_open(found) => self.closed_by(found.setting.gate),
             _ => Some(gate),
         }
     }
