@@ -6,16 +6,21 @@
 //! at any time with [`set_threshold`].
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::calendar::Civil;
+use super::pipe;
 
-/// No line is longer: what a peer sends us must not flood the log.
-const LONGEST_MESSAGE: usize = 8 * 1024;
+/// A message is cut where its line gets longer: what a peer sends us must not flood the log, and
+/// a line must fit into a pipe at once.
+const LONGEST: usize = pipe::AT_ONCE - 64;
 
 struct Logger;
+
+/// Lines that nobody read.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 static LOGGER: Logger = Logger;
 
@@ -51,14 +56,28 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let line = line(Civil::now(), record.level(), &record.args().to_string());
-            // One write, so that lines of several processes do not mix. Nobody can be told when
-            // stderr is closed.
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            write(&line(Civil::now(), record.level(), &record.args().to_string()));
         }
     }
 
     fn flush(&self) {}
+}
+
+/// Each line in one write, so that lines of several processes do not mix.
+fn write(text: &str) {
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        let note = format!("{lost} lines are missing here: nobody read the log");
+        if pipe::offer(std::io::stderr(), line(Civil::now(), Level::Warn, &note).as_bytes())
+            .is_err()
+        {
+            LOST.fetch_add(lost + 1, Ordering::Relaxed);
+            return;
+        }
+    }
+    if pipe::offer(std::io::stderr(), text.as_bytes()).is_err() {
+        LOST.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn line(now: Civil, level: Level, message: &str) -> String {
@@ -72,8 +91,8 @@ fn line(now: Civil, level: Level, message: &str) -> String {
 
 /// Whatever a message contains, it stays one line, and no terminal acts on it.
 fn escape(message: &str, line: &mut String) {
-    for (at, c) in message.char_indices() {
-        if at >= LONGEST_MESSAGE {
+    for c in message.chars() {
+        if line.len() >= LONGEST {
             let _ = write!(line, "… ({} bytes in all)", message.len());
             return;
         }
@@ -126,9 +145,12 @@ mod tests {
 
     #[test]
     fn an_endless_message_is_cut() {
-        let line = at_some_time(Level::Error, &"ä".repeat(1_000_000));
-        assert!(line.len() < LONGEST_MESSAGE + 100, "{}", line.len());
-        assert!(line.ends_with("… (2000000 bytes in all)\n"));
+        for hostile in ["ä", "\u{202e}", "\n"] {
+            let line = at_some_time(Level::Error, &hostile.repeat(1_000_000));
+            assert!(line.len() <= pipe::AT_ONCE, "{}", line.len());
+            let bytes = hostile.len() * 1_000_000;
+            assert!(line.ends_with(&format!("… ({bytes} bytes in all)\n")), "{line}");
+        }
     }
 
     #[test]

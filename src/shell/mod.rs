@@ -11,6 +11,7 @@ pub mod http;
 pub mod logger;
 pub mod metrics;
 pub mod node;
+pub mod pipe;
 pub mod process;
 pub mod resolver;
 pub mod signals;
@@ -18,7 +19,6 @@ pub mod source;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::Write as _;
 use std::rc::Rc;
 
 use smol::LocalExecutor;
@@ -113,7 +113,7 @@ impl Orders for Console<'_> {
         }
         .text();
         log::info!("SIGUSR1: the state is written to stdout");
-        if let Err(error) = std::io::stdout().write_all(text.as_bytes()) {
+        if let Err(error) = pipe::offer(std::io::stdout(), text.as_bytes()) {
             log::warn!("the state could not be written: {error}");
         }
     }
