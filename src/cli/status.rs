@@ -201,7 +201,12 @@ fn one_address(address: &AddressStatus, lease: Option<&LeaseStatus>, node: &str)
         let _ = writeln!(out, "  sent:   {} announcements", address.announced);
     }
     match lease {
-        Some(lease) => out.push_str(&one_lease(lease, node)),
+        Some(lease) => {
+            out.push_str(&one_lease(lease, node));
+            if !address.reason.contains(&lease.reason) {
+                let _ = writeln!(out, "          {}", lease.reason);
+            }
+        }
         None if address.lease.is_empty() => {}
         None => {
             let _ = writeln!(out, "  lease:  {}", address.lease);
@@ -233,9 +238,6 @@ fn one_lease(lease: &LeaseStatus, node: &str) -> String {
         renewed.unwrap_or_default(),
         lease.transitions
     );
-    if !lease.reason.is_empty() {
-        let _ = writeln!(out, "          {}", lease.reason);
-    }
     out
 }
 

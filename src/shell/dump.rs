@@ -131,7 +131,7 @@ impl Dump<'_> {
         ] {
             line(out, name, count);
         }
-        for (reason, count) in &counters.rejects {
+        for (reason, count) in counters.rejects.iter().filter(|(_, count)| **count > 0) {
             line(out, "Rejected Input", format!("{count} times: {reason}"));
         }
     }

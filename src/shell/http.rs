@@ -2,8 +2,9 @@
 //! thread: GET and HEAD, one request per connection.
 //!
 //! Whoever connects can neither hurt nor starve it: a request head has at most 4 KiB and 2 s, an
-//! answer 5 s, nothing grows with what a client sends, and of [`MOST_CONNECTIONS`] at once the
-//! slow ones give way to new ones.
+//! answer 5 s, nothing grows with what a client sends, there are 16 connections at once, of which
+//! the slow ones give way to new ones, and a few places are kept for the node's own clients: the
+//! kubelet's probes and `viplet status`.
 
 mod listen;
 mod pages;
@@ -30,8 +31,10 @@ use request::{LONGEST_HEAD, Method};
 use super::process::Process;
 use super::source::Source;
 
-/// Connections at once, per listener.
-pub const MOST_CONNECTIONS: usize = 16;
+/// Connections at once, per listener, from other machines.
+const REMOTE_PLACES: usize = 12;
+/// And from this one.
+const LOCAL_PLACES: usize = 4;
 /// What a client may take.
 const LIMITS: Limits = Limits {
     head: Duration::from_secs(2),
@@ -86,9 +89,27 @@ struct Limits {
     patience: Duration,
 }
 
-struct Connection {
-    since: Instant,
-    task: Task<()>,
+/// The connections of one kind of client, oldest first.
+struct Places {
+    most: usize,
+    taken: VecDeque<(Instant, Task<()>)>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self { most, taken: VecDeque::with_capacity(most) }
+    }
+
+    /// Whether there is a place, if need be that of a connection which had its chance.
+    fn make_room(&mut self, patience: Duration) -> bool {
+        self.taken.retain(|(_, task)| !task.is_finished());
+        let full = self.taken.len() >= self.most;
+        if full && self.taken.front().is_some_and(|(since, _)| since.elapsed() >= patience) {
+            self.taken.pop_front();
+            return true;
+        }
+        !full
+    }
 }
 
 /// Accepts until the listener itself fails, and returns why.
@@ -100,29 +121,23 @@ async fn accept_all(
 ) -> io::Error {
     let executor = LocalExecutor::new();
     let accepting = async {
-        let mut connections: VecDeque<Connection> = VecDeque::with_capacity(MOST_CONNECTIONS);
+        let (mut remote, mut local) = (Places::new(REMOTE_PLACES), Places::new(LOCAL_PLACES));
         loop {
             // However many are waiting, everything else has its turn in between.
             yield_now().await;
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) if concerns_the_peer(&error) => continue,
                 Err(error) => return error,
             };
-            connections.retain(|connection| !connection.task.is_finished());
-            if connections.len() >= MOST_CONNECTIONS {
-                match connections.front() {
-                    Some(oldest) if oldest.since.elapsed() >= limits.patience => {
-                        connections.pop_front();
-                    }
-                    _ => {
-                        refuse(&stream);
-                        continue;
-                    }
-                }
+            let here = stream.get_ref().local_addr().is_ok_and(|here| here.ip() == peer.ip());
+            let places = if here { &mut local } else { &mut remote };
+            if places.make_room(limits.patience) {
+                let task = executor.spawn(converse(stream, Rc::clone(source), started, limits));
+                places.taken.push_back((Instant::now(), task));
+            } else {
+                refuse(&stream);
             }
-            let task = executor.spawn(converse(stream, Rc::clone(source), started, limits));
-            connections.push_back(Connection { since: Instant::now(), task });
         }
     };
     executor.run(accepting).await

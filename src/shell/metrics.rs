@@ -134,7 +134,7 @@ fn leases(out: &mut Exposition, status: &Status, counters: &Counters) {
         ),
         (
             "viplet_lease_renewal_failures_total",
-            "Writes of the lease that failed.",
+            "Tries to read or write the lease that failed.",
             &counters.renewal_failures,
         ),
         (

@@ -16,8 +16,9 @@ fn server(limits: Limits) -> SocketAddr {
     let (address, bound) = mpsc::channel();
     thread::spawn(move || {
         smol::block_on(async {
-            let listener = Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            address.send(listener.get_ref().local_addr().unwrap()).unwrap();
+            let listener = Async::<TcpListener>::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            let port = listener.get_ref().local_addr().unwrap().port();
+            address.send(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
             let source: Rc<dyn Source> = Rc::new(holding());
             panic!("{}", accept_all(&listener, &source, None, limits).await);
         })
@@ -100,8 +101,8 @@ fn a_slow_request_is_answered_408() {
 }
 
 /// As many connections as there are places, none of which ever asks for anything.
-fn occupy(server: SocketAddr) -> Vec<TcpStream> {
-    let mut slow: Vec<TcpStream> = (0..MOST_CONNECTIONS).map(|_| connect(server)).collect();
+fn occupy(server: SocketAddr, places: usize) -> Vec<TcpStream> {
+    let mut slow: Vec<TcpStream> = (0..places).map(|_| connect(server)).collect();
     for stream in &mut slow {
         stream.write_all(b"GET /").unwrap();
     }
@@ -111,7 +112,7 @@ fn occupy(server: SocketAddr) -> Vec<TcpStream> {
 #[test]
 fn there_are_only_so_many_connections_at_once() {
     let server = server(Limits { head: LONG, patience: LONG, ..LIMITS });
-    let slow = occupy(server);
+    let slow = occupy(server, LOCAL_PLACES);
     let answer = get(server, "/healthz");
     // The refusal may be lost in the reset that follows it.
     assert!(matches!(status_of(&answer), "503" | ""), "{answer}");
@@ -124,9 +125,19 @@ fn there_are_only_so_many_connections_at_once() {
 #[test]
 fn slow_clients_give_way_to_new_ones() {
     let server = server(Limits { head: LONG, patience: Duration::ZERO, ..LIMITS });
-    let mut slow = occupy(server);
+    let mut slow = occupy(server, LOCAL_PLACES);
     assert_eq!(status_of(&get(server, "/healthz")), "200");
     assert_eq!(rest(slow.remove(0)), "", "the oldest is closed without an answer");
+}
+
+#[test]
+fn other_machines_cannot_keep_the_nodes_own_clients_out() {
+    let server = server(Limits { head: LONG, patience: LONG, ..LIMITS });
+    // A connection to 127.0.0.2 comes from 127.0.0.1, so it is not to itself.
+    let remote = SocketAddr::from(([127, 0, 0, 2], server.port()));
+    let _slow = occupy(remote, REMOTE_PLACES);
+    assert!(matches!(status_of(&get(remote, "/healthz")), "503" | ""));
+    assert_eq!(status_of(&get(server, "/healthz")), "200");
 }
 
 #[test]
