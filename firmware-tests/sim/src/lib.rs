@@ -13,3 +13,16 @@
 )]
 
 pub mod api;
+pub mod clientgo;
+pub mod clock;
+pub mod kernel;
+pub mod lan;
+pub mod leases;
+pub mod machine;
+pub mod plant;
+pub mod queue;
+pub mod rng;
+pub mod run;
+pub mod setup;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,113 @@
+//! Runs many seeds and says what was simulated: `sim SEEDS [--seed N] [--trace] [--plant NAME]`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use viplet_sim::plant::Plant;
+use viplet_sim::run::{Outcome, run};
+use viplet_sim::trace::Echo;
+
+const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from N (0)
+       sim --seed N [--trace]      run one seed, and print what happens
+       --plant skip-margin|take-over-early|forget-withdraw   with a fault of the program itself";
+
+/// What the command line asks for.
+struct Asked {
+    first: u64,
+    count: u64,
+    echo: Echo,
+    plant: Plant,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asked = match read(&arguments) {
+        Ok(asked) => asked,
+        Err(why) => {
+            eprintln!("{why}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut total = Total::default();
+    for seed in asked.first..asked.first + asked.count {
+        let outcome = run(seed, asked.plant, asked.echo);
+        if outcome.breach.is_some() {
+            println!("{}\n", outcome.report());
+        }
+        total.add(outcome);
+    }
+    total.print();
+    if total.breaches.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read(arguments: &[String]) -> Result<Asked, String> {
+    let mut asked = Asked { first: 0, count: 0, echo: Echo::Silent, plant: Plant::None };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let number = |text: Option<&String>| {
+            let text = text.ok_or_else(|| format!("{argument} wants a number"))?;
+            text.parse::<u64>().map_err(|_| format!("{text:?} is not a number"))
+        };
+        match argument.as_str() {
+            "--trace" => asked.echo = Echo::Stdout,
+            "--first" => asked.first = number(rest.next())?,
+            "--seed" => (asked.first, asked.count) = (number(rest.next())?, 1),
+            "--plant" => {
+                asked.plant = match rest.next().map(String::as_str) {
+                    Some("skip-margin") => Plant::SkipMargin,
+                    Some("take-over-early") => Plant::TakeOverEarly,
+                    Some("forget-withdraw") => Plant::ForgetWithdraw,
+                    other => return Err(format!("no such plant: {other:?}")),
+                }
+            }
+            _ => asked.count = number(Some(argument))?,
+        }
+    }
+    if asked.count == 0 { Err("how many seeds?".to_owned()) } else { Ok(asked) }
+}
+
+#[derive(Default)]
+struct Total {
+    seeds: u64,
+    lines: u64,
+    clusters: Duration,
+    nodes: Duration,
+    faults: BTreeMap<&'static str, u64>,
+    breaches: Vec<String>,
+}
+
+impl Total {
+    fn add(&mut self, outcome: Outcome) {
+        self.seeds += 1;
+        self.lines += outcome.lines;
+        self.clusters += outcome.simulated;
+        self.nodes += outcome.simulated * u32::try_from(outcome.nodes).unwrap_or(1);
+        for (kind, count) in outcome.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        if let Some(breach) = outcome.breach {
+            self.breaches.push(format!("seed {}: {breach}", outcome.seed));
+        }
+    }
+
+    fn print(&self) {
+        let days = |span: Duration| span.as_secs_f64() / 86_400.0;
+        let faults: u64 = self.faults.values().sum();
+        println!("{faults} faults:");
+        for (kind, count) in &self.faults {
+            println!("  {count:>8}  {kind}");
+        }
+        println!(
+            "{} seeds, {:.3} cluster-days ({:.3} node-days), {} things happened, {} breaches",
+            self.seeds,
+            days(self.clusters),
+            days(self.nodes),
+            self.lines,
+            self.breaches.len()
+        );
+        for breach in &self.breaches {
+            println!("  {breach}");
+        }
+    }
+}

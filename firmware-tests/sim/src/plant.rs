@@ -1,0 +1,97 @@
+//! Known faults around an honest core: the laws must catch each of them, else they are no laws.
+
+use std::time::Duration;
+
+use viplet::core::{Effect, Input, Moment};
+use viplet_backend_api::{Command, Lifetime};
+
+use crate::machine::{Machine, Standing};
+
+/// A fault of the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Plant {
+    /// None: the honest core.
+    #[default]
+    None,
+    /// The kernel keeps addresses beyond the hold, and they are withdrawn late.
+    SkipMargin,
+    /// One node's idea of time runs at twice the speed: it takes over early.
+    TakeOverEarly,
+    /// Nothing is ever withdrawn.
+    ForgetWithdraw,
+}
+
+/// Wraps a machine of the node with index `node`.
+#[must_use]
+pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) -> Box<dyn Machine> {
+    match plant {
+        Plant::None => inner,
+        Plant::TakeOverEarly if node != 1 => inner,
+        Plant::TakeOverEarly => Box::new(Hasty { inner, began: now }),
+        Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20 }),
+        Plant::ForgetWithdraw => Box::new(Reluctant { inner, longer: 0 }),
+    }
+}
+
+/// Withdraws nothing, and lets the kernel keep addresses longer.
+struct Reluctant {
+    inner: Box<dyn Machine>,
+    longer: u32,
+}
+
+impl Machine for Reluctant {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        let stopping = input == Input::Stop;
+        self.inner.handle(input, now, effects);
+        let longer = self.longer;
+        effects.retain(|effect| {
+            let withdraws = matches!(effect, Effect::Backend(Command::Withdraw { .. }));
+            !withdraws || (stopping && longer > 0)
+        });
+        for effect in effects {
+            if let Effect::Backend(Command::Install { lifetime, .. }) = effect {
+                *lifetime = Lifetime::from_secs(lifetime.as_secs() + longer).expect("a lifetime");
+            }
+        }
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        self.inner.next_deadline(now)
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        self.inner.standing(now)
+    }
+}
+
+/// Sees time run at twice the speed.
+struct Hasty {
+    inner: Box<dyn Machine>,
+    began: Moment,
+}
+
+impl Hasty {
+    fn hurried(&self, now: Moment) -> Moment {
+        now + now.since(self.began)
+    }
+
+    fn real(&self, moment: Moment) -> Moment {
+        self.began + moment.since(self.began) / 2 + Duration::from_nanos(1)
+    }
+}
+
+impl Machine for Hasty {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        self.inner.handle(input, self.hurried(now), effects);
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        let next = self.inner.next_deadline(self.hurried(now));
+        next.map(|(at, why)| (self.real(at), why))
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        let standing = self.inner.standing(self.hurried(now));
+        Standing { until: standing.until.map(|until| self.real(until)), ..standing }
+    }
+}

@@ -1,0 +1,81 @@
+//! One run: a seed, what it simulated, and the law that it broke, if any.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::{Nanos, S};
+use crate::plant::Plant;
+use crate::rng::Rng;
+use crate::setup::Setup;
+use crate::trace::Echo;
+use crate::world::{Breach, World, bound, draw_plan};
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// The first law that was broken.
+    pub breach: Option<Breach>,
+    /// Simulated time.
+    pub simulated: Duration,
+    /// Nodes in the cluster.
+    pub nodes: usize,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Hash of everything that happened.
+    pub hash: u64,
+    /// How many lines of trace there were.
+    pub lines: u64,
+    /// The last lines.
+    pub last: Vec<String>,
+}
+
+impl Outcome {
+    /// What a person needs of a failing run: what broke, how it came to it, how to see it again.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let breach = self.breach.as_ref().map_or("nothing broke".to_owned(), ToString::to_string);
+        format!(
+            "{}\n\nseed {}: {breach}\nreplay: scripts/sim --seed {} --trace",
+            self.last.join("\n"),
+            self.seed,
+            self.seed
+        )
+    }
+}
+
+/// Runs a seed's cluster through its faults, to the end.
+#[must_use]
+pub fn run(seed: u64, plant: Plant, echo: Echo) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let setup = Setup::draw(&mut rng, plant);
+    let heal = S * rng.between(60, 240);
+    let plan = draw_plan(&mut rng, &setup, 5 * S, heal);
+    let stop = heal + bound(&setup, &plan) + 25 * S;
+    let nodes = setup.nodes.len();
+    let mut world = World::new(setup, rng, echo);
+    world.arrange(plan, heal, stop);
+    let breach = live(&mut world, stop + 3 * S).err();
+    if let Some(breach) = &breach {
+        let now = world.now();
+        world.trace.line(now, format_args!("BREACH {breach}"));
+    }
+    Outcome {
+        seed,
+        breach,
+        simulated: Duration::from_nanos(world.now()),
+        nodes,
+        faults: std::mem::take(&mut world.faults),
+        hash: world.trace.hash(),
+        lines: world.trace.lines(),
+        last: world.trace.into_last(),
+    }
+}
+
+fn live(world: &mut World, until: Nanos) -> Result<(), Breach> {
+    while world.now() < until {
+        world.step()?;
+    }
+    world.verdict()
+}

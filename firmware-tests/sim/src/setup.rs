@@ -1,0 +1,118 @@
+//! One seed's cluster: how many nodes, of which kind, with which settings.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use viplet::core::LeaseName;
+use viplet::core::settings::{
+    ControlPlane, DnsMode, Labelling, LeaseTiming, LinkChoice, LinkNotUp, LoopbackScope,
+    OnLinkDown, OnLoss, PrefixLengths, Target,
+};
+use viplet_backend_api::DuplicateDetection;
+
+use crate::kernel::eth0;
+use crate::plant::Plant;
+use crate::rng::Rng;
+
+/// What a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// viplet's core.
+    Viplet,
+    /// The client-go candidate.
+    Foreign,
+}
+
+/// A cluster.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What each node runs.
+    pub nodes: Vec<Kind>,
+    /// How many clients there are on the LAN.
+    pub clients: usize,
+    /// The settings, the same on every node.
+    pub plane: ControlPlane,
+    /// What the targets stand for.
+    pub vips: Vec<IpAddr>,
+    /// A fault of the program itself.
+    pub plant: Plant,
+}
+
+/// The DNS name in some set-ups, and what it stands for.
+pub const NAME: &str = "vip.example";
+
+impl Setup {
+    /// The cluster of a seed.
+    #[must_use]
+    pub fn draw(rng: &mut Rng, plant: Plant) -> Self {
+        let count = rng.between(2, 5) as usize;
+        let foreign = if rng.chance(150) && plant == Plant::None { 1 } else { 0 };
+        let kind = |node| if node < count - foreign { Kind::Viplet } else { Kind::Foreign };
+        let (v4, v6) = ("192.0.2.100".parse().unwrap(), "2001:db8::100".parse().unwrap());
+        let vips: Vec<IpAddr> = rng.pick(&[vec![v4], vec![v4], vec![v6], vec![v4, v6]]);
+        let named = rng.chance(150) && foreign == 0 && plant == Plant::None;
+        let targets = match named {
+            true => vec![Target::Name(NAME.to_owned())],
+            false => vips.iter().copied().map(Target::Address).collect(),
+        };
+        let on_loss = match rng.chance(100) && plant == Plant::None {
+            true => OnLoss::PreserveV4,
+            false => OnLoss::Withdraw,
+        };
+        let plane = ControlPlane {
+            lease: LeaseName {
+                namespace: "kube-system".to_owned(),
+                name: "plndr-cp-lock".to_owned(),
+            },
+            lease_annotations: BTreeMap::new(),
+            timing: timing(rng),
+            targets,
+            dns_mode: DnsMode::Dual,
+            prefix: PrefixLengths { v4: 32, v6: 128 },
+            link: rng.pick(&[LinkChoice::Named(eth0()), LinkChoice::DefaultRoute]),
+            loopback_scope: LoopbackScope::Host,
+            duplicate_detection: rng.pick(&[DuplicateDetection::Skip, DuplicateDetection::Kernel]),
+            announce_every: Duration::from_secs(rng.pick(&[1, 3, 3])),
+            on_loss,
+            on_link_down: rng.pick(&[OnLinkDown::Keep, OnLinkDown::Yield(Duration::from_secs(3))]),
+            link_not_up: rng.pick(&[LinkNotUp::Wait, LinkNotUp::Wait, LinkNotUp::Allow]),
+            labelling: rng.pick(&[Labelling::Off, Labelling::On]),
+        };
+        Self {
+            nodes: (0..count).map(kind).collect(),
+            clients: rng.between(1, 3) as usize,
+            plane,
+            vips,
+            plant,
+        }
+    }
+
+    /// Whether candidates of other programs take part.
+    #[must_use]
+    pub fn has_foreign(&self) -> bool {
+        self.nodes.contains(&Kind::Foreign)
+    }
+
+    /// Time between two renewals of a holder (`core::election::term::renew_every`).
+    #[must_use]
+    pub fn renew_every(&self) -> Duration {
+        viplet::core::election::term::renew_every(&self.plane.timing)
+    }
+
+    /// Whether two nodes may have this address: the user asked for it
+    /// (`vip_preserve_on_leadership_loss`).
+    #[must_use]
+    pub fn may_linger(&self, address: IpAddr) -> bool {
+        self.plane.on_loss == OnLoss::PreserveV4 && address.is_ipv4()
+    }
+}
+
+fn timing(rng: &mut Rng) -> LeaseTiming {
+    let (duration, deadline, retry) = rng.pick(&[(15, 10, 2), (15, 10, 2), (5, 3, 1), (8, 6, 2)]);
+    LeaseTiming {
+        duration: Duration::from_secs(duration),
+        renew_deadline: Duration::from_secs(deadline),
+        retry_period: Duration::from_secs(retry),
+    }
+}

@@ -1,0 +1,313 @@
+//! The world: nodes, the API server, the LAN, and what happens next. Split over the files of
+//! this folder by what it is about: [`process`], [`cluster`], [`wire`], [`faults`], [`laws`].
+
+mod cluster;
+mod faults;
+mod laws;
+mod process;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use viplet::core::{Core, Effect, Input, Moment, Settings};
+use viplet_backend_api::HardwareAddress;
+
+pub use faults::{Fault, Planned, draw_plan};
+pub use laws::{Breach, Law, bound};
+
+use crate::api::Store;
+use crate::clientgo::ClientGo;
+use crate::clock::{MS, Nanos, NodeClock, S};
+use crate::kernel::Kernel;
+use crate::lan::{Client, Lan, Station};
+use crate::leases::{Answer, wall_text};
+use crate::machine::Machine;
+use crate::plant::plant;
+use crate::queue::Queue;
+use crate::rng::Rng;
+use crate::setup::{Kind, Setup};
+use crate::trace::{Echo, Trace};
+use cluster::{Call, Watching, Weather};
+use laws::{Laws, Track};
+
+/// Which incarnation of a node's process something is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    node: usize,
+    life: u64,
+}
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A node's process starts.
+    Start { node: usize },
+    /// The deadline of a process, if it is still the same one.
+    Wake { who: Who, wake: u64 },
+    /// A process takes its next input.
+    Turn { who: Who },
+    /// A process carries out its next effect.
+    Carry { who: Who },
+    /// A process gets an input.
+    Give { who: Who, input: Input },
+    /// A process reads from its monitor that notices were lost, and dumps.
+    Resync { who: Who },
+    /// A kernel has something to do.
+    Kernel { node: usize, tick: u64 },
+    /// A request reaches the API server.
+    Arrive { call: u64 },
+    /// An answer reaches the node.
+    Answer { call: u64, answer: Answer },
+    /// A request's time is up.
+    Timeout { call: u64 },
+    /// A watch is opened.
+    Open { who: Who, watch: u64 },
+    /// A watch event reaches the node.
+    Deliver { who: Who, watch: u64, version: String, input: Input },
+    /// A watch that has been silent for too long is broken off.
+    Silence { who: Who, watch: u64 },
+    /// A frame reaches a station.
+    Frame { from: usize, to: Station, address: IpAddr },
+    /// The clients make sure of what they know.
+    Probe,
+    /// Planned fault number so-and-so begins.
+    Begin { fault: usize },
+    /// And ends.
+    End { fault: usize },
+    /// All faults are over.
+    Heal,
+    /// All processes are asked to stop.
+    StopAll,
+    /// The laws that speak of time are looked at.
+    Look,
+}
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Waiting,
+    TurnArranged,
+    CarryingOut,
+}
+
+/// Whether the machine's stop was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    No,
+    ToStop { at: Nanos },
+}
+
+/// A running program on a node.
+pub(crate) struct Process {
+    life: u64,
+    machine: Box<dyn Machine>,
+    inbox: VecDeque<Input>,
+    effects: VecDeque<Effect>,
+    doing: Doing,
+    wake: u64,
+    /// Turns by deadline alone in the current second.
+    spins: (Nanos, u32),
+    refused: BTreeSet<IpAddr>,
+    /// Added in this turn and not announced in it yet.
+    unannounced: BTreeSet<IpAddr>,
+    asked: Asked,
+    watching: Watching,
+    /// Inputs from one source keep their order.
+    notices_at: Nanos,
+    started: Nanos,
+}
+
+/// Whether a process gets the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schedule {
+    Prompt,
+    /// Every turn comes late.
+    Starved,
+    /// SIGSTOP.
+    Paused,
+}
+
+/// One machine of the cluster.
+pub(crate) struct Node {
+    name: String,
+    kind: Kind,
+    clock: NodeClock,
+    /// Its wall clock minus true time, in microseconds.
+    wall: u64,
+    kernel: Kernel,
+    kernel_tick: u64,
+    process: Option<Process>,
+    lives: u64,
+    schedule: Schedule,
+    /// How many faults cut it off from the API server.
+    cuts: u32,
+    /// Crash after so many more effects.
+    doomed: Option<u32>,
+    track: Track,
+}
+
+/// The world.
+pub struct World {
+    now: Nanos,
+    queue: Queue<Event>,
+    rng: Rng,
+    /// What happened.
+    pub trace: Trace,
+    setup: Setup,
+    store: Store,
+    weather: Weather,
+    calls: BTreeMap<u64, Call>,
+    called: u64,
+    lan: Lan,
+    nodes: Vec<Node>,
+    plan: Vec<Planned>,
+    laws: Laws,
+    /// Faults so far, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+fn hardware(node: usize) -> HardwareAddress {
+    HardwareAddress(vec![2, 0, 0, 0, 0, u8::try_from(node + 1).unwrap_or(u8::MAX)])
+}
+
+fn own_address(node: usize) -> IpAddr {
+    let last = u8::try_from(node + 11).unwrap_or(u8::MAX);
+    IpAddr::from([192, 0, 2, last])
+}
+
+impl World {
+    /// The world of a seed; nothing has happened yet.
+    #[must_use]
+    pub fn new(setup: Setup, mut rng: Rng, echo: Echo) -> Self {
+        let nodes = (0..setup.nodes.len()).map(|index| Node::new(index, &setup, &mut rng));
+        let nodes: Vec<Node> = nodes.collect();
+        let clients = vec![Client::default(); setup.clients];
+        let mut world = Self {
+            now: 0,
+            queue: Queue::default(),
+            trace: Trace::new(echo),
+            store: Store::new(rng.between(5, 500) as usize, &wall_text(0)),
+            weather: Weather::default(),
+            calls: BTreeMap::new(),
+            called: 0,
+            lan: Lan::new(clients),
+            nodes,
+            plan: Vec::new(),
+            laws: Laws::default(),
+            faults: BTreeMap::new(),
+            setup,
+            rng,
+        };
+        for node in 0..world.nodes.len() {
+            let at = world.rng.micros(0, 3_000_000);
+            world.queue.at(at, Event::Start { node });
+        }
+        world.leftovers();
+        world.queue.at(S, Event::Probe);
+        world.queue.at(S, Event::Look);
+        world
+    }
+
+    /// Arranges faults, the end of all faults at `heal`, and a stop of everything at `stop`.
+    pub fn arrange(&mut self, plan: Vec<Planned>, heal: Nanos, stop: Nanos) {
+        for (fault, planned) in plan.iter().enumerate() {
+            self.queue.at(planned.at, Event::Begin { fault });
+            self.queue.at(planned.end.min(heal), Event::End { fault });
+        }
+        self.queue.at(heal, Event::Heal);
+        self.queue.at(stop, Event::StopAll);
+        self.laws.arrange(&self.setup, &plan, heal, stop);
+        self.plan = plan;
+    }
+
+    /// True time now.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Lets the next thing happen, and holds it against the laws.
+    ///
+    /// # Errors
+    /// The law that was broken.
+    pub fn step(&mut self) -> Result<(), Breach> {
+        let Some((at, event)) = self.queue.pop() else { return Ok(()) };
+        self.now = at.max(self.now);
+        self.happen(event);
+        self.check()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Start { node } => self.start(node),
+            Event::Wake { who, wake } => self.wake(who, wake),
+            Event::Turn { who } => self.turn(who),
+            Event::Carry { who } => self.carry(who),
+            Event::Give { who, input } => self.give(who, input),
+            Event::Resync { who } => self.resync(who),
+            Event::Kernel { node, tick } => self.kernel_ticks(node, tick),
+            Event::Arrive { call } => self.arrive(call),
+            Event::Answer { call, answer } => self.answered(call, answer),
+            Event::Timeout { call } => self.timeout(call),
+            Event::Open { who, watch } => self.open_watch(who, watch),
+            Event::Deliver { who, watch, version, input } => {
+                self.deliver(who, watch, version, input);
+            }
+            Event::Silence { who, watch } => self.silence(who, watch),
+            Event::Frame { from, to, address } => self.frame(from, to, address),
+            Event::Probe => self.probe(),
+            Event::Begin { fault } => self.begin(fault),
+            Event::End { fault } => self.end(fault),
+            Event::Heal => self.heal(),
+            Event::StopAll => self.stop_all(),
+            Event::Look => self.queue.at(self.now + 100 * MS, Event::Look),
+        }
+    }
+
+    /// The process that something is meant for, if it still runs.
+    fn process(&mut self, who: Who) -> Option<&mut Process> {
+        let process = self.nodes[who.node].process.as_mut();
+        process.filter(|process| process.life == who.life)
+    }
+
+    fn moment(&self, node: usize) -> Moment {
+        self.nodes[node].clock.moment(self.now)
+    }
+
+    fn wall(&self, node: usize) -> String {
+        wall_text(self.nodes[node].wall + self.now / 1000)
+    }
+
+    fn machine(&mut self, node: usize) -> Box<dyn Machine> {
+        let (now, seed) = (self.moment(node), self.rng.draw());
+        let (name, plane) = (self.nodes[node].name.clone(), self.setup.plane.clone());
+        match self.nodes[node].kind {
+            Kind::Foreign => Box::new(ClientGo::new(&name, plane, seed, now)),
+            Kind::Viplet => {
+                let settings = Settings { node: name, control_plane: Some(plane), seed };
+                plant(self.setup.plant, node, Box::new(Core::new(settings, now)), now)
+            }
+        }
+    }
+}
+
+impl Node {
+    fn new(index: usize, setup: &Setup, rng: &mut Rng) -> Self {
+        let ppm = rng.between(0, 400) as i64 - 200;
+        Self {
+            name: format!("node-{index}"),
+            kind: setup.nodes[index],
+            clock: NodeClock::new(0, rng.between(20, 2_000_000) * S, ppm),
+            wall: rng.between(0, 20 * 86_400) * 1_000_000,
+            kernel: Kernel::new(hardware(index), own_address(index)),
+            kernel_tick: 0,
+            process: None,
+            lives: 0,
+            schedule: Schedule::Prompt,
+            cuts: 0,
+            doomed: None,
+            track: Track::default(),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Processes: turns, effects, deadlines. What the program's shell does, in simulated time: one
+//! input at a time, its effects in order, each at a moment of its own.
+
+use std::time::Duration;
+
+use viplet::core::{Effect, Input};
+use viplet_backend_api::{Command, Notice};
+
+use super::cluster::Watching;
+use super::{Asked, Doing, Event, Law, Process, Schedule, Who, World};
+use crate::clock::{MS, S};
+use crate::kernel::Done;
+use crate::setup::{Kind, NAME};
+
+/// More turns by deadline alone within a second than this is a machine that spins.
+const SPIN: u32 = 300;
+
+impl World {
+    pub(super) fn start(&mut self, node: usize) {
+        if self.nodes[node].process.is_some() {
+            return;
+        }
+        self.nodes[node].lives += 1;
+        self.nodes[node].schedule = Schedule::Prompt;
+        let who = Who { node, life: self.nodes[node].lives };
+        let machine = self.machine(node);
+        let moment = self.moment(node);
+        let name = self.nodes[node].name.clone();
+        self.trace.line(self.now, format_args!("{name} starts (life {})", who.life));
+        let snapshot = self.nodes[node].kernel.resync(moment);
+        self.nodes[node].process = Some(Process {
+            life: who.life,
+            machine,
+            inbox: [Input::Observed(snapshot)].into(),
+            effects: [].into(),
+            doing: Doing::Waiting,
+            wake: 0,
+            spins: (0, 0),
+            refused: [].into(),
+            unannounced: [].into(),
+            asked: Asked::No,
+            watching: Watching::default(),
+            notices_at: self.now,
+            started: self.now,
+        });
+        self.disturb(node, 0);
+        if self.nodes[node].kind == Kind::Viplet {
+            let at = self.now + self.rng.micros(500, 20_000);
+            self.queue.at(at, Event::Open { who, watch: 0 });
+        }
+        self.kick(who);
+    }
+
+    /// The process dies; its kernel lives on.
+    pub(super) fn crash(&mut self, node: usize, why: &str) {
+        if self.nodes[node].process.take().is_some() {
+            let name = self.nodes[node].name.clone();
+            self.trace.line(self.now, format_args!("{name} {why}"));
+        }
+        self.nodes[node].doomed = None;
+        self.forget_calls_of(node);
+        self.disturb(node, 0);
+        self.look_at(node);
+    }
+
+    /// Arranges a turn, unless one is under way.
+    pub(super) fn kick(&mut self, who: Who) {
+        let late = match self.nodes[who.node].schedule {
+            Schedule::Paused => return,
+            Schedule::Prompt => self.rng.micros(5, 500),
+            Schedule::Starved => self.rng.micros(1000, 400_000),
+        };
+        let at = self.now + late;
+        let Some(process) = self.process(who) else { return };
+        if process.doing == Doing::Waiting {
+            process.doing = Doing::TurnArranged;
+            self.queue.at(at, Event::Turn { who });
+        }
+    }
+
+    pub(super) fn give(&mut self, who: Who, input: Input) {
+        let Some(process) = self.process(who) else { return };
+        process.inbox.push_back(input);
+        self.kick(who);
+    }
+
+    pub(super) fn wake(&mut self, who: Who, wake: u64) {
+        if self.process(who).is_some_and(|process| process.wake == wake) {
+            self.kick(who);
+        }
+    }
+
+    pub(super) fn turn(&mut self, who: Who) {
+        let (moment, now) = (self.moment(who.node), self.now);
+        let paused = self.nodes[who.node].schedule == Schedule::Paused;
+        let Some(process) = self.process(who) else { return };
+        process.doing = Doing::Waiting;
+        if paused {
+            return;
+        }
+        let input = process.inbox.pop_front();
+        process.spins = match (&input, process.spins) {
+            (Some(_), _) => (now / S, 0),
+            (None, (second, count)) if second == now / S => (second, count + 1),
+            (None, _) => (now / S, 1),
+        };
+        let spins = process.spins.1;
+        let input = input.unwrap_or(Input::Deadline);
+        let mut effects = Vec::new();
+        process.refused.clear();
+        process.unannounced.clear();
+        process.machine.handle(input.clone(), moment, &mut effects);
+        process.effects.extend(effects);
+        process.doing = Doing::CarryingOut;
+        let name = &self.nodes[who.node].name;
+        if input != Input::Deadline {
+            self.trace.line(now, format_args!("{name} < {}", said(&input)));
+        }
+        if spins > SPIN {
+            let why = format!("{name} took {spins} turns by deadline within a second");
+            self.laws.breach(Law::NoSpin, now, why);
+        }
+        self.look_at(who.node);
+        let at = self.now + self.rng.micros(5, 50);
+        self.queue.at(at, Event::Carry { who });
+    }
+
+    pub(super) fn carry(&mut self, who: Who) {
+        let Some(process) = self.process(who) else { return };
+        let Some(effect) = process.effects.pop_front() else { return self.end_turn(who) };
+        if let Some(left) = self.nodes[who.node].doomed {
+            if left == 0 {
+                return self.crash(who.node, "crashes between two effects");
+            }
+            self.nodes[who.node].doomed = Some(left - 1);
+        }
+        self.carry_out(who, effect);
+        let Some(process) = self.process(who) else { return };
+        if process.effects.is_empty() {
+            return self.end_turn(who);
+        }
+        let at = self.now + self.rng.micros(5, 200);
+        self.queue.at(at, Event::Carry { who });
+    }
+
+    fn end_turn(&mut self, who: Who) {
+        self.laws_at_end_of_turn(who);
+        let moment = self.moment(who.node);
+        let Some(process) = self.process(who) else { return };
+        process.doing = Doing::Waiting;
+        process.wake += 1;
+        let (wake, busy) = (process.wake, !process.inbox.is_empty());
+        let next = process.machine.next_deadline(moment);
+        if busy {
+            return self.kick(who);
+        }
+        if let Some((deadline, _)) = next {
+            let at = self.nodes[who.node].clock.when(deadline).max(self.now);
+            self.queue.at(at, Event::Wake { who, wake });
+        }
+    }
+
+    fn carry_out(&mut self, who: Who, effect: Effect) {
+        let name = self.nodes[who.node].name.clone();
+        match effect {
+            Effect::Backend(command) => self.command(who, &command),
+            Effect::Lease(request) => self.call(who, request),
+            Effect::Resolve { name, .. } => {
+                let found = match self.weather.resolver_fails {
+                    0 => Ok(self.setup.vips.clone()),
+                    _ => Err("SERVFAIL".to_owned()),
+                };
+                assert_eq!(name, NAME, "the only name there is");
+                let input = Input::Resolved { name, outcome: found };
+                let at = self.now + self.rng.micros(200, 30_000);
+                self.queue.at(at, Event::Give { who, input });
+            }
+            Effect::Label { key, value } => {
+                self.trace.line(self.now, format_args!("{name} > label {key}={value:?}"));
+                self.laws.wrote(self.now);
+                let outcome = match self.reaches_api(who.node) {
+                    true => Ok(()),
+                    false => Err("no answer".to_owned()),
+                };
+                let at = self.now + self.rng.micros(1000, 20_000);
+                self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
+            }
+            Effect::Report(report) => {
+                self.trace.line(self.now, format_args!("{name} : {}", report.text));
+            }
+            Effect::Stopped => self.stopped(who),
+        }
+    }
+
+    fn stopped(&mut self, who: Who) {
+        let name = self.nodes[who.node].name.clone();
+        let asked = self.process(who).map(|process| process.asked);
+        if asked == Some(Asked::No) {
+            let why = format!("{name} ended by itself");
+            self.laws.breach(Law::NeverEndsByItself, self.now, why);
+        }
+        self.laws_at_stop(who.node);
+        self.crash(who.node, "has stopped");
+    }
+
+    fn command(&mut self, who: Who, command: &Command) {
+        let address = command.vip().address;
+        let lateness = self.rng.up_to(Duration::from_millis(250));
+        let moment = self.moment(who.node);
+        let Some(process) = self.process(who) else { return };
+        let announces = matches!(command, Command::Announce { .. });
+        if announces && process.refused.contains(&address) {
+            return;
+        }
+        let outcome = self.nodes[who.node].kernel.apply(command, moment, lateness);
+        let name = self.nodes[who.node].name.clone();
+        self.trace.line(self.now, format_args!("{name} > {} = {outcome:?}", told(command)));
+        let process = self.process(who).expect("it runs");
+        if announces {
+            process.unannounced.remove(&address);
+        }
+        match outcome {
+            Ok(Done::Added) => {
+                process.unannounced.insert(address);
+                self.note_added(who.node, address);
+            }
+            Ok(Done::Announced) => {
+                self.note_announced(who.node, address);
+                self.broadcast(who.node, address);
+            }
+            Ok(Done::Removed | Done::Refreshed | Done::Nothing) => {}
+            Err(refusal) => {
+                let mut more = Vec::new();
+                if matches!(command, Command::Install { .. }) {
+                    process.refused.insert(address);
+                }
+                let refused = Input::Refused { command: command.clone(), refusal };
+                process.machine.handle(refused, moment, &mut more);
+                process.effects.extend(more);
+                self.disturb(who.node, 12 * S);
+            }
+        }
+        self.kernel_changed(who.node);
+        self.look_at(who.node);
+    }
+
+    /// After a kernel changed: its next tick, and what the process is told.
+    pub(super) fn kernel_changed(&mut self, node: usize) {
+        let next = self.nodes[node].kernel.next();
+        self.nodes[node].kernel_tick += 1;
+        if let Some(moment) = next {
+            let at = self.nodes[node].clock.when(moment).max(self.now);
+            self.queue.at(at, Event::Kernel { node, tick: self.nodes[node].kernel_tick });
+        }
+        let notices = self.nodes[node].kernel.take_notices();
+        let who = Who { node, life: self.nodes[node].lives };
+        for notice in notices {
+            self.notify(who, notice);
+        }
+    }
+
+    pub(super) fn notify(&mut self, who: Who, notice: Notice) {
+        let at = self.now + self.rng.micros(20, 2000);
+        let Some(process) = self.process(who) else { return };
+        process.notices_at = process.notices_at.max(at);
+        let at = process.notices_at;
+        self.queue.at(at, Event::Give { who, input: Input::Observed(notice) });
+    }
+
+    pub(super) fn kernel_ticks(&mut self, node: usize, tick: u64) {
+        if self.nodes[node].kernel_tick != tick {
+            return;
+        }
+        let moment = self.moment(node);
+        if self.nodes[node].kernel.tick(moment) == Done::Removed {
+            let name = &self.nodes[node].name;
+            self.trace.line(self.now, format_args!("{name}'s kernel drops what has expired"));
+        }
+        self.kernel_changed(node);
+        self.look_at(node);
+    }
+
+    pub(super) fn resync(&mut self, who: Who) {
+        let moment = self.moment(who.node);
+        if self.process(who).is_none() {
+            return;
+        }
+        let snapshot = self.nodes[who.node].kernel.resync(moment);
+        self.disturb(who.node, 0);
+        self.notify(who, snapshot);
+    }
+
+    pub(super) fn pause(&mut self, node: usize) {
+        self.nodes[node].schedule = Schedule::Paused;
+    }
+
+    /// SIGCONT, or the processor is free again.
+    pub(super) fn prompt(&mut self, node: usize) {
+        self.nodes[node].schedule = Schedule::Prompt;
+        self.disturb(node, 0);
+        let who = Who { node, life: self.nodes[node].lives };
+        self.overdue_calls_time_out(node);
+        self.kick(who);
+    }
+
+    pub(super) fn ask_to_stop(&mut self, node: usize) {
+        let (now, paused) = (self.now, self.nodes[node].schedule == Schedule::Paused);
+        let who = Who { node, life: self.nodes[node].lives };
+        let Some(process) = self.process(who) else { return };
+        if paused || process.asked != Asked::No {
+            return;
+        }
+        process.asked = Asked::ToStop { at: now };
+        // A signal overtakes what waits in sockets.
+        process.inbox.push_front(Input::Stop);
+        self.kick(who);
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        self.trace.line(self.now, format_args!("everything is asked to stop"));
+        if self.rng.chance(500) {
+            self.weather.outages += 1;
+            self.trace.line(self.now, format_args!("the API server hangs"));
+        }
+        for node in 0..self.nodes.len() {
+            self.ask_to_stop(node);
+        }
+    }
+}
+
+/// An input in a few words.
+fn said(input: &Input) -> String {
+    use viplet::core::LeaseView;
+    match input {
+        Input::Lease { view: LeaseView::Absent, .. } => "lease: absent".to_owned(),
+        Input::Lease { view: LeaseView::Present { version, record }, .. } => {
+            format!("lease {version}: {:?} renewed {:?}", record.holder, record.renewed)
+        }
+        Input::LeaseWritten { attempt, outcome, .. } => {
+            let text = format!("{outcome:?}");
+            format!("write {attempt}: {}", text.split(" {").next().unwrap_or_default())
+        }
+        Input::Observed(Notice::Snapshot(all)) => {
+            format!("snapshot: {} addresses", all.addresses.len())
+        }
+        Input::Observed(Notice::Address(seen)) => {
+            format!("seen {} for {:?}, {:?}", seen.address, seen.valid_for, seen.usability)
+        }
+        Input::Observed(Notice::Link(link)) => format!("link {} {:?}", link.name, link.state),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A command in a few words.
+fn told(command: &Command) -> String {
+    match command {
+        Command::Install { vip, lifetime } => {
+            format!("install {} {} s", vip.address, lifetime.as_secs())
+        }
+        Command::Announce { vip } => format!("announce {}", vip.address),
+        Command::Withdraw { vip } => format!("withdraw {}", vip.address),
+    }
+}
+
+/// Slack that the laws grant to a prompt process.
+pub(super) const PROMPT: u64 = 30 * MS;
