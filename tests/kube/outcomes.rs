@@ -106,7 +106,8 @@ fn a_version_that_is_no_longer_the_current_one_is_a_conflict_without_a_write() {
 
 #[test]
 fn a_read_that_fails_says_why() {
-    let cases: [(fn() -> Steps, &str); 5] = [
+    type Case = (fn() -> Steps, &'static str);
+    let cases: [Case; 5] = [
         (|| status(403, "Forbidden"), "403, not allowed"),
         (|| vec![Step::Hang], "no answer within 0.3 s"),
         (|| answer(200, "[]"), "makes no sense"),
