@@ -174,6 +174,7 @@ fn a_lease_that_makes_no_sense_is_unreadable_and_not_absent() {
 fn other_leases_are_left_alone_where_the_server_does_not_know_the_selector() {
     let mut other = held(4);
     other["metadata"]["name"] = json!("other");
-    told(vec![other.clone()], vec![("MODIFIED", held(5))], "absent 5");
+    let events = vec![("MODIFIED", other.clone()), ("MODIFIED", held(5))];
+    told(vec![other.clone()], events, "absent 5");
     told(vec![other.clone(), held(2)], vec![("DELETED", other), ("DELETED", held(6))], "2 absent");
 }
