@@ -108,6 +108,18 @@ impl ModelServer {
         format!("{}://{}", self.scheme, self.address)
     }
 
+    /// A kubeconfig (JSON, which YAML readers read) that leads to it over plain HTTP.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        let kubeconfig = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "model",
+            "clusters": [{"name": "model", "cluster": {"server": self.url()}}],
+            "users": [{"name": "model", "user": {}}],
+            "contexts": [{"name": "model", "context": {"cluster": "model", "user": "model"}}],
+        });
+        format!("{kubeconfig:#}")
+    }
+
     /// Replaces the fault rules.
     pub fn set_faults(&self, rules: Vec<Rule>) {
         self.model.lock().rules = rules;

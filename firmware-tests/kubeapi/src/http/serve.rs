@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use smol::Timer;
 use viplet_sim::api::{
-    ApiError, Bookmarks, Collection, Key, ListQuery, Part, Patch, Selectors, Store,
+    ApiError, Bookmarks, Collection, Key, ListQuery, Part, Patch, Selectors, Store, Written,
 };
 
 use super::faults::{Asked, Effect, refusal};
-use super::model::{Model, now};
+use super::model::{Inner, Model, now};
 use super::stream::{Cut, Frames, follow};
 use super::target::{Query, Target};
 use super::{admin, stream};
@@ -138,10 +138,7 @@ impl Call<'_> {
             Target::Object(key, part) => {
                 let value = match self.verb {
                     "get" => model.lock().store.get(key)?,
-                    "update" => {
-                        let body = self.object()?;
-                        model.change(|inner| inner.store.update(key, *part, body))?
-                    }
+                    "update" => return self.update(model, key, *part),
                     "patch" => {
                         let patch = self.patch()?;
                         model.change(|inner| inner.store.patch(key, *part, &patch))?
@@ -151,6 +148,17 @@ impl Call<'_> {
                 Ok(Outcome::Document(200, value))
             }
         }
+    }
+
+    fn update(&self, model: &Model, key: &Key, part: Part) -> Result<Outcome, ApiError> {
+        let body = self.object()?;
+        let put = |inner: &mut Inner| inner.store.update_or_create(key, part, body, &now());
+        let (written, value) = model.change(put)?;
+        let code = match written {
+            Written::Created => 201,
+            Written::Replaced => 200,
+        };
+        Ok(Outcome::Document(code, value))
     }
 
     fn list(&self, store: &Store, of: &Collection) -> Result<Outcome, ApiError> {

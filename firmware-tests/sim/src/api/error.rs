@@ -66,6 +66,13 @@ impl ApiError {
         Self { code: 409, reason: "Conflict", message, details: details(key.resource, &key.name) }
     }
 
+    /// 409: the object is not the one that a deletion or an update means.
+    #[must_use]
+    pub fn precondition_failed(key: &Key, field: &str) -> Self {
+        let conflict = Self::conflict(key, &format!("Precondition failed: {field}"));
+        Self { details: named_by_kind(conflict.details, key.resource), ..conflict }
+    }
+
     /// 410: the version asked for is no longer known; list again.
     #[must_use]
     pub fn expired(asked: u64, oldest: u64) -> Self {
@@ -85,6 +92,14 @@ impl ApiError {
         Self::new(405, "MethodNotAllowed", text)
     }
 
+    /// 422: an update of a resource that must name the version it is based on does not.
+    #[must_use]
+    pub fn unversioned(key: &Key) -> Self {
+        let why = "Invalid value: 0: must be specified for an update";
+        let invalid = Self::invalid(key.resource, &key.name, "metadata.resourceVersion", why);
+        Self { details: details(key.resource, &key.name), ..invalid }
+    }
+
     /// 422: a field's value is not accepted.
     #[must_use]
     pub fn invalid(resource: Resource, name: &str, field: &str, why: &str) -> Self {
@@ -93,15 +108,25 @@ impl ApiError {
             code: 422,
             reason: "Invalid",
             message: format!("{kind} \"{name}\" is invalid: {field}: {why}"),
-            details: details(resource, name),
+            details: named_by_kind(details(resource, name), resource),
         }
     }
 }
 
 fn details(resource: Resource, name: &str) -> Value {
-    let mut details = json!({"name": name, "kind": resource.plural()});
+    let mut details = json!({"kind": resource.plural()});
+    if !name.is_empty() {
+        details["name"] = json!(name);
+    }
     if !resource.group().is_empty() {
         details["group"] = json!(resource.group());
     }
+    details
+}
+
+/// Some errors name the kind where the others name the resource.
+fn named_by_kind(details: Value, resource: Resource) -> Value {
+    let mut details = details;
+    details["kind"] = json!(resource.kind());
     details
 }

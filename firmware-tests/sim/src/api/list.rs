@@ -45,7 +45,7 @@ impl Store {
                 metadata["remainingItemCount"] = json!(all.len() - page.len());
             }
         }
-        let items: Vec<&Value> = page.iter().map(|(_, object)| *object).collect();
+        let items: Vec<Value> = page.iter().map(|(_, object)| item(object)).collect();
         Ok(json!({
             "kind": format!("{}List", of.resource.kind()),
             "apiVersion": of.resource.api_version(),
@@ -70,6 +70,16 @@ impl Store {
         }
         Ok(objects)
     }
+}
+
+/// An object as a list holds it: the list says what it is.
+fn item(object: &Value) -> Value {
+    let mut item = object.clone();
+    if let Some(map) = item.as_object_mut() {
+        map.remove("kind");
+        map.remove("apiVersion");
+    }
+    item
 }
 
 fn read_token(of: &Collection, token: &str) -> Result<(u64, Option<Key>), ApiError> {

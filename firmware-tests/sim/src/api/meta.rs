@@ -81,6 +81,7 @@ pub(super) fn validate(key: &Key, body: &Value) -> Result<(), ApiError> {
     }
     if key.resource == Resource::Leases {
         let spec = &body["spec"];
+        lease_types(spec)?;
         if spec["leaseDurationSeconds"].as_i64().is_some_and(|seconds| seconds <= 0) {
             return invalid("spec.leaseDurationSeconds", "Invalid value: must be greater than 0");
         }
@@ -89,6 +90,55 @@ pub(super) fn validate(key: &Key, body: &Value) -> Result<(), ApiError> {
                 "spec.leaseTransitions",
                 "Invalid value: must be greater than or equal to 0",
             );
+        }
+    }
+    Ok(())
+}
+
+/// Puts an object into the form in which kube-apiserver gives it back: empty maps and lists of
+/// `metadata` are left out, what always stands is there.
+pub(super) fn default(resource: Resource, object: &mut Value) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for field in ["labels", "annotations", "finalizers"] {
+            let empty = |value: &Value| match value {
+                Value::Object(map) => map.is_empty(),
+                Value::Array(list) => list.is_empty(),
+                other => other.is_null(),
+            };
+            if metadata.get(field).is_some_and(empty) {
+                metadata.remove(field);
+            }
+        }
+    }
+    match resource {
+        Resource::Leases if object["spec"].is_null() => object["spec"] = json!({}),
+        Resource::Services => {
+            let ingress = object.pointer_mut("/status/loadBalancer/ingress");
+            for one in ingress.and_then(Value::as_array_mut).into_iter().flatten() {
+                if one["ip"].is_string() && one["ipMode"].is_null() {
+                    one["ipMode"] = json!("VIP");
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Checks the types of a Lease's fields.
+fn lease_types(spec: &Value) -> Result<(), ApiError> {
+    let wrong = |field: &str, wanted: &str| {
+        let text = format!("Lease in version \"v1\" cannot be handled as a Lease: spec.{field}");
+        Err(ApiError::bad_request(format!("{text} is no {wanted}")))
+    };
+    for field in ["leaseDurationSeconds", "leaseTransitions"] {
+        let value = &spec[field];
+        if !(value.is_null() || value.as_i64().is_some_and(|n| i32::try_from(n).is_ok())) {
+            return wrong(field, "int32");
+        }
+    }
+    for field in ["holderIdentity", "acquireTime", "renewTime"] {
+        if !(spec[field].is_null() || spec[field].is_string()) {
+            return wrong(field, "string");
         }
     }
     Ok(())

@@ -21,5 +21,5 @@ pub use list::ListQuery;
 pub use patch::Patch;
 pub use resource::{Collection, Key, Resource, Scope};
 pub use selector::Selectors;
-pub use store::{Part, Store};
+pub use store::{Part, Store, Written};
 pub use watch::{Bookmarks, Watch};

@@ -123,6 +123,12 @@ impl Resource {
         matches!(self, Self::Services | Self::Nodes | Self::Namespaces | Self::Pods)
     }
 
+    /// Whether PUT creates what is not there.
+    #[must_use]
+    pub fn is_created_by_update(self) -> bool {
+        matches!(self, Self::Leases | Self::Services | Self::Endpoints | Self::Events)
+    }
+
     /// Plural with the group, as errors name it: `leases.coordination.k8s.io`.
     #[must_use]
     pub fn qualified(self) -> String {

@@ -16,6 +16,15 @@ pub enum Part {
     Status,
 }
 
+/// What became of a PUT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// There was nothing (201).
+    Created,
+    /// There was something (200).
+    Replaced,
+}
+
 /// One stored change.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
@@ -96,9 +105,9 @@ impl Store {
         meta::shape(resource, &mut body)?;
         let namespace = at.creation_namespace()?;
         if !meta::text(&body, "resourceVersion").is_empty() {
-            return Err(ApiError::bad_request(
-                "resourceVersion should not be set on objects to be created",
-            ));
+            // kube-apiserver calls it its own fault, and gives no reason.
+            let text = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::new(500, "", text));
         }
         let name = match (meta::text(&body, "name"), meta::text(&body, "generateName")) {
             ("", "") => {
@@ -118,8 +127,10 @@ impl Store {
         if resource.scope() == Scope::Namespaced && !self.objects.contains_key(&space) {
             return Err(ApiError::not_found(&space));
         }
-        if resource.has_status() && matches!(resource, Resource::Services | Resource::Pods) {
-            body["status"] = json!({});
+        match resource {
+            Resource::Services => body["status"] = json!({"loadBalancer": {}}),
+            Resource::Pods => body["status"] = json!({}),
+            _ => {}
         }
         self.created += 1;
         body["metadata"]["uid"] = json!(meta::uid(self.created));
@@ -153,13 +164,7 @@ impl Store {
         }
         match meta::text(&body, "resourceVersion") {
             "" | "0" if key.resource == Resource::Leases => {
-                let why = "Invalid value: 0: must be specified for an update";
-                return Err(ApiError::invalid(
-                    key.resource,
-                    &key.name,
-                    "metadata.resourceVersion",
-                    why,
-                ));
+                return Err(ApiError::unversioned(key));
             }
             "" | "0" => {}
             given if given == meta::text(&old, "resourceVersion") => {}
@@ -170,6 +175,37 @@ impl Store {
             }
         }
         self.replace(key, part, old, body)
+    }
+
+    /// What PUT does: [`Store::update`], but some resources (Leases, Services, Endpoints, Events)
+    /// are created where there is nothing to replace, whatever version the body names; with a
+    /// `metadata.uid` in it, it is a conflict. kube-apiserver does so.
+    ///
+    /// # Errors
+    /// As [`Store::update`] and [`Store::create`].
+    pub fn update_or_create(
+        &mut self,
+        key: &Key,
+        part: Part,
+        body: Value,
+        now: &str,
+    ) -> Result<(Written, Value), ApiError> {
+        let missing = part == Part::Main && !self.objects.contains_key(key);
+        if !missing || !key.resource.is_created_by_update() {
+            return Ok((Written::Replaced, self.update(key, part, body)?));
+        }
+        let mut body = body;
+        meta::shape(key.resource, &mut body)?;
+        meta::place(key, &mut body)?;
+        if !meta::text(&body, "uid").is_empty() {
+            let why = "Precondition failed: the object with this UID is gone";
+            return Err(ApiError::conflict(key, why));
+        }
+        if let Some(metadata) = body["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        let at = Collection { resource: key.resource, namespace: Some(key.namespace.clone()) };
+        Ok((Written::Created, self.create(&at, body, now)?))
     }
 
     /// Patches an object, or its status.
@@ -191,7 +227,7 @@ impl Store {
         for field in ["uid", "resourceVersion"] {
             let wanted = options["preconditions"][field].as_str();
             if wanted.is_some_and(|wanted| wanted != meta::text(&object, field)) {
-                return Err(ApiError::conflict(key, &format!("Precondition failed: {field}")));
+                return Err(ApiError::precondition_failed(key, field));
             }
         }
         if meta::has_finalizers(&object) {
@@ -243,6 +279,7 @@ impl Store {
             }
         }
         meta::validate(key, &new)?;
+        meta::default(key.resource, &mut new);
         if new == old {
             return Ok(old); // as etcd3's store: equal bytes are not written again
         }
@@ -256,6 +293,7 @@ impl Store {
 
     fn put(&mut self, key: Key, object: Value) -> Value {
         let mut object = object;
+        meta::default(key.resource, &mut object);
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let before = self.objects.insert(key.clone(), object.clone());

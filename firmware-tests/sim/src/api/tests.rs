@@ -151,7 +151,10 @@ fn labels_are_patched_in_both_forms() {
     let test = Patch::Json(json!([{"op": "test", "path": path, "value": "x"}]));
     assert_eq!(store.patch(&place, Part::Main, &test).unwrap_err().code, 422);
     let remove = Patch::Json(json!([{"op": "remove", "path": path}]));
-    assert_eq!(store.patch(&place, Part::Main, &remove).unwrap()["metadata"]["labels"], json!({}));
+    assert_eq!(
+        store.patch(&place, Part::Main, &remove).unwrap()["metadata"]["labels"],
+        Value::Null
+    );
     assert_eq!(store.patch(&place, Part::Main, &remove).unwrap_err().code, 422);
 }
 
