@@ -183,7 +183,7 @@ async fn converse(
         None => Err(StatusCode::REQUEST_TIMEOUT),
     };
     let (method, response) = match asked {
-        Ok(request) => (request.method, pages::answer(request, &*source, Process::now(started))),
+        Ok(request) => (request.method, pages::answer(request, &*source, started)),
         Err(status) => (Method::Get, Response::bare(status)),
     };
     let bytes = response.encode(method);

@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 const USER_HZ: f64 = 100.0;
 
 /// What is known; `None` where `/proc` is not mounted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Process {
     /// Resident memory in bytes.
     pub resident_bytes: Option<u64>,

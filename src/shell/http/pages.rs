@@ -63,11 +63,13 @@ impl Response {
     }
 }
 
-/// The answer to a well-formed request.
-pub(super) fn answer(request: Request<'_>, source: &dyn Source, process: Process) -> Response {
+/// The answer to a well-formed request; `started`: when the process did, see [`Process::now`].
+pub(super) fn answer(request: Request<'_>, source: &dyn Source, started: Option<f64>) -> Response {
     match request.path {
         "/" => Response::new(HTML, index()),
-        "/metrics" => Response::new(metrics::CONTENT_TYPE, metrics::render(source, process)),
+        "/metrics" => {
+            Response::new(metrics::CONTENT_TYPE, metrics::render(source, Process::now(started)))
+        }
         "/status" => status(source),
         "/healthz" => match source.health() {
             Ok(()) => Response::new(TEXT, "OK".into()),
@@ -116,7 +118,7 @@ mod tests {
     use crate::shell::source::fixture::{Fixture, holding};
 
     fn get(path: &str, source: &Fixture) -> Response {
-        answer(Request { method: Method::Get, path }, source, Process::default())
+        answer(Request { method: Method::Get, path }, source, None)
     }
 
     #[test]
