@@ -258,6 +258,8 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
     use std::thread::{self, JoinHandle};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::shell::source::StatusPage;
     use crate::shell::source::fixture::holding;
@@ -352,6 +354,17 @@ mod tests {
             let why = command.text().unwrap_err();
             thread.join().unwrap();
             assert!(why.contains(expected), "{why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(
+            answer in "(HTTP/1\\.1 (200|503|4[0-9]{2})? ?.{0,9}\r\n\r\n)?.{0,40}|\\PC*",
+        ) {
+            if let Ok(body) = body_of(&answer) {
+                let _ = serde_json::from_str::<StatusPage>(&body).map(|page| for_a_person(&page));
+            }
         }
     }
 

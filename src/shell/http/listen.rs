@@ -115,6 +115,8 @@ fn listener(address: SocketAddr) -> io::Result<Async<TcpListener>> {
 mod tests {
     use std::net::TcpStream;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -145,6 +147,15 @@ mod tests {
         ] {
             let why = Listen::parse(text).unwrap_err();
             assert!(why.starts_with(&format!("{text:?}")), "{why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_back_to_the_same_place(text in "[0-9a-z.:%\\[\\]-]{0,24}|.*") {
+            if let Ok(Some(listen)) = Listen::parse(&text) {
+                prop_assert_eq!(Listen::parse(&listen.to_string()), Ok(Some(listen)));
+            }
         }
     }
 
