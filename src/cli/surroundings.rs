@@ -1,6 +1,7 @@
 //! What the settings are read from: the process's environment, its flags, the host.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::config::{GivenFlag, Inputs};
@@ -47,9 +48,26 @@ impl Surroundings {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > LONGEST_FILE {
-        return Err(format!("{size} bytes are too many, at most {LONGEST_FILE} are read"));
+    let file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "config file does not exist".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let mut text = String::new();
+    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(format!("it is too long: at most {LONGEST_FILE} bytes are read"));
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settings_file_without_an_end_is_refused_and_a_missing_one_named() {
+        let read = |path: &str| read_file(Path::new(path)).unwrap_err();
+        assert!(read("/dev/zero").contains("too long"));
+        assert_eq!(read("/nowhere/at/all.yaml"), "config file does not exist");
+    }
 }

@@ -53,6 +53,8 @@ pub struct Claim {
     muted: Option<Refusal>,
     /// Observed since the last install.
     seen: bool,
+    /// The kernel was probing for a duplicate when it was looked at last.
+    probing: bool,
     /// It answered when it was looked at last.
     answered: bool,
     announced: u64,
@@ -76,6 +78,7 @@ impl Claim {
             setback: None,
             muted: None,
             seen: false,
+            probing: false,
             answered: false,
             announced: 0,
         }
@@ -220,9 +223,7 @@ impl Claim {
         if here.is_some_and(|seen| seen.address.owner == Owner::Node) || self.waits(now) {
             return;
         }
-        if here.is_some_and(|seen| seen.address.usability == Usability::Duplicate) {
-            self.skip_duplicate_detection(out);
-        }
+        self.heed_duplicate(here, out);
         let due = self.install_due(until, here, now).is_some_and(|(at, _)| at <= now);
         let Some(lifetime) = term::lifetime(now, until).filter(|_| due) else { return };
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
@@ -337,11 +338,19 @@ impl Claim {
     }
 
     /// Another station answered the kernel's probe, but the election says that the address is
-    /// ours (kube-vip does the same, ARP-6): take it off, put it back without probing.
-    fn skip_duplicate_detection(&mut self, out: &mut Vec<Command>) {
-        out.push(Command::Withdraw { vip: self.vip.clone() });
-        self.vip.duplicate_detection = DuplicateDetection::Skip;
-        self.installed_until = None;
+    /// ours: it is put back without probing (kube-vip does the same, ARP-6). The kernel marks a
+    /// permanent address that failed and removes one with a lifetime.
+    fn heed_duplicate(&mut self, here: Option<&SeenAddress>, out: &mut Vec<Command>) {
+        let usability = here.map(|seen| seen.address.usability);
+        let probed = std::mem::replace(&mut self.probing, usability == Some(Usability::Tentative));
+        let failed = usability == Some(Usability::Duplicate);
+        if failed {
+            out.push(Command::Withdraw { vip: self.vip.clone() });
+        }
+        if failed || (probed && here.is_none()) {
+            self.vip.duplicate_detection = DuplicateDetection::Skip;
+            self.installed_until = None;
+        }
     }
 
     fn waits(&self, now: Moment) -> bool {

@@ -23,6 +23,8 @@ use crate::kube::{
 
 /// Credentials that cannot be found are looked for again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// After an outage the watch of a lease is back within this time: a release is to be seen at once.
+const WATCH_AGAIN: Duration = Duration::from_secs(2);
 
 /// A label to set or to remove.
 type LabelOrder = (String, Option<String>);
@@ -203,7 +205,8 @@ async fn watch((door, shared, inbox): Parts, memory: LeaseMemory, lease: LeaseNa
             shared.api_said(Ok(()));
         }
     };
-    watch_leases(api, lease.clone(), memory, Pace::default(), sink).await;
+    let pace = Pace { longest_wait: WATCH_AGAIN, ..Pace::default() };
+    watch_leases(api, lease.clone(), memory, pace, sink).await;
 }
 
 async fn label((door, shared, inbox): Parts, orders: Receiver<LabelOrder>) {

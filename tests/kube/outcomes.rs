@@ -106,7 +106,8 @@ fn a_version_that_is_no_longer_the_current_one_is_a_conflict_without_a_write() {
 
 #[test]
 fn a_read_that_fails_says_why() {
-    let cases: [(fn() -> Steps, &str); 5] = [
+    type Case = (fn() -> Steps, &'static str);
+    let cases: [Case; 5] = [
         (|| status(403, "Forbidden"), "403, not allowed"),
         (|| vec![Step::Hang], "no answer within 0.3 s"),
         (|| answer(200, "[]"), "makes no sense"),
@@ -173,6 +174,7 @@ fn a_lease_that_makes_no_sense_is_unreadable_and_not_absent() {
 fn other_leases_are_left_alone_where_the_server_does_not_know_the_selector() {
     let mut other = held(4);
     other["metadata"]["name"] = json!("other");
-    told(vec![other.clone()], vec![("MODIFIED", held(5))], "absent 5");
+    let events = vec![("MODIFIED", other.clone()), ("MODIFIED", held(5))];
+    told(vec![other.clone()], events, "absent 5");
     told(vec![other.clone(), held(2)], vec![("DELETED", other), ("DELETED", held(6))], "2 absent");
 }

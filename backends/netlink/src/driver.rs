@@ -131,6 +131,11 @@ impl Kernel {
     pub fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
         self.catch_up()?;
         let Some(link) = self.table.facts(&vip.link) else { return Ok(()) };
+        // The kernel tells of an IPv6 address without duplicate detection only a moment after it
+        // was added (`addrconf_dad_work`); a dump has it at once.
+        if vip.address.is_ipv6() && self.table.entries(link.index, vip.address).next().is_none() {
+            self.look_again()?;
+        }
         let ours: Vec<AddressRecord> = self
             .table
             .entries(link.index, vip.address)
@@ -255,17 +260,29 @@ impl Kernel {
     fn catch_up(&mut self) -> Result<(), Refusal> {
         self.drain();
         if !matches!(self.sight, Sight::Clear) {
-            self.dump()?;
-            self.sight = Sight::Clear;
-            self.pending.clear();
-            self.pending.push_back(Notice::Snapshot(self.table.observation()));
+            self.look_again()?;
         }
+        self.tell();
+        Ok(())
+    }
+
+    /// Dumps, and queues what it shows as a snapshot.
+    fn look_again(&mut self) -> Result<(), Refusal> {
+        self.dump()?;
+        self.sight = Sight::Clear;
+        self.pending.clear();
+        self.pending.push_back(Notice::Snapshot(self.table.observation()));
+        self.tell();
+        Ok(())
+    }
+
+    /// Wakes the one who waits for notices that were read outside its turn.
+    fn tell(&mut self) {
         if !self.pending.is_empty()
             && let Some(waker) = self.waker.take()
         {
             waker.wake();
         }
-        Ok(())
     }
 
     /// After an overrun: dumps and queues the snapshot, or says that it is blind.
@@ -275,15 +292,9 @@ impl Kernel {
         }
         self.monitor.discard();
         self.pending.clear();
-        match self.dump() {
-            Ok(()) => {
-                self.sight = Sight::Clear;
-                self.pending.push_back(Notice::Snapshot(self.table.observation()));
-            }
-            Err(refusal) => {
-                self.sight = Sight::Blind(Timer::after(BLIND_RETRY));
-                self.pending.push_back(Notice::Blind(refusal));
-            }
+        if let Err(refusal) = self.look_again() {
+            self.sight = Sight::Blind(Timer::after(BLIND_RETRY));
+            self.pending.push_back(Notice::Blind(refusal));
         }
     }
 

@@ -96,6 +96,10 @@ fn judge(code: i32, needed: Capability) -> (Class, String) {
             "this kernel lacks the protocol (IPv6 switched off with ipv6.disable=1?)".to_owned(),
         ),
         errno::EMFILE => (Class::Transient, "raise the limit of open files".to_owned()),
+        errno::ENOBUFS => (
+            Class::Transient,
+            "the link's queue is full, or its carrier was lost this moment: trying again".to_owned(),
+        ),
         _ => (Class::Transient, String::new()),
     }
 }

@@ -211,6 +211,23 @@ fn a_leftover_with_another_prefix_length_is_replaced() {
 }
 
 #[test]
+fn an_address_can_be_withdrawn_in_the_moment_in_which_it_was_installed() {
+    in_namespace("an_address_can_be_withdrawn_in_the_moment_in_which_it_was_installed", || {
+        cable();
+        let mut kernel = kernel();
+        for round in 0..200 {
+            for text in ["10.0.0.5/32", "fd00::5/128"] {
+                let vip = vip(text);
+                kernel.install(&vip, seconds(300)).unwrap();
+                kernel.withdraw(&vip).unwrap();
+                let left = entries(&mut kernel, &vip.address.to_string());
+                assert!(left.is_empty(), "round {round}: {left:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn withdrawing_what_is_not_there_is_success() {
     in_namespace("withdrawing_what_is_not_there_is_success", || {
         cable();

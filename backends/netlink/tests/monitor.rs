@@ -222,9 +222,12 @@ fn an_overrun_of_the_monitor_leads_to_a_snapshot() {
         assert_eq!(there, 200);
         // And it hears on.
         ip("addr del 10.0.1.200/24 dev left");
+        let gone: std::net::IpAddr = "10.0.1.200".parse().unwrap();
         notice(&mut kernel, "a later change", |notice| match notice {
-            Notice::AddressGone { address, .. } => {
-                (address.to_string() == "10.0.1.200").then_some(())
+            Notice::AddressGone { address, .. } => (address == gone).then_some(()),
+            // So small a buffer may overrun again.
+            Notice::Snapshot(snapshot) => {
+                snapshot.addresses.iter().all(|entry| entry.address != gone).then_some(())
             }
             _ => None,
         });
@@ -240,13 +243,17 @@ fn notices_that_a_command_read_wake_the_one_who_waits() {
         let waker = woken.clone().into();
         let mut cx = Context::from_waker(&waker);
         while kernel.poll_notice(&mut cx).is_ready() {}
-        woken.0.store(false, Ordering::SeqCst);
         ip("addr add 10.0.0.9/24 dev left");
+        // The reactor's own call comes first and only once; it may be lost when a command reads
+        // what it was about, so the command must call again.
+        eventually("woken by the reactor", || woken.0.swap(false, Ordering::SeqCst));
         kernel.install(&vip("10.0.0.5"), Lifetime::from_secs(300).unwrap()).unwrap();
-        eventually("woken", || woken.0.load(Ordering::SeqCst));
-        let Poll::Ready(Notice::Address(entry)) = kernel.poll_notice(&mut cx) else {
-            panic!("nothing to tell");
-        };
-        assert_eq!(entry.address.to_string(), "10.0.0.9");
+        assert!(woken.0.load(Ordering::SeqCst));
+        let mut told = std::iter::from_fn(|| match kernel.poll_notice(&mut cx) {
+            Poll::Ready(notice) => Some(notice),
+            Poll::Pending => None,
+        });
+        assert!(told.any(|notice| matches!(notice, Notice::Address(entry)
+            if entry.address.to_string() == "10.0.0.9")));
     });
 }

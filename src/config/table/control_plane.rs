@@ -304,6 +304,5 @@ pub(super) const LOAD_BALANCER: &[Setting] = &[
         "Seconds between two checks of an API server; 0: 5",
     )
     .file(&["BackendHealthCheckInterval"])
-    .of("ipvs")
     .gate(Gate::AnyOn(&["lb_enable", "vip_routingtable"])),
 ];

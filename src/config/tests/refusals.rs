@@ -111,6 +111,19 @@ fn the_reason_for_no_effect_is_the_setting_that_has_to_change() {
 }
 
 #[test]
+fn one_open_gate_of_several_is_enough() {
+    let pairs = [
+        ("vip_routingtable", "true"),
+        ("cp_enable", "true"),
+        ("address", "192.0.2.1"),
+        ("backend_health_check_interval", "3"),
+        ("control_plane_health_check_address", "https://a/livez"),
+    ];
+    let loaded = Given::default().env(&pairs).load_with(&["route-table"]).expect("loads");
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
 fn leftovers_equal_to_the_default_are_passed_over() {
     let given = least().env(&[
         ("bgp_as", "65000"),

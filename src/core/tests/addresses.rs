@@ -100,14 +100,32 @@ fn an_ipv6_address_is_announced_again_when_duplicate_detection_is_through() {
 
 #[test]
 fn an_address_that_failed_duplicate_detection_is_put_back_without_it() {
-    let mut node = Node::started(control_plane(&["fd00::40"]));
-    node.done.clear();
-    let mut seen = address("eth0", "fd00::40", Owner::Viplet);
-    seen.usability = Usability::Duplicate;
-    node.give(Input::Observed(Notice::Address(seen)));
-    let skips = |c: &&&Command| c.vip().duplicate_detection == DuplicateDetection::Skip;
-    assert!(node.commands().iter().any(|c| matches!(c, Command::Withdraw { .. })));
-    assert!(node.commands().iter().filter(skips).any(|c| matches!(c, Command::Install { .. })));
+    let with = |usability| {
+        let mut seen = address("eth0", "fd00::40", Owner::Viplet);
+        seen.usability = usability;
+        Input::Observed(Notice::Address(seen))
+    };
+    let gone = || {
+        Input::Observed(Notice::AddressGone {
+            link: LinkName::new("eth0").unwrap(),
+            address: ip("fd00::40"),
+        })
+    };
+    // The kernel marks a permanent address, and removes one with a lifetime.
+    for failure in [vec![with(Usability::Duplicate)], vec![with(Usability::Tentative), gone()]] {
+        let mut node = Node::started(control_plane(&["fd00::40"]));
+        node.done.clear();
+        for input in failure {
+            node.give(input);
+        }
+        let installs: Vec<DuplicateDetection> = node
+            .commands()
+            .iter()
+            .filter(|c| matches!(c, Command::Install { .. }))
+            .map(|c| c.vip().duplicate_detection)
+            .collect();
+        assert_eq!(installs, [DuplicateDetection::Skip]);
+    }
 }
 
 #[test]
