@@ -4,6 +4,7 @@
 //! Everything here is pure: no I/O, no clock, and all randomness from one seed, so that a seed
 //! reproduces a run exactly. [`api`] is also served over HTTP (for the demo and the contract tests).
 
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
