@@ -47,6 +47,10 @@ impl Listen {
         if let Ok(address) = text.parse() {
             return Ok(Some(Self::At(address)));
         }
+        // RFC 6761 §6.3; it saves the resolver's thread.
+        if host.eq_ignore_ascii_case("localhost") {
+            return Ok(Some(Self::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))));
+        }
         let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
         // A last label of digits is a mistyped IPv4 address, not a name (RFC 1123 §2.1).
         let last = host.rsplit('.').next().unwrap_or_default();
@@ -127,6 +131,8 @@ mod tests {
         for text in ["0.0.0.0:80", "127.0.0.1:2112", "[::1]:2112", "[fe80::1%3]:1"] {
             assert_eq!(Listen::parse(text), Ok(Some(Listen::At(text.parse().unwrap()))));
         }
+        let loopback = Listen::At("127.0.0.1:9".parse().unwrap());
+        assert_eq!(Listen::parse("localhost:9"), Ok(Some(loopback)));
         let named = Listen::Named("node-a.example".into(), 9);
         assert_eq!(Listen::parse("node-a.example:9"), Ok(Some(named)));
     }
