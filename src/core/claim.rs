@@ -190,7 +190,9 @@ impl Claim {
                 let install = self.install_due(until, here, now);
                 [announce, install].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
-            Want::Keep(lifetime) => Some((self.installed_at + lifetime / 3, "a kept address")),
+            Want::Keep(lifetime) => here
+                .filter(|seen| ours(seen))
+                .map(|_| (self.installed_at + lifetime / 3, "a kept address")),
             Want::LeaveBe => None,
             Want::Nothing => here.filter(|seen| ours(seen)).map(|_| {
                 (self.withdrawn_at.map_or(now, |at| at + UNSEEN), "a withdrawal is unseen")
@@ -226,6 +228,9 @@ impl Claim {
         self.heed_duplicate(here, out);
         let due = self.install_due(until, here, now).is_some_and(|(at, _)| at <= now);
         let Some(lifetime) = term::lifetime(now, until).filter(|_| due) else { return };
+        if self.installed_until.is_some_and(|end| end <= now) {
+            self.announcing = None; // The kernel has dropped it, even if that was not seen yet.
+        }
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
         self.withdrawn_at = None;
@@ -260,18 +265,24 @@ impl Claim {
         out: &mut Vec<Command>,
     ) {
         let usable = here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable);
-        let installing = out.iter().any(|c| matches!(c, Command::Install { .. }));
-        if !usable && !installing {
+        let given = |sort: fn(&Command) -> bool| out.iter().any(sort);
+        let withdrawn = given(|c| matches!(c, Command::Withdraw { .. }));
+        let gone = here.is_none() || withdrawn || self.announcing.is_none();
+        let adding = gone && given(|c| matches!(c, Command::Install { .. }));
+        if !usable && !adding {
             if self.installed_until.is_none() {
                 self.announcing = None;
             }
             self.answered = false;
             return;
         }
+        if adding {
+            self.announcing = None; // Added in this turn: announced in this turn (law 7).
+        }
         // It is new here, or it came back; an IPv6 address does not answer before duplicate
         // detection is through.
         let fresh = !self.answered;
-        self.answered = usable;
+        self.answered = usable && !adding;
         let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now, every));
         if fresh {
             schedule.again(now);

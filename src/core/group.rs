@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use viplet_backend_api::{Command, LinkName, Refusal, Vip};
+use viplet_backend_api::{Command, LinkName, Owner, Refusal, Vip};
 
 use super::claim::{Claim, Want};
 use super::election::drive::Handover;
@@ -178,11 +178,19 @@ impl Group {
 
     /// Whether everything of this group is off this node.
     pub(super) fn handover(&self, observed: &Observed) -> Handover {
-        if self.claims.values().any(|claim| claim.lingers(observed)) {
+        let claimed = self.claims.values().any(|claim| claim.lingers(observed));
+        if claimed || self.may_have_unknown_addresses(observed) {
             Handover::NotYet
         } else {
             Handover::Clear
         }
+    }
+
+    /// Whether something with our tag is here that may be this group's: an earlier run put it
+    /// there, and its name or its link is not known yet in this one.
+    fn may_have_unknown_addresses(&self, observed: &Observed) -> bool {
+        let unknown = self.link.is_none() || self.names.iter().any(|n| n.addresses().is_empty());
+        unknown && observed.addresses().any(|seen| seen.address.owner == Owner::Viplet)
     }
 
     /// What should become of an address now.

@@ -153,6 +153,11 @@ impl Election {
             Wish::Claim => Purpose::Claim,
             Wish::Release => Purpose::Release,
         };
+        if purpose == Purpose::Release {
+            // From here on another may take it, whether or not the answer reaches us.
+            self.role = Role::Following;
+            self.renewed = None;
+        }
         let timeout = (self.terms.timing.renew_deadline / 2).max(Duration::from_secs(1));
         self.call = Some(Call { purpose, attempt: self.attempts, sent: now, timeout });
         LeaseRequest { lease: self.terms.lease.clone(), verb: self.verb(wish), timeout }

@@ -273,3 +273,16 @@ fn a_store_restored_from_a_backup_with_older_versions_is_believed_when_read() {
     let LeaseVerb::Replace { version, .. } = bench.next().verb else { panic!("no renewal") };
     assert_eq!(version, "2");
 }
+
+#[test]
+fn a_hold_is_over_when_the_release_is_sent_whether_or_not_it_is_answered() {
+    let mut bench = bench();
+    bench.hold();
+    bench.election.stand(Fitness::Unfit("the link is down".to_owned()));
+    let release = bench.drive().expect("a release");
+    assert!(matches!(release.verb, LeaseVerb::Replace { record, .. } if record.holder.is_empty()));
+    assert_eq!(bench.election.role(), Role::Following);
+    bench.election.stand(Fitness::Fit);
+    bench.drive();
+    assert_eq!(bench.election.role(), Role::Following, "fit again, and another may have it by now");
+}

@@ -157,3 +157,21 @@ fn the_nodes_own_address_is_never_taken_and_never_removed() {
     assert!(node.kernel.values().any(|a| a.owner == Owner::Node));
     assert!(node.said("this node's own address"));
 }
+
+#[test]
+fn an_address_that_is_put_back_is_announced_in_the_same_turn_even_just_after_an_announcement() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.pass(millis(4010));
+    node.done.clear();
+    node.kernel.clear();
+    let link = LinkName::new("eth0").unwrap();
+    let mut effects = Vec::new();
+    let gone = Input::Observed(Notice::AddressGone { link, address: ip(VIP) });
+    node.core.handle(gone, node.now, &mut effects);
+    let backend = |effect: &Effect| matches!(effect, Effect::Backend(_));
+    let commands: Vec<_> = effects.into_iter().filter(backend).collect();
+    assert!(matches!(
+        commands[..],
+        [Effect::Backend(Command::Install { .. }), Effect::Backend(Command::Announce { .. })]
+    ));
+}

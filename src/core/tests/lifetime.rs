@@ -150,3 +150,31 @@ fn the_holders_node_is_labelled_and_the_label_goes_with_the_lease() {
     node.other_holds("n2");
     assert_eq!(labels(&node).last(), Some(&None));
 }
+
+#[test]
+fn a_lease_of_our_own_is_not_released_while_an_address_may_be_here_whose_name_is_unresolved() {
+    let mut node = Node::new(control_plane(&["api.example.com"]));
+    node.other_holds("n1");
+    node.start(vec![link("eth0", LinkState::Up)], vec![address("eth0", VIP, Owner::Viplet)]);
+    let outcome = Err("SERVFAIL".to_owned());
+    node.give(Input::Resolved { name: "api.example.com".to_owned(), outcome });
+    assert_eq!(node.record.as_ref().map(|record| record.holder.as_str()), Some("n1"));
+    node.kernel.clear();
+    let link = LinkName::new("eth0").unwrap();
+    node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
+    assert_eq!(node.record.as_ref().map(|record| record.holder.as_str()), Some(""));
+}
+
+#[test]
+fn with_preserve_an_address_that_is_gone_all_the_same_is_not_waited_for_in_a_spin() {
+    let mut plane = control_plane(&[VIP]);
+    plane.on_loss = OnLoss::PreserveV4;
+    let mut node = Node::started(plane);
+    node.api = Api::Silent;
+    node.pass(Duration::from_secs(6));
+    node.kernel.clear();
+    let link = LinkName::new("eth0").unwrap();
+    node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
+    node.pass(Duration::from_secs(10));
+    assert!(!node.has(VIP));
+}
