@@ -89,6 +89,11 @@ impl ClientGo {
         effects.extend(self.vips().into_iter().map(|vip| Effect::Backend(make(vip))));
     }
 
+    fn install(&self, effects: &mut Vec<Effect>) {
+        let lifetime = Lifetime::from_secs(u32::MAX - 1).expect("a lifetime");
+        self.commands(|vip| Command::Install { vip, lifetime }, effects);
+    }
+
     fn ask(&mut self, verb: impl FnOnce(u64) -> LeaseVerb, effects: &mut Vec<Effect>) {
         self.attempts += 1;
         self.busy = Some(self.attempts);
@@ -154,8 +159,7 @@ impl ClientGo {
         let gives_up = now + timing.retry_period + timing.renew_deadline;
         self.lead = Lead::Leads { gives_up };
         if !led {
-            let long = Lifetime::from_secs(u32::MAX - 1).expect("a lifetime");
-            self.commands(|vip| Command::Install { vip, lifetime: long }, effects);
+            self.install(effects);
             self.next_announcement = now;
         }
         self.again(now);
@@ -197,6 +201,8 @@ impl ClientGo {
             }
             if now >= self.next_announcement {
                 self.next_announcement = now + self.plane.announce_every;
+                // kube-vip's ticker puts back what is missing.
+                self.install(effects);
                 self.commands(|vip| Command::Announce { vip }, effects);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::Write;
 
 use crate::clock::{Nanos, S};
 
@@ -41,7 +42,8 @@ impl Trace {
         }
         self.lines += 1;
         if self.echo == Echo::Stdout {
-            println!("{line}");
+            // A reader that has seen enough (`| head`) closes the pipe.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
         if self.last.len() == KEPT {
             self.last.pop_front();

@@ -11,6 +11,7 @@ use crate::clock::{MS, Nanos, NodeClock, S};
 use crate::kernel::{Kernel, Mood, eth0};
 use crate::lan::Station;
 use crate::leases::key;
+use crate::plant::Plant;
 use crate::rng::Rng;
 use crate::setup::{Kind, Setup};
 
@@ -194,7 +195,7 @@ impl World {
         for node in 0..self.nodes.len() {
             let stale = self.rng.chance(200);
             let kube_vips = self.rng.chance(150);
-            if self.setup.nodes[node] == Kind::Foreign {
+            if self.setup.nodes[node] == Kind::Foreign || self.setup.plant != Plant::None {
                 continue;
             }
             let kernel = &mut self.nodes[node].kernel;

@@ -156,8 +156,10 @@ impl World {
     }
 
     pub(super) fn laws_at_end_of_turn(&mut self, who: Who) {
-        let Some(process) = self.process(who) else { return };
-        if let Some(address) = process.unannounced.first() {
+        let Some(process) = &self.nodes[who.node].process else { return };
+        // A preserved address is kept without being announced.
+        let mut silent = process.unannounced.iter().filter(|vip| !self.setup.may_linger(**vip));
+        if let Some(address) = silent.next() {
             let why = format!("{address} was added and not announced in the same turn");
             self.laws.breach(Law::Announced, self.now, why);
         }

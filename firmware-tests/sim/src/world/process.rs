@@ -112,12 +112,13 @@ impl World {
         process.machine.handle(input.clone(), moment, &mut effects);
         process.effects.extend(effects);
         process.doing = Doing::CarryingOut;
+        let due = process.machine.next_deadline(moment);
         let name = &self.nodes[who.node].name;
         if input != Input::Deadline {
             self.trace.line(now, format_args!("{name} < {}", said(&input)));
         }
         if spins > SPIN {
-            let why = format!("{name} took {spins} turns by deadline within a second");
+            let why = format!("{name} took {spins} turns within a second, for {due:?} at {moment}");
             self.laws.breach(Law::NoSpin, now, why);
         }
         self.look_at(who.node);

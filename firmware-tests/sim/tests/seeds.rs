@@ -1,0 +1,84 @@
+//! A few hundred short seeds on every test run; `scripts/sim` runs many.
+
+#![allow(clippy::panic)]
+
+use viplet_sim::plant::Plant;
+use viplet_sim::run::{Outcome, run};
+use viplet_sim::trace::Echo;
+use viplet_sim::world::Law;
+
+fn unbroken(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let outcome = run(seed, Plant::None, Echo::Silent);
+        assert_eq!(outcome.breach, None, "{}", outcome.report());
+    }
+}
+
+#[test]
+fn no_law_is_broken_under_faults_first_half() {
+    unbroken(0..150);
+}
+
+#[test]
+fn no_law_is_broken_under_faults_second_half() {
+    unbroken(150..300);
+}
+
+/// Seeds that broke a law once.
+#[test]
+fn what_broke_once_does_not_break_again() {
+    for seed in [375, 616, 731, 846, 1198, 1512, 2185, 2398] {
+        unbroken(seed..seed + 1);
+    }
+}
+
+#[test]
+fn a_seed_reproduces_a_run_exactly() {
+    for seed in 0..5 {
+        let (one, two) =
+            (run(seed, Plant::None, Echo::Silent), run(seed, Plant::None, Echo::Silent));
+        assert_eq!((one.hash, one.lines), (two.hash, two.lines), "seed {seed}");
+        assert_ne!(one.hash, run(seed + 5, Plant::None, Echo::Silent).hash);
+    }
+}
+
+#[test]
+fn every_kind_of_fault_happens() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for seed in 0..60 {
+        kinds.extend(run(seed, Plant::None, Echo::Silent).faults.into_keys());
+    }
+    assert_eq!(kinds.len(), 25, "{kinds:?}");
+}
+
+/// The first seed at which a planted fault is caught by the law that it breaks.
+fn caught(plant: Plant, law: Law) -> Outcome {
+    let broken = |outcome: &Outcome| outcome.breach.as_ref().is_some_and(|b| b.law == law);
+    let mut outcomes = (0..60).map(|seed| run(seed, plant, Echo::Silent));
+    outcomes.find(broken).unwrap_or_else(|| panic!("{plant:?} is not caught by {law:?}"))
+}
+
+#[test]
+fn a_planted_node_that_acts_beyond_its_hold_is_caught() {
+    caught(Plant::SkipMargin, Law::OneOwner);
+}
+
+#[test]
+fn a_planted_node_that_takes_over_early_is_caught() {
+    caught(Plant::TakeOverEarly, Law::OneHolder);
+    caught(Plant::TakeOverEarly, Law::OneOwner);
+}
+
+#[test]
+fn a_planted_node_that_forgets_to_withdraw_is_caught() {
+    caught(Plant::ForgetWithdraw, Law::NothingLeft);
+}
+
+#[test]
+fn a_failing_run_says_what_broke_and_how_to_see_it_again() {
+    let outcome = caught(Plant::ForgetWithdraw, Law::NothingLeft);
+    let report = outcome.report();
+    assert!(report.contains(&format!("scripts/sim --seed {} --trace", outcome.seed)), "{report}");
+    assert!(report.contains("NothingLeft broken at"), "{report}");
+    assert!(report.lines().count() > 40, "{report}");
+}
