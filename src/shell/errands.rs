@@ -11,8 +11,8 @@ use std::time::Duration;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender, bounded};
 
-use super::node::Shared;
 use super::resolver;
+use super::shared::Shared;
 use crate::core::settings::DnsMode;
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::access::Places;

@@ -14,6 +14,7 @@ pub mod node;
 pub mod pipe;
 pub mod process;
 pub mod resolver;
+pub mod shared;
 pub mod signals;
 pub mod source;
 
@@ -30,7 +31,8 @@ use crate::core::Core;
 use crate::registry;
 use dump::Dump;
 use errands::{Door, Errands};
-use node::{End, INBOX, Node, Orders, Shared};
+use node::{End, INBOX, Node, Orders};
+use shared::Shared;
 use source::{Source as _, StatusPage};
 
 /// Why a node could not be started, or could not go on.

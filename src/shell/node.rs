@@ -3,12 +3,10 @@
 //! One thread, one turn at a time: wait for an input, hand it to the core with the time, carry
 //! out the effects in order. Nothing is decided here.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use log::{Level as LogLevel, log};
 use smol::channel::Receiver;
@@ -16,87 +14,13 @@ use viplet_backend_api::{Backend, Command, Notice};
 
 use super::clock::{self, Timer};
 use super::errands::Errands;
+use super::shared::Shared;
 use super::signals::{Order, Signals};
-use super::source::{ApiHealth, Source};
 use crate::core::report::{Level, Report};
-use crate::core::{Core, Counters, Effect, Input, Moment, Status};
+use crate::core::{Effect, Input};
 
 /// Inputs that wait for the core; a sender waits when it is full.
 pub const INBOX: usize = 64;
-/// A loop that is so late with a deadline does not turn.
-const STALL: Duration = Duration::from_secs(5);
-
-/// What the listeners may look at, while the loop owns it.
-pub struct Shared {
-    /// The core.
-    pub core: RefCell<Core>,
-    /// How the API server is; the errands keep it up to date.
-    pub api: RefCell<ApiSeen>,
-    turned: Cell<Moment>,
-}
-
-/// Since when the API server answers or does not, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ApiSeen {
-    /// It was not asked yet.
-    NotYet,
-    /// It answers.
-    Answers(Moment),
-    /// It does not.
-    Fails(Moment, String),
-}
-
-impl Shared {
-    /// Around a core.
-    #[must_use]
-    pub fn new(core: Core) -> Rc<Self> {
-        let (core, api) = (RefCell::new(core), RefCell::new(ApiSeen::NotYet));
-        Rc::new(Self { core, api, turned: Cell::new(clock::now()) })
-    }
-
-    /// The API server answered, or did not and why.
-    pub fn api_said(&self, outcome: Result<(), String>) {
-        let mut seen = self.api.borrow_mut();
-        *seen = match (outcome, &*seen) {
-            (Ok(()), ApiSeen::Answers(since)) => ApiSeen::Answers(*since),
-            (Ok(()), _) => ApiSeen::Answers(clock::now()),
-            (Err(why), ApiSeen::Fails(since, _)) => ApiSeen::Fails(*since, why),
-            (Err(why), _) => ApiSeen::Fails(clock::now(), why),
-        };
-    }
-}
-
-impl Source for Shared {
-    fn status(&self) -> Status {
-        self.core.borrow().status(clock::now())
-    }
-
-    fn counters(&self) -> Counters {
-        self.core.borrow().counters()
-    }
-
-    fn api(&self) -> ApiHealth {
-        let now = clock::now();
-        match &*self.api.borrow() {
-            ApiSeen::NotYet => ApiHealth::Unknown,
-            ApiSeen::Answers(since) => ApiHealth::reachable(now.since(*since)),
-            ApiSeen::Fails(since, why) => ApiHealth::unreachable(now.since(*since), why),
-        }
-    }
-
-    fn health(&self) -> Result<(), String> {
-        let (now, turned) = (clock::now(), self.turned.get());
-        let due = self.core.borrow().next_deadline(turned);
-        match due {
-            Some((at, why)) if now > at + STALL => Err(format!(
-                "the main loop has not turned for {} s; due since {} s: {why}",
-                now.since(turned).as_secs(),
-                now.since(at).as_secs()
-            )),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +127,7 @@ impl Node {
 
     fn turn(&mut self, input: Input) -> Turn {
         let now = clock::now();
-        self.shared.turned.set(now);
+        self.shared.turns_at(now);
         let mut effects = Vec::new();
         self.shared.core.borrow_mut().handle(input, now, &mut effects);
         self.carry_out(effects)
@@ -256,4 +180,96 @@ fn write(report: &Report) {
         Level::Debug => LogLevel::Debug,
     };
     log!(level, "{}", report.text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use smol::LocalExecutor;
+    use smol::channel::bounded;
+    use viplet_backend_api::{
+        Class, DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Observation,
+        Refusal,
+    };
+
+    use super::*;
+    use crate::config::{self, Inputs};
+    use crate::core::{Core, LeaseView, WriteOutcome};
+    use crate::shell::errands::Door;
+
+    /// A kernel that refuses every install and notes what it was asked for.
+    struct Refusing(Rc<RefCell<Vec<Command>>>);
+
+    impl Backend for Refusing {
+        fn name(&self) -> &'static str {
+            "refusing"
+        }
+        fn observe(&mut self) -> Result<Observation, Refusal> {
+            Ok(Observation::default())
+        }
+        fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
+            self.0.borrow_mut().push(command.clone());
+            let reason = "needs the capability NET_ADMIN".to_owned();
+            Err(Refusal { class: Class::Forbidden, reason })
+        }
+        fn poll_notice(&mut self, _cx: &mut Context<'_>) -> Poll<Notice> {
+            Poll::Pending
+        }
+    }
+
+    fn node(asked: &Rc<RefCell<Vec<Command>>>) -> Node {
+        let given = ["vip_arp=true", "cp_enable=true", "address=192.0.2.1", "vip_interface=eth0"];
+        let pair = |text: &&str| {
+            text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()
+        };
+        let inputs = Inputs {
+            environment: given.iter().map(pair).collect::<BTreeMap<_, _>>(),
+            flags: Vec::new(),
+            hostname: "n1".to_owned(),
+            service_account_namespace: None,
+            read_file: &|_| Err("no file".to_owned()),
+        };
+        let settings = config::load(&inputs, &["arp"]).unwrap().settings;
+        let executor = Rc::new(LocalExecutor::new());
+        let shared = Shared::new(Core::new(settings.core.clone(), clock::now()));
+        let door = Door::new(settings.access, &executor);
+        let (inbox, inputs) = bounded(INBOX);
+        let errands = Errands::start(&executor, &door, &shared, &inbox, &[]);
+        let backend = Box::new(Refusing(Rc::clone(asked)));
+        let kernel = (Timer::new().unwrap(), Signals::new().unwrap());
+        Node::new(shared, backend, errands, inputs, kernel)
+    }
+
+    #[test]
+    fn an_address_whose_install_was_refused_is_not_announced_in_the_same_turn() {
+        let asked = Rc::default();
+        let mut node = node(&asked);
+        let link = Link {
+            name: LinkName::new("eth0").unwrap(),
+            kind: LinkKind::Ethernet,
+            state: LinkState::Up,
+            hardware: HardwareAddress(vec![2; 6]),
+            default_route: DefaultRoute::None,
+        };
+        let seen = Observation { links: vec![link], addresses: Vec::new() };
+        let lease = node.shared.core.borrow().settings().control_plane.clone().unwrap().lease;
+        node.turn(Input::Observed(Notice::Snapshot(seen)));
+        node.turn(Input::Lease { lease: lease.clone(), view: LeaseView::Absent });
+        let record = crate::core::LeaseRecord {
+            holder: "n1".to_owned(),
+            duration_seconds: 15,
+            acquired: crate::core::Stamp::Now,
+            renewed: crate::core::Stamp::Now,
+            transitions: 0,
+        };
+        let outcome = WriteOutcome::Stored { version: "1".to_owned(), record };
+        node.turn(Input::LeaseWritten { lease, attempt: 2, outcome });
+        let asked = asked.borrow();
+        assert!(matches!(asked.first(), Some(Command::Install { .. })), "{asked:?}");
+        assert!(!asked.iter().any(|c| matches!(c, Command::Announce { .. })), "{asked:?}");
+        let not_ready = node.shared.core.borrow().status(clock::now()).not_ready.join("; ");
+        assert!(not_ready.contains("NET_ADMIN"), "{not_ready}");
+    }
 }

@@ -1,0 +1,89 @@
+//! What the loop owns and the listeners may look at: the core, and how the API server is.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::clock;
+use super::source::{ApiHealth, Source};
+use crate::core::{Core, Counters, Moment, Status};
+
+/// A loop that is so late with a deadline does not turn.
+const STALL: Duration = Duration::from_secs(5);
+
+/// What the listeners may look at, while the loop owns it.
+pub struct Shared {
+    /// The core.
+    pub core: RefCell<Core>,
+    /// How the API server is; the errands keep it up to date.
+    pub api: RefCell<ApiSeen>,
+    turned: Cell<Moment>,
+}
+
+/// Since when the API server answers or does not, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiSeen {
+    /// It was not asked yet.
+    NotYet,
+    /// It answers.
+    Answers(Moment),
+    /// It does not.
+    Fails(Moment, String),
+}
+
+impl Shared {
+    /// Around a core.
+    #[must_use]
+    pub fn new(core: Core) -> Rc<Self> {
+        let (core, api) = (RefCell::new(core), RefCell::new(ApiSeen::NotYet));
+        Rc::new(Self { core, api, turned: Cell::new(clock::now()) })
+    }
+
+    /// The loop turns.
+    pub fn turns_at(&self, now: Moment) {
+        self.turned.set(now);
+    }
+
+    /// The API server answered, or did not and why.
+    pub fn api_said(&self, outcome: Result<(), String>) {
+        let mut seen = self.api.borrow_mut();
+        *seen = match (outcome, &*seen) {
+            (Ok(()), ApiSeen::Answers(since)) => ApiSeen::Answers(*since),
+            (Ok(()), _) => ApiSeen::Answers(clock::now()),
+            (Err(why), ApiSeen::Fails(since, _)) => ApiSeen::Fails(*since, why),
+            (Err(why), _) => ApiSeen::Fails(clock::now(), why),
+        };
+    }
+}
+
+impl Source for Shared {
+    fn status(&self) -> Status {
+        self.core.borrow().status(clock::now())
+    }
+
+    fn counters(&self) -> Counters {
+        self.core.borrow().counters()
+    }
+
+    fn api(&self) -> ApiHealth {
+        let now = clock::now();
+        match &*self.api.borrow() {
+            ApiSeen::NotYet => ApiHealth::Unknown,
+            ApiSeen::Answers(since) => ApiHealth::reachable(now.since(*since)),
+            ApiSeen::Fails(since, why) => ApiHealth::unreachable(now.since(*since), why),
+        }
+    }
+
+    fn health(&self) -> Result<(), String> {
+        let (now, turned) = (clock::now(), self.turned.get());
+        let due = self.core.borrow().next_deadline(turned);
+        match due {
+            Some((at, why)) if now > at + STALL => Err(format!(
+                "the main loop has not turned for {} s; due since {} s: {why}",
+                now.since(turned).as_secs(),
+                now.since(at).as_secs()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
