@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::namespace::Namespace;
+use crate::raw;
+use crate::rtnl::Rtnl;
 
 const ETH_P_ALL: u16 = 0x0003;
 
@@ -87,6 +89,26 @@ impl Drop for Capture {
             let _ = thread.join();
         }
     }
+}
+
+/// Sends one gratuitous ARP reply that claims `address` for `hardware`, from `namespace`'s `eth0`;
+/// returns the moment before it went out.
+pub fn claim(namespace: &Namespace, address: IpAddr, hardware: [u8; 6]) -> Instant {
+    let IpAddr::V4(address) = address else { panic!("only IPv4 addresses are claimed by ARP") };
+    namespace.run(move || {
+        let index = Rtnl::open().index("eth0").expect("eth0");
+        let mut frame = vec![0xff; 6];
+        frame.extend(hardware);
+        frame.extend([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2]);
+        frame.extend(hardware);
+        frame.extend(address.octets());
+        frame.extend([0xff; 6]);
+        frame.extend(address.octets());
+        let socket = Socket::new(Domain::PACKET, Type::RAW, None).expect("AF_PACKET");
+        let at = Instant::now();
+        socket.send_to(&frame, &raw::link_address(index)).expect("a frame goes out");
+        at
+    })
 }
 
 fn announcement(frame: &[u8]) -> Option<Frame> {

@@ -11,7 +11,10 @@
     clippy::string_slice
 )]
 
+pub mod api;
+pub mod binaries;
 pub mod capture;
+pub mod cluster;
 pub mod holders;
 pub mod http;
 pub mod namespace;

@@ -142,6 +142,17 @@ impl Lab {
         self.set_port(node, wire, LinkState::Up);
     }
 
+    /// Gives a node one more link on the lan, up and without an address of its own.
+    pub fn add_link(&self, node: usize, link: &'static str) {
+        let node = &self.nodes[node];
+        let (port, file) = (format!("{}-{link}", node.name), node.namespace.file().try_clone());
+        let file = file.expect("the namespace's file");
+        self.switch
+            .run(move || Rtnl::open().add_port("lan", &port, (&file, link)))
+            .expect("a new cable");
+        node.rtnl(move |rtnl| rtnl.set_up(link, LinkState::Up)).expect("the new link comes up");
+    }
+
     fn set_port(&self, node: usize, wire: Wire, state: LinkState) {
         let name = port(&self.nodes[node].name, wire);
         self.switch.run(move || Rtnl::open().set_up(&name, state)).expect("the switch's port");

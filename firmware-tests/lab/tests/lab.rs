@@ -7,14 +7,27 @@
     clippy::string_slice
 )]
 
+#[path = "lab/api.rs"]
+mod api;
+#[path = "lab/case.rs"]
+mod case;
 #[path = "lab/instruments.rs"]
 mod instruments;
+#[path = "lab/moving.rs"]
+mod moving;
+#[path = "lab/node.rs"]
+mod node;
+#[path = "lab/program.rs"]
+mod program;
+#[path = "lab/taking.rs"]
+mod taking;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
+    viplet_lab::binaries::build_viplet();
     if let Err(why) = viplet_lab::privilege::acquire() {
         println!("SKIPPED: lab: {why}");
         return if std::env::var_os("VIPLET_REQUIRE_REAL").is_some() {
@@ -26,6 +39,14 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One lab at a time: they measure.
     arguments.test_threads = Some(1);
-    let trials: Vec<Trial> = [instruments::trials()].into_iter().flatten().collect();
+    let groups = [
+        instruments::trials(),
+        taking::trials(),
+        moving::trials(),
+        api::trials(),
+        node::trials(),
+        program::trials(),
+    ];
+    let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

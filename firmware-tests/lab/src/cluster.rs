@@ -1,0 +1,313 @@
+//! A lab with an API server and viplet on its nodes, and all instruments running.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::api::Api;
+use crate::binaries;
+use crate::capture::Capture;
+use crate::holders::HolderWatch;
+use crate::http::{self, Answer};
+use crate::prober::Prober;
+use crate::process::{Process, Program};
+use crate::topology::{Lab, Wire};
+use crate::wait::wait_for;
+
+/// Where viplet serves `/status`, `/readyz`, `/metrics` (`prometheus_server`).
+pub const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2112);
+const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Lease duration, renew deadline and retry period, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing(pub u32, pub u32, pub u32);
+
+impl Timing {
+    /// Short, for tests.
+    pub const SHORT: Self = Self(3, 2, 1);
+    /// As people set it who want a fast move.
+    pub const FAST: Self = Self(5, 3, 1);
+    /// kube-vip's default.
+    pub const DEFAULT: Self = Self(15, 10, 2);
+
+    /// The lease duration.
+    pub fn lease(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many nodes.
+    pub nodes: u8,
+    /// The virtual addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The election's times.
+    pub timing: Timing,
+    /// More settings, on every node.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+impl Plan {
+    /// `nodes` nodes, short times, and one address: 10.77.0.100.
+    pub fn new(nodes: u8) -> Self {
+        let address = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
+        Self { nodes, addresses: vec![address], timing: Timing::SHORT, settings: Vec::new() }
+    }
+
+    /// With these addresses instead.
+    #[must_use]
+    pub fn addresses(mut self, addresses: &[&str]) -> Self {
+        self.addresses = addresses.iter().map(|text| text.parse().expect("an address")).collect();
+        self
+    }
+
+    /// With these times instead.
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// With one more setting.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: &'static str) -> Self {
+        self.settings.push((name, value));
+        self
+    }
+}
+
+/// The lab with everything running in it. Dropping it ends all of it.
+#[derive(Debug)]
+pub struct Cluster {
+    // Programs first: fields are dropped in order.
+    programs: Vec<Option<Process>>,
+    /// Those that ended or were replaced, for their logs.
+    past: Vec<Process>,
+    /// The client's view of each address.
+    pub probers: BTreeMap<IpAddr, Prober>,
+    /// The announcements that the client's link saw.
+    pub capture: Capture,
+    /// Who had which address.
+    pub watch: HolderWatch,
+    /// The API server.
+    pub api: Api,
+    /// Namespaces and cables.
+    pub lab: Lab,
+    plan: Plan,
+    folder: PathBuf,
+    /// When it was built.
+    pub origin: Instant,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl Cluster {
+    /// Builds the lab and starts the model API server and the instruments, but no viplet.
+    pub fn new(plan: Plan) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("viplet-lab-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder for the kubeconfig");
+        let lab = Lab::new(plan.nodes);
+        let api = Api::model(&lab.api, &folder);
+        let watch = HolderWatch::start(&lab, &plan.addresses);
+        let capture = Capture::start(&lab.client);
+        let probe = |address: &IpAddr| (*address, Prober::start(&lab.client, *address));
+        let probers = plan.addresses.iter().map(probe).collect();
+        let programs = lab.nodes.iter().map(|_| None).collect();
+        let (past, origin) = (Vec::new(), Instant::now());
+        Self { programs, past, probers, capture, watch, api, lab, plan, folder, origin }
+    }
+
+    /// The first address.
+    pub fn vip(&self) -> IpAddr {
+        self.plan.addresses[0]
+    }
+
+    /// All addresses.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.plan.addresses
+    }
+
+    /// The election's times.
+    pub fn timing(&self) -> Timing {
+        self.plan.timing
+    }
+
+    /// A folder of this lab's own.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The pinger of the first address.
+    pub fn prober(&self) -> &Prober {
+        &self.probers[&self.vip()]
+    }
+
+    /// viplet as a node runs it: kube-vip's environment and `manager`.
+    pub fn viplet(&self, node: usize) -> Program {
+        self.manager(binaries::viplet(), node)
+    }
+
+    /// A program that takes kube-vip's environment, as a node runs it.
+    pub fn manager(&self, path: PathBuf, node: usize) -> Program {
+        let addresses: Vec<String> = self.plan.addresses.iter().map(ToString::to_string).collect();
+        let Timing(lease, deadline, retry) = self.plan.timing;
+        let config = self.api.kubeconfig().to_str().expect("a UTF-8 path").to_owned();
+        let program = Program::new(path)
+            .arg("manager")
+            .env("vip_arp", "true")
+            .env("cp_enable", "true")
+            .env("address", &addresses.join(","))
+            .env("vip_interface", Wire::Lan.link())
+            .env("vip_nodename", &self.lab.nodes[node].name)
+            .env("cp_namespace", "kube-system")
+            .env("vip_leaderelection", "true")
+            .env("vip_leaseduration", &lease.to_string())
+            .env("vip_renewdeadline", &deadline.to_string())
+            .env("vip_retryperiod", &retry.to_string())
+            .env("k8s_config_file", &config)
+            .env("prometheus_server", ":2112");
+        self.plan.settings.iter().fold(program, |program, (name, value)| program.env(name, value))
+    }
+
+    /// Starts viplet on a node.
+    pub fn start(&mut self, node: usize) -> &mut Process {
+        self.run(node, &self.viplet(node))
+    }
+
+    /// Starts viplet on every node.
+    pub fn start_all(&mut self) {
+        for node in 0..self.lab.nodes.len() {
+            self.start(node);
+        }
+    }
+
+    /// Starts a program in a node's place for one.
+    pub fn run(&mut self, node: usize, program: &Program) -> &mut Process {
+        self.retire(node);
+        let at = &self.lab.nodes[node];
+        self.programs[node].insert(program.start(&at.name, &at.namespace))
+    }
+
+    /// Ends what runs on a node, by SIGKILL if it still runs, and keeps its log.
+    pub fn retire(&mut self, node: usize) {
+        if let Some(mut old) = self.programs[node].take() {
+            old.kill();
+            self.past.push(old);
+        }
+    }
+
+    /// What runs on a node.
+    pub fn process(&mut self, node: usize) -> &mut Process {
+        self.programs[node].as_mut().expect("a program runs there")
+    }
+
+    /// Whether a node has a program.
+    pub fn is_running(&mut self, node: usize) -> bool {
+        self.programs[node].as_mut().is_some_and(Process::runs)
+    }
+
+    /// Sends a signal to what runs on a node.
+    pub fn signal(&mut self, node: usize, signal: Signal) {
+        self.process(node).signal(signal);
+    }
+
+    /// Power-off: both cables out and the process gone, at once.
+    pub fn power_off(&mut self, node: usize) {
+        self.lab.cut(node, Wire::Lan);
+        self.lab.cut(node, Wire::Mgmt);
+        self.retire(node);
+    }
+
+    /// Waits until exactly one node has the first address and the client hears it.
+    #[track_caller]
+    pub fn wait_for_holder(&self, timeout: Duration) -> usize {
+        self.wait_for_holder_of(self.vip(), timeout)
+    }
+
+    /// Waits until exactly one node has `address` and the client hears it.
+    #[track_caller]
+    pub fn wait_for_holder_of(&self, address: IpAddr, timeout: Duration) -> usize {
+        let prober = &self.probers[&address];
+        let what = format!("one node has {address} and the client hears it");
+        let single = || match self.watch.holders(address).as_slice() {
+            [one] if prober.answers() => Some(*one),
+            _ => None,
+        };
+        wait_for(&what, timeout, single).0
+    }
+
+    /// Waits until a node other than `old` has the first address and the client hears it.
+    #[track_caller]
+    pub fn wait_for_other_holder(&self, old: usize, timeout: Duration) -> usize {
+        let what = format!("a node other than n{} has {} alone", old + 1, self.vip());
+        let other = || match self.watch.holders(self.vip()).as_slice() {
+            [one] if *one != old && self.prober().answers() => Some(*one),
+            _ => None,
+        };
+        wait_for(&what, timeout, other).0
+    }
+
+    /// GETs a page of a node's viplet.
+    pub fn get(&self, node: usize, path: &str) -> Option<Answer> {
+        http::get(&self.lab.nodes[node].namespace, METRICS, path, HTTP_PATIENCE)
+    }
+
+    /// A node's `/status`.
+    pub fn status(&self, node: usize) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.get(node, "/status")?.body).ok()
+    }
+
+    /// A node's `/readyz`: its HTTP status and text.
+    pub fn ready(&self, node: usize) -> Option<(u16, String)> {
+        self.get(node, "/readyz").map(|answer| (answer.status, answer.body))
+    }
+
+    /// Every log, oldest first, and who had what: for a failed test.
+    pub fn story(&self) -> String {
+        let running = self.programs.iter().flatten();
+        let mut text: String =
+            self.past.iter().chain(running).map(|one| one.annotated_log(self.origin)).collect();
+        let since = |at: Instant| at.saturating_duration_since(self.origin).as_secs_f64();
+        for (address, timeline) in self.watch.timelines() {
+            text += &format!("---- who had {address} ----\n");
+            for span in &timeline.spans {
+                let end = span.gone.map_or_else(String::new, |gone| format!("{:.3}", since(gone)));
+                text += &format!("n{}: {:.3} … {end}\n", span.node + 1, since(span.first));
+            }
+        }
+        text
+    }
+
+    /// Panics if any address was ever seen on two nodes for longer than `allowed`.
+    #[track_caller]
+    pub fn assert_single_holder(&self, allowed: Duration) {
+        for (address, timeline) in self.watch.timelines() {
+            for overlap in timeline.overlaps() {
+                assert!(
+                    overlap.length <= allowed,
+                    "{address} was on n{} and n{} for {:?} (allowed: {allowed:?})",
+                    overlap.nodes.0 + 1,
+                    overlap.nodes.1 + 1,
+                    overlap.length
+                );
+            }
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.story());
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,40 @@
+//! One test: a plan, a body, and the law that holds in all of them.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use viplet_lab::cluster::{Cluster, Plan};
+
+/// Long enough for anything that happens at once, on a loaded machine too.
+pub(crate) const SOON: Duration = Duration::from_secs(8);
+
+/// A test in a lab of its own. At no instant may two nodes have one address.
+pub(crate) fn trial(name: &str, plan: fn() -> Plan, body: fn(&mut Cluster)) -> Trial {
+    trial_with_overlap(name, Duration::ZERO, plan, body)
+}
+
+/// The same, where two nodes may have the address for as long as `allowed`.
+pub(crate) fn trial_with_overlap(
+    name: &str,
+    allowed: Duration,
+    plan: fn() -> Plan,
+    body: fn(&mut Cluster),
+) -> Trial {
+    Trial::test(name, move || {
+        let mut cluster = Cluster::new(plan());
+        body(&mut cluster);
+        cluster.assert_single_holder(allowed);
+        Ok(())
+    })
+}
+
+/// The text of a JSON value for a message.
+pub(crate) fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Skips a test aloud, or fails where everything is required.
+pub(crate) fn skip(name: &str, why: &str) {
+    assert!(std::env::var_os("VIPLET_REQUIRE_REAL").is_none(), "{name} cannot run: {why}");
+    println!("SKIPPED: {name}: {why}");
+}
