@@ -1,8 +1,9 @@
 //! Where the programs under test are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// The viplet binary: `VIPLET_BIN`, or the one that cargo builds beside this program.
 pub fn viplet() -> PathBuf {
@@ -10,26 +11,43 @@ pub fn viplet() -> PathBuf {
     FOUND.get_or_init(find_viplet).clone()
 }
 
-/// Builds viplet when cargo runs us (so that no stale binary is tested). Call it before any
-/// namespace is entered: cargo may need the network.
+/// Sees to it that no stale viplet is tested: builds it when it is missing or older than its
+/// sources and cargo runs us. Call it before any namespace is entered: cargo may need the network.
 pub fn build_viplet() {
     let given = std::env::var_os("VIPLET_BIN").is_some();
-    if let (false, Some(cargo)) = (given, std::env::var_os("CARGO")) {
+    if let (false, Some(cargo)) = (given || is_fresh(), std::env::var_os("CARGO")) {
         let built = Command::new(cargo).args(["build", "--quiet", "--package", "viplet"]).status();
         assert!(built.is_ok_and(|status| status.success()), "viplet does not build");
     }
+}
+
+fn is_fresh() -> bool {
+    let built = beside_us().and_then(|path| path.metadata().ok()?.modified().ok());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let sources = ["src", "backends", "Cargo.toml", "Cargo.lock"].map(|part| root.join(part));
+    let newest = sources.iter().filter_map(|path| newest(path)).max();
+    matches!((built, newest), (Some(built), Some(newest)) if built >= newest)
+}
+
+/// When something in or under `path` was changed last.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let within = entries.filter_map(|entry| newest(&entry.path()));
+    let own = path.metadata().ok().filter(std::fs::Metadata::is_file);
+    within.chain(own.and_then(|own| own.modified().ok())).max()
 }
 
 fn find_viplet() -> PathBuf {
     if let Some(given) = std::env::var_os("VIPLET_BIN") {
         return std::fs::canonicalize(&given).expect("VIPLET_BIN names a file");
     }
-    let here = std::env::current_exe().expect("our own path");
-    // target/debug/deps/lab-1234 and target/debug/demo alike.
-    here.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("viplet"))
-        .find(|path| path.is_file())
+    beside_us()
         .expect("no viplet binary beside this one: run `cargo build -p viplet`, or set VIPLET_BIN")
+}
+
+fn beside_us() -> Option<PathBuf> {
+    let here = std::env::current_exe().ok()?;
+    // target/debug/deps/lab-1234 and target/debug/demo alike.
+    let folders = here.ancestors().skip(1).take(2);
+    folders.map(|folder| folder.join("viplet")).find(|path| path.is_file())
 }

@@ -85,9 +85,7 @@ fn ends_and_says_so(cluster: &mut Cluster) {
     assert_eq!(cluster.get(0, "/healthz").map(|answer| answer.status), Some(200));
     cluster.api.resume();
     assert_eq!(cluster.wait_for_holder(cluster.timing().lease() + SOON), 0);
-    wait_until("it is ready again", SOON, || {
-        cluster.ready(0).is_some_and(|(code, _)| code == 200)
-    });
+    wait_until("it is ready again", SOON, || cluster.ready(0).is_some_and(|(code, _)| code == 200));
 }
 
 fn long(cluster: &mut Cluster) {
@@ -127,9 +125,7 @@ fn late(cluster: &mut Cluster) {
         let status = cluster.status(0).unwrap_or_default();
         status["api"]["state"] == "unreachable"
     });
-    wait_until("it is not ready", SOON, || {
-        cluster.ready(0).is_some_and(|(code, _)| code == 503)
-    });
+    wait_until("it is not ready", SOON, || cluster.ready(0).is_some_and(|(code, _)| code == 503));
     cluster.api.resume();
     cluster.wait_for_holder(2 * SOON);
 }

@@ -16,10 +16,18 @@ use crate::taking::listed;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("a planned stop moves the address at once, long before the lease ends", slow, planned),
+        trial(
+            "a planned stop moves the address at once, long before the lease ends",
+            slow,
+            planned,
+        ),
         trial("a planned stop of every node in turn never leaves the address on two", three, roll),
         trial("kill -9: the kernel drops the address, then another node takes it", three, killed),
-        trial("a frozen holder loses the address, and thawed it does not take it back", three, frozen),
+        trial(
+            "a frozen holder loses the address, and thawed it does not take it back",
+            three,
+            frozen,
+        ),
         trial("power-off: another node takes the address after the lease", three, powered_off),
         trial("a powered-off node that returns follows", three, returns),
         trial("a restart within the lease keeps the address without a silence", slow, restarted),

@@ -107,7 +107,9 @@ fn all_say_who_holds(cluster: &mut Cluster) {
     let name = cluster.lab.nodes[holder].name.clone();
     for node in 0..3 {
         wait_until("the node names the holder", SOON, || {
-            cluster.status(node).is_some_and(|status| status["leases"][0]["holder"] == name.as_str())
+            cluster
+                .status(node)
+                .is_some_and(|status| status["leases"][0]["holder"] == name.as_str())
         });
         wait_until("the node is ready", SOON, || {
             cluster.ready(node).is_some_and(|(code, _)| code == 200)
