@@ -301,11 +301,14 @@ impl Claim {
         now: Moment,
         out: &mut Vec<Command>,
     ) {
-        let due = now >= self.installed_at + lifetime / 3;
+        // The kernel's dead-man may have dropped it just before the lease ran out: it comes back.
+        let dropped = here.is_none()
+            && self.installed_until.is_some()
+            && now >= self.installed_at + REINSTALL;
+        let due = here.is_some_and(ours) && now >= self.installed_at + lifetime / 3;
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
         let lifetime = viplet_backend_api::Lifetime::from_secs(seconds);
-        let (true, Some(lifetime)) = (due && here.is_some_and(ours) && !self.waits(now), lifetime)
-        else {
+        let (true, Some(lifetime)) = ((due || dropped) && !self.waits(now), lifetime) else {
             return;
         };
         self.installed_at = now;

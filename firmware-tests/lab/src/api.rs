@@ -1,75 +1,38 @@
 //! The API server of a lab: the model one in this process, or the real kube-apiserver beside it.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use viplet_kubeapi::client::{Answer, Client};
 use viplet_kubeapi::http::{Effect, Ending, ModelServer, Rule};
+use viplet_kubeapi::real::{RealError, RealOptions, RealServer};
 
-use crate::http;
 use crate::namespace::Namespace;
 use crate::topology::API_ADDRESS;
 
-const PORT: u16 = 8080;
-const PATIENCE: Duration = Duration::from_secs(2);
+const MODEL_PORT: u16 = 8080;
+const REAL_PORT: u16 = 6443;
 
-/// The model API server in the lab's `api` namespace, and the kubeconfig that leads to it.
-#[derive(Debug)]
+/// Which API server a lab has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKind {
+    /// The model one: starts at once, can be told to misbehave.
+    Model,
+    /// The real kube-apiserver: starts in 4 s, where there is one.
+    Real,
+}
+
+enum Server {
+    Model(ModelServer),
+    Real(Box<RealServer>),
+}
+
+/// An API server in the lab's `api` namespace, and the kubeconfig that leads to it.
 pub struct Api {
-    server: ModelServer,
+    server: Server,
+    client: Client,
     kubeconfig: PathBuf,
-}
-
-impl Api {
-    /// Starts the model API server; its kubeconfig goes into `folder`.
-    pub fn model(namespace: &Namespace, folder: &Path) -> Self {
-        let address = SocketAddr::from((API_ADDRESS, PORT));
-        let server = namespace.run(move || ModelServer::start(address)).expect("the model server");
-        let kubeconfig = folder.join("kubeconfig");
-        fs::write(&kubeconfig, kubeconfig_text(&server.url())).expect("a kubeconfig");
-        Self { server, kubeconfig }
-    }
-
-    /// The kubeconfig.
-    pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
-    }
-
-    /// Behaves as if the server were stopped: what runs is cut off, nothing is answered.
-    pub fn stop(&self) {
-        self.server.set_faults(vec![Rule::always(Effect::Cut)]);
-        self.server.end_watches(Ending::Cut);
-    }
-
-    /// Takes every request and answers none.
-    pub fn hang(&self) {
-        self.server.set_faults(vec![Rule::always(Effect::Hang)]);
-    }
-
-    /// Behaves well again.
-    pub fn resume(&self) {
-        self.server.set_faults(Vec::new());
-    }
-
-    /// Fails requests by these rules.
-    pub fn set_faults(&self, rules: Vec<Rule>) {
-        self.server.set_faults(rules);
-    }
-
-    /// The model server itself.
-    pub fn model_server(&self) -> &ModelServer {
-        &self.server
-    }
-}
-
-fn kubeconfig_text(url: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\
-         clusters:\n- name: lab\n  cluster:\n    server: {url}\n\
-         users:\n- name: lab\n  user: {{}}\n\
-         contexts:\n- name: lab\n  context:\n    cluster: lab\n    user: lab\n"
-    )
 }
 
 /// The control-plane Lease as the API server has it.
@@ -83,17 +46,135 @@ pub struct LeaseSeen {
     pub transitions: u64,
 }
 
-/// Reads a Lease of `kube-system` from the model server, inside the `api` namespace.
-pub fn read_lease(api: &Namespace, name: &str) -> Option<LeaseSeen> {
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}");
-    let server = SocketAddr::new(IpAddr::V4(API_ADDRESS), PORT);
-    let answer = http::get(api, server, &path, PATIENCE).filter(|answer| answer.status == 200)?;
-    let object: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
-    let spec = &object["spec"];
-    let text = |field: &str| spec[field].as_str().unwrap_or_default().to_owned();
-    Some(LeaseSeen {
-        holder: text("holderIdentity"),
-        renewed: text("renewTime"),
-        transitions: spec["leaseTransitions"].as_u64().unwrap_or_default(),
-    })
+impl Api {
+    /// Starts one; the model's kubeconfig goes into `folder`.
+    ///
+    /// # Errors
+    /// There is no real API server on this machine, or it did not start.
+    pub fn start(kind: ApiKind, namespace: &Namespace, folder: &Path) -> Result<Self, RealError> {
+        match kind {
+            ApiKind::Model => Ok(Self::model(namespace, folder)),
+            ApiKind::Real => Self::real(namespace),
+        }
+    }
+
+    fn model(namespace: &Namespace, folder: &Path) -> Self {
+        let address = SocketAddr::from((API_ADDRESS, MODEL_PORT));
+        let server = namespace.run(move || ModelServer::start(address)).expect("the model server");
+        let kubeconfig = folder.join("kubeconfig");
+        fs::write(&kubeconfig, kubeconfig_text(&server.url())).expect("a kubeconfig");
+        Self { server: Server::Model(server), client: Client::plain(address), kubeconfig }
+    }
+
+    fn real(namespace: &Namespace) -> Result<Self, RealError> {
+        let address = SocketAddr::from((API_ADDRESS, REAL_PORT));
+        let server = namespace.run(move || RealServer::start(&RealOptions::at(address)))?;
+        let kubeconfig = server.kubeconfig("viplet", &["system:masters"], None)?;
+        let client = server.admin().clone();
+        Ok(Self { server: Server::Real(Box::new(server)), client, kubeconfig })
+    }
+
+    /// The kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The model server itself; panics in a lab with the real one.
+    pub fn model_server(&self) -> &ModelServer {
+        match &self.server {
+            Server::Model(server) => server,
+            Server::Real(_) => panic!("this lab has the real API server"),
+        }
+    }
+
+    /// Behaves as if the server were stopped: what runs is cut off, nothing is answered.
+    pub fn stop(&self) {
+        self.set_faults(vec![Rule::always(Effect::Cut)]);
+        self.model_server().end_watches(Ending::Cut);
+    }
+
+    /// Takes every request and answers none.
+    pub fn hang(&self) {
+        self.set_faults(vec![Rule::always(Effect::Hang)]);
+    }
+
+    /// Behaves well again.
+    pub fn resume(&self) {
+        self.set_faults(Vec::new());
+    }
+
+    /// Fails requests by these rules.
+    pub fn set_faults(&self, rules: Vec<Rule>) {
+        self.model_server().set_faults(rules);
+    }
+
+    /// Kills the real server; its data stays.
+    pub fn kill_real(&mut self) {
+        match &mut self.server {
+            Server::Real(server) => server.kill(),
+            Server::Model(_) => panic!("this lab has the model API server"),
+        }
+    }
+
+    /// Starts the real server again, in the same namespace, and waits until it is ready.
+    pub fn start_real_again(&mut self, namespace: &Namespace) {
+        let Server::Real(_) = &self.server else { panic!("this lab has the model API server") };
+        // It has to run on the namespace's thread, and comes back from there.
+        let spare = Server::Model(
+            ModelServer::start(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a placeholder"),
+        );
+        let Server::Real(mut server) = std::mem::replace(&mut self.server, spare) else { return };
+        let server = namespace.run(move || {
+            server.start_again().expect("kube-apiserver starts again");
+            server
+        });
+        self.server = Server::Real(server);
+    }
+
+    /// GETs a path, from inside the `api` namespace; none when the server does not answer.
+    pub fn get(&self, namespace: &Namespace, path: &str) -> Option<Answer> {
+        let (client, path) = (self.client.clone(), path.to_owned());
+        namespace.run(move || client.get(&path)).ok()
+    }
+
+    /// Reads the control-plane Lease.
+    pub fn lease(&self, namespace: &Namespace) -> Option<LeaseSeen> {
+        let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-cp-lock";
+        let answer = self.get(namespace, path).filter(|answer| answer.code == 200)?;
+        let spec = &answer.body["spec"];
+        let text = |field: &str| spec[field].as_str().unwrap_or_default().to_owned();
+        Some(LeaseSeen {
+            holder: text("holderIdentity"),
+            renewed: text("renewTime"),
+            transitions: spec["leaseTransitions"].as_u64().unwrap_or_default(),
+        })
+    }
+
+    /// Writes of leases that the API server has answered, by `apiserver_request_total`.
+    pub fn lease_writes(&self, namespace: &Namespace) -> u64 {
+        let page = self.get(namespace, "/metrics").expect("the API server's metrics").text;
+        let is_write = |line: &&str| {
+            let verbs = ["verb=\"PUT\"", "verb=\"POST\"", "verb=\"PATCH\""];
+            line.starts_with("apiserver_request_total{")
+                && line.contains("resource=\"leases\"")
+                && verbs.iter().any(|verb| line.contains(verb))
+        };
+        let counts = page.lines().filter(is_write);
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("kubeconfig", &self.kubeconfig).finish_non_exhaustive()
+    }
+}
+
+fn kubeconfig_text(url: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\
+         clusters:\n- name: lab\n  cluster:\n    server: {url}\n\
+         users:\n- name: lab\n  user: {{}}\n\
+         contexts:\n- name: lab\n  context:\n    cluster: lab\n    user: lab\n"
+    )
 }

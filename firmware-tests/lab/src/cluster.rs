@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use viplet_kubeapi::real::RealError;
 
-use crate::api::Api;
+use crate::api::{Api, ApiKind, LeaseSeen};
 use crate::binaries;
 use crate::capture::Capture;
 use crate::holders::HolderWatch;
@@ -49,6 +50,8 @@ pub struct Plan {
     pub addresses: Vec<IpAddr>,
     /// The election's times.
     pub timing: Timing,
+    /// Which API server.
+    pub api: ApiKind,
     /// More settings, on every node.
     pub settings: Vec<(&'static str, &'static str)>,
 }
@@ -57,7 +60,13 @@ impl Plan {
     /// `nodes` nodes, short times, and one address: 10.77.0.100.
     pub fn new(nodes: u8) -> Self {
         let address = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100));
-        Self { nodes, addresses: vec![address], timing: Timing::SHORT, settings: Vec::new() }
+        Self {
+            nodes,
+            addresses: vec![address],
+            timing: Timing::SHORT,
+            api: ApiKind::Model,
+            settings: Vec::new(),
+        }
     }
 
     /// With these addresses instead.
@@ -71,6 +80,13 @@ impl Plan {
     #[must_use]
     pub fn timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self
+    }
+
+    /// With this API server instead.
+    #[must_use]
+    pub fn api(mut self, kind: ApiKind) -> Self {
+        self.api = kind;
         self
     }
 
@@ -108,21 +124,29 @@ pub struct Cluster {
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Cluster {
-    /// Builds the lab and starts the model API server and the instruments, but no viplet.
+    /// As [`Cluster::try_new`], where the API server is sure to start.
     pub fn new(plan: Plan) -> Self {
+        Self::try_new(plan).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Builds the lab and starts the API server and the instruments, but no viplet.
+    ///
+    /// # Errors
+    /// The plan asks for the real API server and there is none, or it did not start.
+    pub fn try_new(plan: Plan) -> Result<Self, RealError> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("viplet-lab-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).expect("a folder for the kubeconfig");
         let lab = Lab::new(plan.nodes);
-        let api = Api::model(&lab.api, &folder);
+        let api = Api::start(plan.api, &lab.api, &folder)?;
         let watch = HolderWatch::start(&lab, &plan.addresses);
         let capture = Capture::start(&lab.client);
         let probe = |address: &IpAddr| (*address, Prober::start(&lab.client, *address));
         let probers = plan.addresses.iter().map(probe).collect();
         let programs = lab.nodes.iter().map(|_| None).collect();
         let (past, origin) = (Vec::new(), Instant::now());
-        Self { programs, past, probers, capture, watch, api, lab, plan, folder, origin }
+        Ok(Self { programs, past, probers, capture, watch, api, lab, plan, folder, origin })
     }
 
     /// The first address.
@@ -253,6 +277,11 @@ impl Cluster {
             _ => None,
         };
         wait_for(&what, timeout, other).0
+    }
+
+    /// The control-plane Lease as the API server has it.
+    pub fn lease(&self) -> Option<LeaseSeen> {
+        self.api.lease(&self.lab.api)
     }
 
     /// GETs a page of a node's viplet.

@@ -15,10 +15,14 @@ mod case;
 mod instruments;
 #[path = "lab/moving.rs"]
 mod moving;
+#[path = "lab/names.rs"]
+mod names;
 #[path = "lab/node.rs"]
 mod node;
 #[path = "lab/program.rs"]
 mod program;
+#[path = "lab/rivals.rs"]
+mod rivals;
 #[path = "lab/taking.rs"]
 mod taking;
 
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         api::trials(),
         node::trials(),
         program::trials(),
+        names::trials(),
+        rivals::trials(),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use viplet_kubeapi::http::{Effect, Ending, Rule};
-use viplet_lab::api::read_lease;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::wait::stays_for;
-use viplet_lab::{Wire, http, wait_until};
+use viplet_lab::{Wire, wait_until};
 
 use crate::case::{SOON, trial};
 
@@ -47,9 +46,9 @@ fn unharmed(cluster: &mut Cluster, trouble: impl FnOnce(&mut Cluster)) {
     let holder = cluster.wait_for_holder(SOON);
     let since = Instant::now();
     trouble(cluster);
-    let renewed = read_lease(&cluster.lab.api, LEASE).expect("a lease").renewed;
+    let renewed = cluster.lease().expect("a lease").renewed;
     wait_until("renewals go on", SOON, || {
-        read_lease(&cluster.lab.api, LEASE).is_some_and(|lease| lease.renewed != renewed)
+        cluster.lease().is_some_and(|lease| lease.renewed != renewed)
     });
     let timeline = cluster.watch.timeline(cluster.vip());
     assert_eq!(timeline.holders(), [holder]);
@@ -185,17 +184,6 @@ fn cut_watches(cluster: &mut Cluster) {
     cluster.wait_for_other_holder(old, SOON);
 }
 
-/// Lease writes that the API server has answered.
-fn lease_writes(cluster: &Cluster) -> u64 {
-    let server = cluster.api.model_server().address();
-    let page = http::get(&cluster.lab.api, server, "/metrics", SOON).expect("metrics");
-    let is_write = |line: &&str| {
-        line.contains("leases") && ["PUT", "POST", "PATCH"].iter().any(|verb| line.contains(verb))
-    };
-    let writes = page.body.lines().filter(is_write);
-    writes.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-}
-
 fn writes(cluster: &mut Cluster) {
     cluster.start_all();
     let holder = cluster.wait_for_holder(SOON);
@@ -207,9 +195,10 @@ fn writes(cluster: &mut Cluster) {
         let line = page.lines().find(|line| line.starts_with("viplet_lease_renewals_total"));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).expect("a counter")
     };
-    let (written, renewed) = (lease_writes(cluster), renewals(cluster));
+    let (written, renewed) = (cluster.api.lease_writes(&cluster.lab.api), renewals(cluster));
     wait_until("five renewals", 2 * SOON, || renewals(cluster) >= renewed + 5);
-    let (written, renewed) = (lease_writes(cluster) - written, renewals(cluster) - renewed);
+    let (written, renewed) =
+        (cluster.api.lease_writes(&cluster.lab.api) - written, renewals(cluster) - renewed);
     // The two counters are read one after the other: one renewal may fall in between.
     assert!(written.abs_diff(renewed) <= 1, "{written} writes for {renewed} renewals");
 }

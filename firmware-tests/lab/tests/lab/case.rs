@@ -28,11 +28,6 @@ pub(crate) fn trial_with_overlap(
     })
 }
 
-/// The text of a JSON value for a message.
-pub(crate) fn text(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
 /// Skips a test aloud, or fails where everything is required.
 pub(crate) fn skip(name: &str, why: &str) {
     assert!(std::env::var_os("VIPLET_REQUIRE_REAL").is_none(), "{name} cannot run: {why}");

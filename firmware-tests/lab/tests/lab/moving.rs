@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use viplet_lab::api::read_lease;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::rtnl::Lifetime;
 use viplet_lab::wait::stays_for;
@@ -133,15 +132,13 @@ fn restarted(cluster: &mut Cluster) {
     let since = Instant::now();
     cluster.process(holder).kill();
     cluster.start(holder);
-    let renewed = read_lease(&cluster.lab.api, "plndr-cp-lock").expect("a lease").renewed;
+    let renewed = cluster.lease().expect("a lease").renewed;
     wait_until("the new process holds the lease", SOON, || {
         cluster.status(holder).is_some_and(|status| {
             status["leases"][0]["role"] == "holding" && status["addresses"][0]["state"] == "held"
         })
     });
-    wait_until("it renews", SOON, || {
-        read_lease(&cluster.lab.api, "plndr-cp-lock").is_some_and(|lease| lease.renewed != renewed)
-    });
+    wait_until("it renews", SOON, || cluster.lease().is_some_and(|lease| lease.renewed != renewed));
     assert_eq!(cluster.watch.timeline(cluster.vip()).spans.len(), 1, "the address was absent");
     let silence = cluster.prober().longest_silence(since);
     assert!(silence < Duration::from_millis(500), "{silence:?}");
@@ -190,6 +187,7 @@ fn predecessor_removed(cluster: &mut Cluster) {
     cluster.start(1);
     cluster.wait_for_holder(SOON);
     leave_as_kube_vip(cluster, 0);
+    wait_until("it is on both", SOON, || cluster.watch.holders(cluster.vip()).len() == 2);
     cluster.start(0);
     wait_until("it is gone", SOON, || cluster.watch.holders(cluster.vip()) == [1]);
     stays_for("it stays gone", Duration::from_secs(2), || {

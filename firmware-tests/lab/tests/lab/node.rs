@@ -1,6 +1,6 @@
 //! What a node's owner gets wrong, and what links do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -174,6 +174,7 @@ fn preserved(cluster: &mut Cluster) {
     cluster.start(0);
     cluster.wait_for_holder_of(v4, SOON);
     cluster.wait_for_holder_of(v6, SOON);
+    let since = Instant::now();
     cluster.api.stop();
     let patience = cluster.timing().lease() + SOON;
     wait_until("the IPv6 address goes", patience, || cluster.watch.holders(v6).is_empty());
@@ -182,6 +183,7 @@ fn preserved(cluster: &mut Cluster) {
         let entries = status["addresses"].as_array().cloned().unwrap_or_default();
         entries.iter().any(|entry| entry["address"] == "10.77.0.100" && entry["state"] == "kept")
     });
+    wait_until("it is there", SOON, || cluster.watch.holders(v4) == [0]);
     let announced = cluster.capture.of(v4).len();
     stays_for("the IPv4 address stays", 2 * cluster.timing().lease(), || {
         cluster.watch.holders(v4) == [0]
@@ -189,7 +191,9 @@ fn preserved(cluster: &mut Cluster) {
     assert_eq!(cluster.capture.of(v4).len(), announced, "a kept address is not announced");
     cluster.api.resume();
     cluster.wait_for_holder_of(v6, patience);
-    assert_eq!(cluster.watch.timeline(v4).spans.len(), 1, "the IPv4 address was absent");
+    // The kernel's dead-man may drop it just before the lease ends; it comes back at once.
+    let silence = cluster.probers[&v4].longest_silence(since);
+    assert!(silence < Duration::from_secs(1), "{silence:?}");
     cluster.signal(0, Signal::TERM);
     cluster.process(0).wait(SOON);
 }

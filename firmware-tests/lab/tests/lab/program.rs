@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use viplet_lab::api::read_lease;
 use viplet_lab::cluster::{Cluster, METRICS, Plan, Timing};
 use viplet_lab::wait::stays_for;
 use viplet_lab::{Program, binaries, wait_until};
@@ -48,7 +47,7 @@ fn ends_cleanly(cluster: &mut Cluster, signal: Signal) {
     let (status, _) = cluster.process(0).wait(SOON);
     assert_eq!(status.code(), Some(0));
     assert!(!cluster.lab.nodes[0].has(cluster.vip()), "the address is still there");
-    let lease = read_lease(&cluster.lab.api, "plndr-cp-lock").expect("the lease stays");
+    let lease = cluster.lease().expect("the lease stays");
     assert_eq!(lease.holder, "");
 }
 

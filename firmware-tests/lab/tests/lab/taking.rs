@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use viplet_lab::api::read_lease;
 use viplet_lab::cluster::{Cluster, Plan};
 use viplet_lab::rtnl::Listed;
 use viplet_lab::wait::stays_for;
@@ -77,7 +76,7 @@ fn first_start(cluster: &mut Cluster) {
     let node = &cluster.lab.nodes[holder];
     let frames = cluster.capture.of(cluster.vip());
     assert!(frames.iter().all(|frame| frame.hardware == node.hardware), "{frames:?}");
-    let lease = read_lease(&cluster.lab.api, "plndr-cp-lock").expect("the lease exists");
+    let lease = cluster.lease().expect("the lease exists");
     assert_eq!(lease.holder, node.name);
 }
 
