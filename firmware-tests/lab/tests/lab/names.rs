@@ -29,13 +29,18 @@ fn dual() -> Plan {
     plan.set("address", "vip.example.test").set("dns_mode", "dual")
 }
 
-/// Gives the node a hosts file of its own, once; later calls change it.
+/// Gives the node a hosts file of its own, and no name server beside it; later calls change it.
 fn hosts(cluster: &Cluster, text: &str) {
-    let file = cluster.folder().join("hosts");
-    let mounted = file.exists();
-    fs::write(&file, text).unwrap();
+    let [hosts, servers] = ["hosts", "resolv.conf"].map(|name| cluster.folder().join(name));
+    let mounted = hosts.exists();
+    fs::write(&hosts, text).unwrap();
+    // Refused at once, as nobody listens there.
+    fs::write(&servers, "nameserver 127.0.0.1\n").unwrap();
     if !mounted {
-        cluster.lab.nodes[0].namespace.run(move || mount_bind(&file, "/etc/hosts")).unwrap();
+        cluster.lab.nodes[0].namespace.run(move || {
+            mount_bind(&hosts, "/etc/hosts").unwrap();
+            mount_bind(&servers, "/etc/resolv.conf").unwrap();
+        });
     }
 }
 
