@@ -57,6 +57,18 @@ fn dependencies() -> Vec<String> {
 }
 
 #[test]
+fn every_crate_refuses_dependencies_that_it_does_not_use() {
+    for member in members() {
+        let library = read(member.join("src/lib.rs"));
+        assert!(
+            library.contains("#![cfg_attr(not(test), deny(unused_crate_dependencies))]"),
+            "{} does not deny unused_crate_dependencies",
+            member.display()
+        );
+    }
+}
+
+#[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
     for member in members() {
         let manifest = read(member.join("Cargo.toml"));

@@ -3,6 +3,8 @@
 //! namespaces (root, or unprivileged user namespaces); nothing outlives the process that made it.
 //!
 //! The tests (`tests/lab.rs`), the demo and the benchmark are written with it.
+
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
