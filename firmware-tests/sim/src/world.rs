@@ -111,6 +111,8 @@ pub(crate) struct Process {
     refused: BTreeSet<IpAddr>,
     /// Added in this turn and not announced in it yet.
     unannounced: BTreeSet<IpAddr>,
+    /// Gone from the kernel, and the notice of it is still on its way.
+    untold: BTreeSet<IpAddr>,
     asked: Asked,
     watching: Watching,
     /// Inputs from one source keep their order.

@@ -1,6 +1,7 @@
 //! Runs many seeds and says what was simulated: `sim SEEDS [--seed N] [--trace] [--plant NAME]`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -93,21 +94,22 @@ impl Total {
 
     fn print(&self) {
         let days = |span: Duration| span.as_secs_f64() / 86_400.0;
-        let faults: u64 = self.faults.values().sum();
-        println!("{faults} faults:");
+        let mut text = format!("{} faults:\n", self.faults.values().sum::<u64>());
         for (kind, count) in &self.faults {
-            println!("  {count:>8}  {kind}");
+            text.push_str(&format!("  {count:>8}  {kind}\n"));
         }
-        println!(
-            "{} seeds, {:.3} cluster-days ({:.3} node-days), {} things happened, {} breaches",
+        text.push_str(&format!(
+            "{} seeds, {:.3} cluster-days ({:.3} node-days), {} things happened, {} breaches\n",
             self.seeds,
             days(self.clusters),
             days(self.nodes),
             self.lines,
             self.breaches.len()
-        );
+        ));
         for breach in &self.breaches {
-            println!("  {breach}");
+            text.push_str(&format!("  {breach}\n"));
         }
+        // A reader that has seen enough (`| head`) closes the pipe.
+        let _ = std::io::stdout().write_all(text.as_bytes());
     }
 }

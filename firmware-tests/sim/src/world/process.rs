@@ -38,6 +38,7 @@ impl World {
             spins: (0, 0),
             refused: [].into(),
             unannounced: [].into(),
+            untold: [].into(),
             asked: Asked::No,
             watching: Watching::default(),
             notices_at: self.now,
@@ -109,6 +110,13 @@ impl World {
         let mut effects = Vec::new();
         process.refused.clear();
         process.unannounced.clear();
+        match &input {
+            Input::Observed(Notice::AddressGone { address, .. }) => {
+                process.untold.remove(address);
+            }
+            Input::Observed(Notice::Snapshot(_)) => process.untold.clear(),
+            _ => {}
+        }
         process.machine.handle(input.clone(), moment, &mut effects);
         process.effects.extend(effects);
         process.doing = Doing::CarryingOut;
@@ -215,6 +223,7 @@ impl World {
         }
         let outcome = self.nodes[who.node].kernel.apply(command, moment, lateness);
         let name = self.nodes[who.node].name.clone();
+        let blind = self.nodes[who.node].kernel.is_overrun();
         self.trace.line(self.now, format_args!("{name} > {} = {outcome:?}", told(command)));
         let process = self.process(who).expect("it runs");
         if announces {
@@ -222,7 +231,9 @@ impl World {
         }
         match outcome {
             Ok(Done::Added) => {
-                process.unannounced.insert(address);
+                if !process.untold.contains(&address) && !blind {
+                    process.unannounced.insert(address);
+                }
                 self.note_added(who.node, address);
             }
             Ok(Done::Announced) => {
@@ -263,6 +274,9 @@ impl World {
     pub(super) fn notify(&mut self, who: Who, notice: Notice) {
         let at = self.now + self.rng.micros(20, 2000);
         let Some(process) = self.process(who) else { return };
+        if let Notice::AddressGone { address, .. } = &notice {
+            process.untold.insert(*address);
+        }
         process.notices_at = process.notices_at.max(at);
         let at = process.notices_at;
         self.queue.at(at, Event::Give { who, input: Input::Observed(notice) });
