@@ -116,12 +116,31 @@ pub struct Cluster {
     /// Namespaces and cables.
     pub lab: Lab,
     plan: Plan,
-    folder: PathBuf,
+    folder: Folder,
     /// When it was built.
     pub origin: Instant,
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
+/// A temporary folder, gone with this value.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("viplet-lab-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 impl Cluster {
     /// As [`Cluster::try_new`], where the API server is sure to start.
@@ -134,12 +153,9 @@ impl Cluster {
     /// # Errors
     /// The plan asks for the real API server and there is none, or it did not start.
     pub fn try_new(plan: Plan) -> Result<Self, RealError> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("viplet-lab-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).expect("a folder for the kubeconfig");
+        let folder = Folder::new();
         let lab = Lab::new(plan.nodes);
-        let api = Api::start(plan.api, &lab.api, &folder)?;
+        let api = Api::start(plan.api, &lab.api, &folder.0)?;
         let watch = HolderWatch::start(&lab, &plan.addresses);
         let capture = Capture::start(&lab.client);
         let probe = |address: &IpAddr| (*address, Prober::start(&lab.client, *address));
@@ -166,7 +182,7 @@ impl Cluster {
 
     /// A folder of this lab's own.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.folder.0
     }
 
     /// The pinger of the first address.
@@ -337,6 +353,5 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             eprintln!("{}", self.story());
         }
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

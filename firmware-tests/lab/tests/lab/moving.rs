@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("a planned stop of every node in turn never leaves the address on two", three, roll),
         trial("kill -9: the kernel drops the address, then another node takes it", three, killed),
+        trial("kill -9: addresses of both families go and come together", dual, killed_dual),
         trial(
             "a frozen holder loses the address, and thawed it does not take it back",
             three,
@@ -47,6 +48,10 @@ fn two() -> Plan {
 
 fn three() -> Plan {
     Plan::new(3)
+}
+
+fn dual() -> Plan {
+    Plan::new(2).addresses(&["10.77.0.100", "fd77::100"])
 }
 
 fn slow() -> Plan {
@@ -89,6 +94,18 @@ fn killed(cluster: &mut Cluster) {
     cluster.wait_for_other_holder(old, after_the_lease(cluster));
     let timeline = cluster.watch.timeline(cluster.vip());
     assert!(timeline.of(old).iter().all(|span| span.gone.is_some()), "still there");
+}
+
+fn killed_dual(cluster: &mut Cluster) {
+    cluster.start_all();
+    let old = cluster.wait_for_holder(SOON);
+    cluster.process(old).kill();
+    for address in cluster.addresses() {
+        wait_until("the old holder loses it", after_the_lease(cluster), || {
+            !cluster.lab.nodes[old].has(*address)
+        });
+        assert_ne!(cluster.wait_for_holder_of(*address, after_the_lease(cluster)), old);
+    }
 }
 
 fn frozen(cluster: &mut Cluster) {

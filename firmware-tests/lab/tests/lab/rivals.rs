@@ -12,43 +12,73 @@ use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::wait::stays_for;
 use viplet_lab::{Process, Program, wait_until};
 
-use crate::case::{SOON, skip};
+use crate::case::{SOON, skip, skip_unless_required};
 
 type Body = fn(&mut Cluster, PathBuf);
-type Find = fn() -> Result<PathBuf, String>;
+
+/// What a test needs beside the real API server.
+#[derive(Clone, Copy)]
+enum Need {
+    Nothing,
+    Candidate,
+    KubeVip,
+}
+
+impl Need {
+    fn find(self) -> Result<PathBuf, String> {
+        match self {
+            Self::Nothing => Ok(PathBuf::new()),
+            Self::Candidate => find_candidate(),
+            Self::KubeVip => find_kube_vip(),
+        }
+    }
+
+    fn missing(self, name: &str, why: &str) {
+        match self {
+            // It is somebody else's: nobody has to have it.
+            Self::KubeVip => skip(name, why),
+            Self::Nothing | Self::Candidate => skip_unless_required(name, why),
+        }
+    }
+}
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, u8, Find, Body); 6] = [
-        ("on the real API server the address is taken and moves", 3, nothing, moves),
-        ("the real API server restarts within the lease and is not missed", 3, nothing, restarts),
+    let tests: [(&str, u8, Need, Body); 6] = [
+        ("on the real API server the address is taken and moves", 3, Need::Nothing, moves),
+        (
+            "the real API server restarts within the lease and is not missed",
+            3,
+            Need::Nothing,
+            restarts,
+        ),
         (
             "a client-go candidate takes over from viplet, released and expired",
             1,
-            find_candidate,
+            Need::Candidate,
             to_candidate,
         ),
         (
             "viplet takes over from a client-go candidate, released and expired",
             1,
-            find_candidate,
+            Need::Candidate,
             from_candidate,
         ),
-        ("viplet takes over from kube-vip when it is stopped", 2, find_kube_vip, from_kube_vip),
-        ("kube-vip takes over from viplet when it is stopped", 2, find_kube_vip, to_kube_vip),
+        ("viplet takes over from kube-vip when it is stopped", 2, Need::KubeVip, from_kube_vip),
+        ("kube-vip takes over from viplet when it is stopped", 2, Need::KubeVip, to_kube_vip),
     ];
-    let trial = |(name, nodes, find, body): (&'static str, u8, Find, Body)| {
+    let trial = |(name, nodes, need, body): (&'static str, u8, Need, Body)| {
         Trial::test(name, move || {
-            run(name, nodes, find, body);
+            run(name, nodes, need, body);
             Ok(())
         })
     };
     tests.into_iter().map(trial).collect()
 }
 
-fn run(name: &str, nodes: u8, find: Find, body: Body) {
-    let program = match find() {
+fn run(name: &str, nodes: u8, need: Need, body: Body) {
+    let program = match need.find() {
         Ok(program) => program,
-        Err(why) => return skip(name, &why),
+        Err(why) => return need.missing(name, &why),
     };
     let plan = Plan::new(nodes).api(ApiKind::Real).timing(Timing::FAST);
     match Cluster::try_new(plan) {
@@ -56,13 +86,8 @@ fn run(name: &str, nodes: u8, find: Find, body: Body) {
             body(&mut cluster, program);
             cluster.assert_single_holder(Duration::ZERO);
         }
-        Err(why) => skip(name, &why.to_string()),
+        Err(why) => skip_unless_required(name, &why.to_string()),
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "one of several ways to find a program")]
-fn nothing() -> Result<PathBuf, String> {
-    Ok(PathBuf::new())
 }
 
 fn find_kube_vip() -> Result<PathBuf, String> {
