@@ -256,9 +256,14 @@ impl Table {
         }
     }
 
+    /// As the core sees it. What kube-proxy puts on its own link is on every node and nobody's.
     fn address(&self, record: &AddressRecord) -> Option<Address> {
+        let link = self.links.get(&record.index)?.name.clone();
+        if link.as_str() == KUBE_PROXY_LINK {
+            return None;
+        }
         Some(Address {
-            link: self.links.get(&record.index)?.name.clone(),
+            link,
             address: record.address,
             prefix_len: record.prefix_len,
             owner: self.owner(record),
@@ -274,7 +279,8 @@ impl Table {
             (Some(tag), _, _) if tag == self.tag => Owner::Viplet,
             (Some(_), _, _) => Owner::Node,
             (None, _, _) if !deprecated => Owner::Node,
-            (None, TagSupport::Absent, Some(_)) => Owner::Viplet,
+            // Without tags ours cannot be told from the node's: ours only where it is wanted.
+            (None, TagSupport::Absent, Some(_)) => Owner::Predecessor,
             (None, _, None) => Owner::Predecessor,
             (None, TagSupport::Reported, Some(seconds)) if seconds <= PREDECESSOR_DNS_LIFETIME => {
                 Owner::Predecessor
@@ -340,11 +346,17 @@ impl Table {
             })
     }
 
-    /// Our own addresses, with the index of their link.
+    /// Our own addresses, with the index of their link; without tags, those that may be ours.
     pub(crate) fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        let untagged =
+            |record: &AddressRecord| self.support == TagSupport::Absent && record.valid.is_some();
         self.addresses
             .values()
-            .filter(|record| self.owner(record) == Owner::Viplet)
+            .filter(move |record| match self.owner(record) {
+                Owner::Viplet => true,
+                Owner::Predecessor => untagged(record),
+                Owner::Node => false,
+            })
             .map(|record| (record.index, record.address))
     }
 }
