@@ -27,8 +27,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
 /// A connection whose peer has not acknowledged for so long is dead.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
-/// One address of several gets no more time than this.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One address of several gets no more time than this before the next has its turn: a renewal
+/// must get through in time. The last one has all that is left.
+const TURN: Duration = Duration::from_millis(400);
 /// Headers of an answer, or one chunk, in memory.
 const READ_BUFFER: usize = 64 * 1024;
 
@@ -99,9 +100,13 @@ async fn connect(endpoint: &Endpoint) -> Result<Async<TcpStream>, Kind> {
         Host::Name(name) => resolve(name, endpoint.port).await?,
     };
     let mut reasons = Vec::new();
-    for address in addresses {
+    let last = addresses.len().saturating_sub(1);
+    for (turn, address) in addresses.into_iter().enumerate() {
         let limit = async {
-            smol::Timer::after(CONNECT_TIMEOUT).await;
+            if turn == last {
+                return std::future::pending().await;
+            }
+            smol::Timer::after(TURN).await;
             Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
         };
         match smol::future::or(Async::<TcpStream>::connect(address), limit).await {
