@@ -9,6 +9,7 @@ use viplet_backend_api::{
 
 use super::announce::Schedule;
 use super::election::term;
+use super::fitness::Penalty;
 use super::jitter::backoff;
 use super::observed::{Observed, SeenAddress};
 use super::time::Moment;
@@ -47,8 +48,11 @@ pub struct Claim {
     installed_until: Option<Moment>,
     installed_at: Moment,
     withdrawn_at: Option<Moment>,
+    /// When copies on other links were last asked to go.
+    strays_at: Option<Moment>,
     announcing: Option<Schedule>,
     setback: Option<Setback>,
+    penalty: Penalty,
     /// Why the last announcement did not go out.
     muted: Option<Refusal>,
     /// Observed since the last install.
@@ -74,8 +78,10 @@ impl Claim {
             installed_until: None,
             installed_at: Moment::default(),
             withdrawn_at: None,
+            strays_at: None,
             announcing: None,
             setback: None,
+            penalty: Penalty::default(),
             muted: None,
             seen: false,
             probing: false,
@@ -116,7 +122,11 @@ impl Claim {
 
     /// The backend refused a command about this address.
     pub fn refused(&mut self, command: &Command, refusal: Refusal, now: Moment) {
+        if command.vip().link != self.vip.link {
+            return; // A copy on another link: asked for again at its own time.
+        }
         if matches!(command, Command::Announce { .. }) {
+            self.penalty.consider(command, &refusal, 1, now);
             self.muted = Some(refusal);
             return;
         }
@@ -127,12 +137,25 @@ impl Claim {
             Class::Misconfigured | Class::Forbidden => Duration::from_secs(10),
         };
         let again = now + backoff(Duration::from_millis(200), most, times);
+        self.penalty.consider(command, &refusal, times, now);
         self.setback = Some(Setback { refusal, times, again });
         self.withdrawn_at = None;
         if matches!(command, Command::Install { .. }) {
             self.installed_until = None;
             self.announcing = None;
         }
+    }
+
+    /// What keeps this node from holding the address now, if anything does.
+    #[must_use]
+    pub fn obstacle(&self, observed: &Observed, now: Moment) -> Option<String> {
+        self.blocked(observed).or_else(|| self.penalty.reason(now).map(str::to_owned))
+    }
+
+    /// What is held against this node after refusals.
+    #[must_use]
+    pub const fn penalty(&self) -> &Penalty {
+        &self.penalty
     }
 
     /// Another station announced the address.
@@ -151,7 +174,8 @@ impl Claim {
         announce_every: Duration,
     ) -> Vec<Command> {
         let mut commands = Vec::new();
-        self.settle(observed);
+        let want = if self.blocked(observed).is_some() { Want::Nothing } else { want };
+        self.settle(observed, now);
         self.take_off_other_links(want, observed, now, &mut commands);
         let here = observed.on(self.vip.address, &self.vip.link);
         match want {
@@ -177,9 +201,9 @@ impl Claim {
         observed: &Observed,
         now: Moment,
     ) -> Option<(Moment, &'static str)> {
-        if self.blocked(observed).is_some() {
-            return None;
-        }
+        let want = if self.blocked(observed).is_some() { Want::Nothing } else { want };
+        let strays = self.strays_at.map(|at| at + UNSEEN).filter(|at| *at > now);
+        let strays = strays.map(|at| (at, "a copy on another link is still there"));
         let retry =
             self.setback.as_ref().map(|back| (back.again, "a refused command is due again"));
         let here = observed.on(self.vip.address, &self.vip.link);
@@ -190,18 +214,17 @@ impl Claim {
                 let install = self.install_due(until, here, now);
                 [announce, install].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
-            Want::Keep(lifetime) => here
-                .filter(|seen| ours(seen))
-                .map(|_| (self.installed_at + lifetime / 3, "a kept address")),
+            Want::Keep(lifetime) => self.keep_due(lifetime, here),
             Want::LeaveBe => None,
             Want::Nothing => here.filter(|seen| ours(seen)).map(|_| {
                 (self.withdrawn_at.map_or(now, |at| at + UNSEEN), "a withdrawal is unseen")
             }),
         };
-        match (work, retry) {
+        let work = match (work, retry) {
             (Some((at, why)), Some((again, _))) => Some((at.max(again), why)),
             (work, _) => work,
-        }
+        };
+        work.into_iter().chain(strays).min_by_key(|(at, _)| *at)
     }
 
     /// Why this address will never be put here: the node has it as its own.
@@ -222,7 +245,7 @@ impl Claim {
         now: Moment,
         out: &mut Vec<Command>,
     ) {
-        if here.is_some_and(|seen| seen.address.owner == Owner::Node) || self.waits(now) {
+        if self.waits(now) {
             return;
         }
         self.heed_duplicate(here, out);
@@ -301,18 +324,29 @@ impl Claim {
         now: Moment,
         out: &mut Vec<Command>,
     ) {
-        // The kernel's dead-man may have dropped it just before the lease ran out: it comes back.
-        let dropped = here.is_none()
-            && self.installed_until.is_some()
-            && now >= self.installed_at + REINSTALL;
-        let due = here.is_some_and(ours) && now >= self.installed_at + lifetime / 3;
+        let due = self.keep_due(lifetime, here).is_some_and(|(at, _)| at <= now);
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
         let lifetime = viplet_backend_api::Lifetime::from_secs(seconds);
-        let (true, Some(lifetime)) = ((due || dropped) && !self.waits(now), lifetime) else {
-            return;
-        };
+        let (true, Some(lifetime)) = (due && !self.waits(now), lifetime) else { return };
+        self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
+        self.seen = false;
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
+    }
+
+    /// When to refresh an address that is kept. The kernel's dead-man dropped it just before the
+    /// lease ran out: it comes back.
+    fn keep_due(
+        &self,
+        lifetime: Duration,
+        here: Option<&SeenAddress>,
+    ) -> Option<(Moment, &'static str)> {
+        if here.is_some_and(ours) {
+            return Some((self.installed_at + lifetime / 3, "a kept address"));
+        }
+        self.installed_until?;
+        let patience = if self.seen { REINSTALL } else { UNSEEN };
+        Some((self.installed_at + patience, "a kept address is gone"))
     }
 
     fn drop_it(&mut self, here: Option<&SeenAddress>, now: Moment, out: &mut Vec<Command>) {
@@ -335,18 +369,20 @@ impl Claim {
 
     /// The same address left on another link, by an earlier run with other settings.
     fn take_off_other_links(
-        &self,
+        &mut self,
         want: Want,
         observed: &Observed,
         now: Moment,
         out: &mut Vec<Command>,
     ) {
-        if want == Want::LeaveBe || self.waits(now) {
+        if want == Want::LeaveBe || self.strays_at.is_some_and(|at| now < at + UNSEEN) {
             return;
         }
+        self.strays_at = None;
         let stray =
             observed.everywhere(self.vip.address).filter(|s| s.address.link != self.vip.link);
         for seen in stray.filter(|seen| ours(seen)) {
+            self.strays_at = Some(now);
             out.push(stale_withdrawal(seen));
         }
     }
@@ -372,11 +408,14 @@ impl Claim {
     }
 
     /// An install worked: what was refused before is forgotten.
-    fn settle(&mut self, observed: &Observed) {
+    fn settle(&mut self, observed: &Observed, now: Moment) {
         let here = observed.on(self.vip.address, &self.vip.link);
         if here.is_some_and(|seen| ours(seen) && self.installed_until.is_some()) {
             self.setback = None;
             self.seen = true;
+            if self.muted.is_none() {
+                self.penalty.forgive(now);
+            }
         }
     }
 

@@ -11,8 +11,8 @@ use super::observed::{Observed, Sight, state_text};
 use super::settings::{LinkChoice, LinkNotUp, OnLinkDown};
 use super::time::Moment;
 
-/// After the backend refused what a holder must do, the node stays out of the election for a
-/// while, so that one that can do it holds the address.
+/// After the backend refused what a holder must do for an address, the node stays out of the
+/// election for a while, so that one that can do it holds the address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Penalty {
     times: u32,
@@ -44,6 +44,18 @@ impl Penalty {
         self.reason.clone_from(&refusal.reason);
     }
 
+    /// Why the node is kept out now, if it is.
+    #[must_use]
+    pub fn reason(&self, now: Moment) -> Option<&str> {
+        (now < self.until).then_some(self.reason.as_str())
+    }
+
+    /// When the node may stand again, if it is kept out now.
+    #[must_use]
+    pub fn ends(&self, now: Moment) -> Option<Moment> {
+        Some(self.until).filter(|until| *until > now)
+    }
+
     /// Everything works: after a while nothing is held against the node any more.
     pub fn forgive(&mut self, now: Moment) {
         if self.times > 0 && now >= self.until + PROBATION {
@@ -65,10 +77,7 @@ pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -
 }
 
 fn obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
-    if now < group.penalty.until {
-        return Some(group.penalty.reason.clone());
-    }
-    link_obstacle(group, observed, now).or_else(|| address_obstacle(group, observed))
+    link_obstacle(group, observed, now).or_else(|| address_obstacle(group, observed, now))
 }
 
 fn link_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
@@ -84,9 +93,12 @@ fn link_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<Stri
         });
     };
     let Some(seen) = observed.link(name) else {
-        return Some(match observed.sight() {
-            Sight::Blind(why) => format!("links cannot be read: {why}"),
-            Sight::Never | Sight::Clear => missing(name.as_str()),
+        return Some(match (observed.sight(), &group.settings.link) {
+            (Sight::Blind(why), _) => format!("links cannot be read: {why}"),
+            (_, LinkChoice::Named(_)) => missing(name.as_str()),
+            (_, LinkChoice::DefaultRoute) => {
+                format!("interface {name}, which had the default route, is gone: waiting for one")
+            }
         });
     };
     if seen.link.state == LinkState::Up || tolerated(group, seen.down_since, now) {
@@ -102,16 +114,18 @@ fn missing(name: &str) -> String {
 /// A link that is not up is borne by a holder as `vip_loseleadership` says, and by a candidate
 /// only with `vip_allow_interface_not_up`.
 fn tolerated(group: &Group, down_since: Option<Moment>, now: Moment) -> bool {
-    match (group.election.role(), group.settings.on_link_down) {
-        (Role::Holding { .. }, OnLinkDown::Keep) => true,
-        (Role::Holding { .. }, OnLinkDown::Yield(after)) => {
-            down_since.is_some_and(|since| now < since + after)
-        }
-        (Role::Following, _) => group.settings.link_not_up == LinkNotUp::Allow,
+    let given_up = match group.settings.on_link_down {
+        OnLinkDown::Keep => false,
+        OnLinkDown::Yield(after) => down_since.is_none_or(|since| now >= since + after),
+    };
+    match group.election.role() {
+        _ if given_up => false,
+        Role::Holding { .. } => true,
+        Role::Following => group.settings.link_not_up == LinkNotUp::Allow,
     }
 }
 
-fn address_obstacle(group: &Group, observed: &Observed) -> Option<String> {
+fn address_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
     if group.claims.is_empty() {
         return Some(match group.names.first() {
             Some(name) => match name.trouble() {
@@ -121,22 +135,23 @@ fn address_obstacle(group: &Group, observed: &Observed) -> Option<String> {
             None => "there is no address to hold".to_owned(),
         });
     }
-    let blocked: Vec<String> =
-        group.claims.values().filter_map(|claim| claim.blocked(observed)).collect();
-    (blocked.len() == group.claims.len()).then(|| blocked.into_iter().next()).flatten()
+    // One address that cannot be had does not cost the others.
+    let obstacles: Option<Vec<String>> =
+        group.claims.values().map(|claim| claim.obstacle(observed, now)).collect();
+    obstacles?.into_iter().next()
 }
 
 /// When the answer may change by itself.
 #[must_use]
 pub fn deadline(group: &Group, observed: &Observed, now: Moment) -> Option<(Moment, &'static str)> {
-    let rest = Some(group.penalty.until).filter(|until| *until > now);
-    let rest = rest.map(|until| (until, "the node may stand again"));
+    let rests = group.claims.values().filter_map(|claim| claim.penalty().ends(now));
+    let rest = rests.min().map(|until| (until, "the node may stand again"));
     let seen = group.link.as_ref().and_then(|name| observed.link(name));
-    let given_up = match (group.settings.on_link_down, group.election.role()) {
-        (OnLinkDown::Yield(after), Role::Holding { .. }) => {
+    let given_up = match group.settings.on_link_down {
+        OnLinkDown::Yield(after) => {
             seen.and_then(|seen| seen.down_since).map(|since| since + after)
         }
-        _ => None,
+        OnLinkDown::Keep => None,
     };
     let given_up = given_up.filter(|at| *at > now).map(|at| (at, "the link has been down"));
     rest.into_iter().chain(given_up).min_by_key(|(at, _)| *at)

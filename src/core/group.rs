@@ -10,7 +10,7 @@ use viplet_backend_api::{Command, LinkName, Owner, Refusal, Vip};
 use super::claim::{Claim, Want};
 use super::election::drive::Handover;
 use super::election::{Election, Role, Terms};
-use super::fitness::{self, Penalty};
+use super::fitness;
 use super::input::{Effect, LeaseRequest};
 use super::label::{self, Label};
 use super::names::Name;
@@ -33,7 +33,6 @@ pub struct Group {
     /// Addresses that no name stands for any more, and until when they are held.
     retiring: BTreeMap<IpAddr, Moment>,
     pub(super) link: Option<LinkName>,
-    pub(super) penalty: Penalty,
     pub(super) label: Label,
     /// The lease ran out here and nobody else was seen with it: IPv4 stays (CP-5).
     preserving: bool,
@@ -61,7 +60,6 @@ impl Group {
             claims: BTreeMap::new(),
             retiring: BTreeMap::new(),
             link: None,
-            penalty: Penalty::default(),
             label: Label::default(),
             preserving: false,
             started: now,
@@ -88,7 +86,7 @@ impl Group {
     fn ask_resolver(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         for name in &mut self.names {
             if name.due(now) {
-                effects.push(Effect::Resolve { name: name.name().to_owned(), mode: name.mode() });
+                effects.push(Effect::Resolve { name: name.name().to_owned() });
             }
         }
     }
@@ -231,9 +229,6 @@ impl Group {
             effects.extend(commands.into_iter().map(Effect::Backend));
             effects.extend(report.map(Effect::Report));
         }
-        if self.claims.values().all(|claim| claim.is_usable(observed) && claim.muted().is_none()) {
-            self.penalty.forgive(now);
-        }
     }
 
     /// Why the node does what it does, in a few words.
@@ -281,15 +276,15 @@ impl Group {
         }
     }
 
-    /// The backend refused a command about one of our addresses.
+    /// The backend refused a command: what to say of it, if it is news.
     pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
-        let claim = self.claims.get_mut(&command.vip().address)?;
+        let text = format!("{}: {refusal}", command.vip());
+        let Some(claim) = self.claims.get_mut(&command.vip().address) else {
+            return Some(Report { level: Level::Error, text });
+        };
         let known = claim.setback().is_some_and(|back| back.refusal == *refusal)
             || claim.muted() == Some(refusal);
         claim.refused(command, refusal.clone(), now);
-        let times = claim.setback().map_or(1, |back| back.times);
-        self.penalty.consider(command, refusal, times, now);
-        let text = format!("{}: {refusal}", command.vip());
         (!known).then_some(Report { level: Level::Error, text })
     }
 

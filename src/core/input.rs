@@ -10,7 +10,6 @@ use viplet_backend_api::{Command, Notice, Refusal};
 
 use super::lease::{LeaseName, LeaseRecord};
 use super::report::Report;
-use super::settings::DnsMode;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +29,8 @@ pub enum Input {
     Lease {
         /// Which one.
         lease: LeaseName,
+        /// How it was read.
+        origin: Origin,
         /// What it said.
         view: LeaseView,
     },
@@ -60,6 +61,16 @@ pub enum Input {
     Labelled(Result<(), String>),
     /// The node stops: withdraw everything, release every lease.
     Stop,
+}
+
+/// How a Lease was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// By the watch: it may lag behind our own writes.
+    Watch,
+    /// The answer to a [`LeaseVerb::Read`]: it counts even when it is older than what is known,
+    /// for the API server's store may have been restored from a backup.
+    Read,
 }
 
 /// What a Lease said when it was read.
@@ -145,8 +156,6 @@ pub enum Effect {
     Resolve {
         /// The name.
         name: String,
-        /// Which families matter.
-        mode: DnsMode,
     },
     /// Set this label on this node's Node object, or remove it where the value is `None`;
     /// answered with [`Input::Labelled`].

@@ -13,7 +13,8 @@ const LOST: Duration = Duration::from_secs(15);
 /// The label as wanted and as written.
 #[derive(Clone, Debug, Default)]
 pub struct Label {
-    /// The last write that worked; `None` before the first one.
+    /// What the label is; `None` while that is not known: before the first write, and after one
+    /// that may or may not have been stored.
     written: Option<Option<String>>,
     under_way: Option<(Option<String>, Moment)>,
     failures: u32,
@@ -55,6 +56,7 @@ impl Label {
                 self.trouble = None;
             }
             Err(why) => {
+                self.written = None;
                 self.failures += 1;
                 let wait = backoff(Duration::from_secs(1), Duration::from_secs(60), self.failures);
                 self.not_before = now + wait;
@@ -69,12 +71,10 @@ impl Label {
         self.trouble.as_deref()
     }
 
-    /// Whether the label may be there by our doing.
+    /// Whether the label may be there.
     #[must_use]
     pub fn lingers(&self) -> bool {
-        let there = |value: &Option<String>| value.is_some();
-        self.written.as_ref().is_some_and(there)
-            || self.under_way.as_ref().is_some_and(|(value, _)| there(value))
+        self.under_way.is_some() || self.written != Some(None)
     }
 }
 
@@ -91,6 +91,18 @@ mod tests {
         assert_eq!(label.drive(None, t), None);
         assert_eq!(label.drive(Some("10.0.0.1".to_owned()), t), Some(Some("10.0.0.1".to_owned())));
         assert!(label.lingers());
+    }
+
+    #[test]
+    fn a_label_whose_write_got_no_answer_is_written_again_whatever_is_wanted_by_then() {
+        let mut label = Label::default();
+        let t = Moment::default();
+        label.drive(None, t);
+        label.answered(Ok(()), t);
+        label.drive(Some("10.0.0.1".to_owned()), t);
+        label.answered(Err("timeout".to_owned()), t);
+        let later = label.deadline(&None).expect("it is repaired");
+        assert_eq!(label.drive(None, later), Some(None));
     }
 
     #[test]

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use viplet_backend_api::{Command, LinkName, Notice, Owner, Rival};
 
-pub use input::{Effect, Input, LeaseRequest, LeaseVerb, LeaseView, WriteOutcome};
+pub use input::{Effect, Input, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 pub use lease::{LeaseName, LeaseRecord, Stamp};
 pub use settings::Settings;
 pub use status::{Counters, Status};
@@ -117,7 +117,9 @@ impl Core {
             return stop;
         }
         let group = self.control_plane.as_ref().and_then(|g| g.deadline(&self.observed, now));
-        group.into_iter().chain(stop).min_by_key(|(at, _)| *at)
+        let stale = self.stale.values().map(|at| *at + STALE_AGAIN).filter(|at| *at > now).min();
+        let stale = stale.map(|at| (at, "something stale is still here"));
+        group.into_iter().chain(stop).chain(stale).min_by_key(|(at, _)| *at)
     }
 
     fn take(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
@@ -130,8 +132,8 @@ impl Core {
                 let report = group.and_then(|group| group.refused(&command, &refusal, now));
                 effects.extend(report.map(Effect::Report));
             }
-            Input::Lease { lease, view } => {
-                self.with_lease(&lease, |group| group.election.observe(view, now));
+            Input::Lease { lease, origin, view } => {
+                self.with_lease(&lease, |group| group.election.observe(origin, view, now));
             }
             Input::LeaseUnreadable { lease, reason } => {
                 self.with_lease(&lease, |group| group.election.unreadable(reason, now));
@@ -234,6 +236,9 @@ impl Core {
         if group.is_some_and(|g| unresolved(g) || g.link.is_none()) {
             return;
         }
+        self.stale.retain(|(address, link), at| {
+            now.since(*at) < STALE_AGAIN || self.observed.on(*address, link).is_some()
+        });
         for seen in self.observed.addresses() {
             let (address, link) = (seen.address.address, &seen.address.link);
             let claimed =
@@ -244,8 +249,7 @@ impl Core {
                 continue;
             }
             self.stale.insert(key, now);
-            let text =
-                format!("{address} on {link}: withdrawn: left by an earlier run, not wanted");
+            let text = format!("{address} on {link}: removed: left by an earlier run, not wanted");
             effects.push(Effect::Backend(claim::stale_withdrawal(seen)));
             effects.push(Effect::Report(Report { level: Level::Info, text }));
         }

@@ -36,12 +36,6 @@ impl Name {
         &self.name
     }
 
-    /// Which families count.
-    #[must_use]
-    pub const fn mode(&self) -> DnsMode {
-        self.mode
-    }
-
     /// The addresses that it stands for now; none before the first answer.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {

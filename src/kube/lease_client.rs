@@ -14,7 +14,7 @@ use super::error::{ApiError, Kind};
 use super::leases::{Kept, Lease, collection};
 use super::transport::Api;
 use crate::core::{
-    Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, WriteOutcome,
+    Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
 };
 
 /// Carries out the core's requests about Leases, one at a time.
@@ -77,7 +77,7 @@ impl LeaseClient {
         let name = request.lease.clone();
         match &request.verb {
             LeaseVerb::Read => match self.read(&name, request.timeout).await {
-                Ok(view) => Input::Lease { lease: name, view },
+                Ok(view) => Input::Lease { lease: name, origin: Origin::Read, view },
                 Err(error) => Input::LeaseUnreadable { lease: name, reason: error.to_string() },
             },
             LeaseVerb::Create { attempt, record, annotations } => {

@@ -9,7 +9,7 @@ use super::error::Kind;
 use super::lease_client::LeaseMemory;
 use super::transport::Api;
 use super::watch::{Event, Pace, Scope, Watch, Watched};
-use crate::core::{Input, LeaseName, LeaseRecord, LeaseView, Stamp};
+use crate::core::{Input, LeaseName, LeaseRecord, LeaseView, Origin, Stamp};
 
 const HOLDER: &str = "holderIdentity";
 const DURATION: &str = "leaseDurationSeconds";
@@ -213,7 +213,8 @@ impl Viewer {
                 LeaseView::Absent
             }
         };
-        Some(LeaseNews::Input(Input::Lease { lease: self.lease.clone(), view }))
+        let (lease, origin) = (self.lease.clone(), Origin::Watch);
+        Some(LeaseNews::Input(Input::Lease { lease, origin, view }))
     }
 }
 

@@ -13,7 +13,6 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use super::resolver;
 use super::shared::Shared;
-use crate::core::settings::DnsMode;
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::access::Places;
 use crate::kube::{
@@ -114,7 +113,7 @@ impl Errands {
     }
 
     /// Looks a name up.
-    pub fn resolve(&self, name: String, _mode: DnsMode) {
+    pub fn resolve(&self, name: String) {
         let inbox = self.inbox.clone();
         let task = async move {
             let outcome = resolver::resolve(&name).await;

@@ -7,20 +7,24 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use log::{Level as LogLevel, log};
 use smol::channel::Receiver;
-use viplet_backend_api::{Backend, Command, Notice};
+use viplet_backend_api::{Backend, Class, Command, Notice, Refusal};
 
 use super::clock::{self, Timer};
 use super::errands::Errands;
 use super::shared::Shared;
 use super::signals::{Order, Signals};
 use crate::core::report::{Level, Report};
-use crate::core::{Effect, Input};
+use crate::core::{Effect, Input, Moment};
 
 /// Inputs that wait for the core; a sender waits when it is full.
 pub const INBOX: usize = 64;
+
+/// Notices of the backend in a row before the inbox is looked at.
+const NOTICES_AT_ONCE: u32 = 32;
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl Node {
             Ok(snapshot) => Notice::Snapshot(snapshot),
             Err(refusal) => Notice::Blind(refusal),
         };
-        let mut stops = 0;
+        let (mut stops, mut notices) = (0, 0);
         let mut event = Event::Input(Input::Observed(first));
         loop {
             match event {
@@ -99,6 +103,19 @@ impl Node {
                 }
             }
             event = self.next().await?;
+            // However much the kernel and the segment have to say, the errands get their turn.
+            if matches!(event, Event::Input(Input::Observed(_))) {
+                notices += 1;
+            }
+            if notices == NOTICES_AT_ONCE {
+                notices = 0;
+                smol::future::yield_now().await;
+                while let Ok(input) = self.inbox.try_recv() {
+                    if self.turn(input) == Turn::Last {
+                        return Ok(End::Stopped);
+                    }
+                }
+            }
         }
     }
 
@@ -130,18 +147,20 @@ impl Node {
         self.shared.turns_at(now);
         let mut effects = Vec::new();
         self.shared.core.borrow_mut().handle(input, now, &mut effects);
-        self.carry_out(effects)
+        self.carry_out(effects, now)
     }
 
     /// Effects in order; a refusal is handled before those that follow it.
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Turn {
+    fn carry_out(&mut self, effects: Vec<Effect>, decided: Moment) -> Turn {
         let mut queue = VecDeque::from(effects);
         let mut refused: Vec<IpAddr> = Vec::new();
         while let Some(effect) = queue.pop_front() {
             match effect {
-                Effect::Backend(command) => queue.extend(self.apply(command, &mut refused)),
+                Effect::Backend(command) => {
+                    queue.extend(self.apply(command, decided, &mut refused));
+                }
                 Effect::Lease(request) => self.errands.lease(request),
-                Effect::Resolve { name, mode } => self.errands.resolve(name, mode),
+                Effect::Resolve { name } => self.errands.resolve(name),
                 Effect::Label { key, value } => self.errands.label(key, value),
                 Effect::Report(report) => write(&report),
                 Effect::Stopped => return Turn::Last,
@@ -151,20 +170,38 @@ impl Node {
     }
 
     /// What the core does about a refusal, if there is one.
-    fn apply(&mut self, command: Command, refused: &mut Vec<IpAddr>) -> Vec<Effect> {
+    fn apply(
+        &mut self,
+        command: Command,
+        decided: Moment,
+        refused: &mut Vec<IpAddr>,
+    ) -> Vec<Effect> {
         let address = command.vip().address;
         if matches!(command, Command::Announce { .. }) && refused.contains(&address) {
             return Vec::new();
         }
         let mut effects = Vec::new();
-        if let Err(refusal) = self.backend.apply(&command) {
+        if let Err(refusal) = self.apply_in_time(&command, decided) {
             refused.push(address);
             let input = Input::Refused { command, refusal };
             self.shared.core.borrow_mut().handle(input, clock::now(), &mut effects);
         }
         effects
     }
+
+    fn apply_in_time(&mut self, command: &Command, decided: Moment) -> Result<(), Refusal> {
+        let late = clock::now().since(decided);
+        if late > FRESH && !matches!(command, Command::Withdraw { .. }) {
+            let reason = format!("not done: {:.1} s late, decided anew", late.as_secs_f64());
+            return Err(Refusal { class: Class::Transient, reason });
+        }
+        self.backend.apply(command)
+    }
 }
+
+/// A lifetime that was right when it was decided is too long after this: the process was stopped
+/// in between, or the kernel made it wait.
+const FRESH: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -190,13 +227,12 @@ mod tests {
     use smol::LocalExecutor;
     use smol::channel::bounded;
     use viplet_backend_api::{
-        Class, DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Observation,
-        Refusal,
+        DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Observation,
     };
 
     use super::*;
     use crate::config::{self, Inputs};
-    use crate::core::{Core, LeaseView, WriteOutcome};
+    use crate::core::{Core, LeaseView, Origin, WriteOutcome};
     use crate::shell::errands::Door;
 
     /// A kernel that refuses every install and notes what it was asked for.
@@ -256,7 +292,8 @@ mod tests {
         let seen = Observation { links: vec![link], addresses: Vec::new() };
         let lease = node.shared.core.borrow().settings().control_plane.clone().unwrap().lease;
         node.turn(Input::Observed(Notice::Snapshot(seen)));
-        node.turn(Input::Lease { lease: lease.clone(), view: LeaseView::Absent });
+        let (origin, view) = (Origin::Read, LeaseView::Absent);
+        node.turn(Input::Lease { lease: lease.clone(), origin, view });
         let record = crate::core::LeaseRecord {
             holder: "n1".to_owned(),
             duration_seconds: 15,

@@ -16,13 +16,13 @@ mod view;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::input::{LeaseView, WriteOutcome};
+use super::input::{LeaseView, Origin, WriteOutcome};
 use super::jitter::{Jitter, backoff};
 use super::lease::LeaseName;
 use super::report::{Level, Report};
 use super::settings::LeaseTiming;
 use super::time::Moment;
-use view::{Known, Origin, Taken};
+use view::{Known, Taken};
 
 /// What this node is in the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +243,9 @@ impl Election {
             Fitness::Leaving => {}
         }
         self.fitness = fitness;
-        self.retry.not_before = Moment::default();
+        if self.fitness.obstacle().is_some() {
+            self.retry.not_before = Moment::default(); // A release does not wait.
+        }
     }
 
     /// Asks for a renewal now: somebody else claims what we hold. Once a second is enough.
@@ -253,15 +255,14 @@ impl Election {
     }
 
     /// The object was read.
-    pub fn observe(&mut self, view: LeaseView, now: Moment) {
+    pub fn observe(&mut self, origin: Origin, view: LeaseView, now: Moment) {
         let reading = self.call.is_some_and(|call| call.purpose == Purpose::Read);
-        let origin = if reading { Origin::Read } else { Origin::Watch };
         let taken = self.known.take(view, now, origin);
         if taken == Taken::Older {
             self.tally.rejects += 1;
             return;
         }
-        if reading {
+        if reading && origin == Origin::Read {
             self.call = None;
             self.freshness = Freshness::Current;
         }
@@ -356,6 +357,7 @@ impl Election {
         }
         self.tally.renewals += 1;
         self.claimed(call.sent, now);
+        self.yield_to_other(now); // The watch may have been faster with what came after.
     }
 
     fn claimed(&mut self, sent: Moment, now: Moment) {

@@ -50,7 +50,14 @@ impl Bench {
     fn see(&mut self, record: LeaseRecord) {
         self.version += 1;
         let view = LeaseView::Present { version: self.version.to_string(), record };
-        self.election.observe(view, self.now);
+        self.election.observe(Origin::Watch, view, self.now);
+    }
+
+    /// The answer to a read.
+    fn read(&mut self, record: LeaseRecord) {
+        self.version += 1;
+        let view = LeaseView::Present { version: self.version.to_string(), record };
+        self.election.observe(Origin::Read, view, self.now);
     }
 
     fn answer(&mut self, outcome: WriteOutcome) {
@@ -71,7 +78,7 @@ impl Bench {
     /// Reads an absent lease, creates it, holds it.
     fn hold(&mut self) {
         assert_eq!(self.drive().map(|r| r.verb), Some(LeaseVerb::Read));
-        self.election.observe(LeaseView::Absent, self.now);
+        self.election.observe(Origin::Read, LeaseView::Absent, self.now);
         let create = self.drive().expect("a create");
         self.store(&create);
         assert!(matches!(self.election.role(), Role::Holding { .. }));
@@ -103,7 +110,7 @@ fn a_lease_that_does_not_exist_is_created_and_held_until_its_duration_less_a_mar
 fn another_holders_lease_is_left_alone_for_one_full_duration_after_it_was_seen() {
     let mut bench = bench();
     bench.drive();
-    bench.see(record("n2", 1));
+    bench.read(record("n2", 1));
     let seen = bench.now;
     bench.pass(Duration::from_millis(4999));
     assert_eq!(bench.drive(), None);
@@ -117,7 +124,7 @@ fn another_holders_lease_is_left_alone_for_one_full_duration_after_it_was_seen()
 fn a_renewal_seen_puts_the_takeover_off_and_a_change_beside_the_spec_does_not() {
     let mut bench = bench();
     bench.drive();
-    bench.see(record("n2", 1));
+    bench.read(record("n2", 1));
     let seen = bench.now;
     bench.pass(Duration::from_secs(4));
     bench.see(record("n2", 1));
@@ -130,7 +137,7 @@ fn a_renewal_seen_puts_the_takeover_off_and_a_change_beside_the_spec_does_not() 
 fn a_released_lease_is_taken_in_the_same_turn() {
     let mut bench = bench();
     bench.drive();
-    bench.see(record("n2", 1));
+    bench.read(record("n2", 1));
     bench.pass(Duration::from_secs(1));
     bench.see(LeaseRecord { duration_seconds: 1, ..record("", 2) });
     assert!(matches!(bench.drive().unwrap().verb, LeaseVerb::Replace { .. }));
@@ -140,7 +147,7 @@ fn a_released_lease_is_taken_in_the_same_turn() {
 fn our_own_lease_from_before_a_restart_is_claimed_at_once_and_is_no_transition() {
     let mut bench = bench();
     bench.drive();
-    bench.see(record("n1", 1));
+    bench.read(record("n1", 1));
     let LeaseVerb::Replace { record, .. } = bench.drive().unwrap().verb else { panic!("no claim") };
     assert_eq!((record.transitions, record.acquired), (4, Stamp::At("a".to_owned())));
 }
@@ -179,7 +186,7 @@ fn a_renewal_counts_from_when_it_was_sent_not_from_when_it_was_answered() {
 fn an_answer_after_the_end_of_what_it_renewed_makes_no_holder() {
     let mut bench = bench();
     bench.drive();
-    bench.election.observe(LeaseView::Absent, bench.now);
+    bench.election.observe(Origin::Read, LeaseView::Absent, bench.now);
     let mut create = bench.drive().expect("a create");
     bench.election.call.as_mut().unwrap().timeout = Duration::from_secs(60);
     create.timeout = Duration::from_secs(60);
@@ -201,7 +208,7 @@ fn a_watch_event_older_than_our_own_write_changes_nothing() {
     let mut bench = bench();
     bench.hold();
     let old = LeaseView::Present { version: "3".to_owned(), record: record("n2", 1) };
-    bench.election.observe(old, bench.now);
+    bench.election.observe(Origin::Watch, old, bench.now);
     assert!(matches!(bench.election.role(), Role::Holding { .. }));
     assert_eq!(bench.election.tally().rejects, 1);
 }
@@ -216,7 +223,7 @@ fn a_conflict_leads_to_a_read_and_a_storm_of_conflicts_does_not_become_a_storm_o
         let request = bench.next();
         requests += 1;
         match request.verb {
-            LeaseVerb::Read => bench.see(record("n1", requests)),
+            LeaseVerb::Read => bench.read(record("n1", requests)),
             _ => bench.answer(WriteOutcome::Conflict),
         }
     }
@@ -227,14 +234,14 @@ fn a_conflict_leads_to_a_read_and_a_storm_of_conflicts_does_not_become_a_storm_o
 fn a_deleted_lease_is_created_again_by_its_holder_at_once_and_by_others_when_it_ran_out() {
     let mut holder = bench();
     holder.hold();
-    holder.election.observe(LeaseView::Absent, holder.now);
+    holder.election.observe(Origin::Watch, LeaseView::Absent, holder.now);
     assert!(matches!(holder.drive().unwrap().verb, LeaseVerb::Create { .. }));
 
     let mut other = bench();
     other.drive();
-    other.see(record("n2", 1));
+    other.read(record("n2", 1));
     let seen = other.now;
-    other.election.observe(LeaseView::Absent, other.now);
+    other.election.observe(Origin::Watch, LeaseView::Absent, other.now);
     assert!(matches!(other.next().verb, LeaseVerb::Create { .. }));
     assert!(other.now >= seen + DURATION);
 }
@@ -269,7 +276,7 @@ fn a_store_restored_from_a_backup_with_older_versions_is_believed_when_read() {
     bench.answer(WriteOutcome::Conflict);
     assert_eq!(bench.next().verb, LeaseVerb::Read);
     let restored = LeaseView::Present { version: "2".to_owned(), record: record("n1", 1) };
-    bench.election.observe(restored, bench.now);
+    bench.election.observe(Origin::Read, restored, bench.now);
     let LeaseVerb::Replace { version, .. } = bench.next().verb else { panic!("no renewal") };
     assert_eq!(version, "2");
 }
@@ -285,4 +292,30 @@ fn a_hold_is_over_when_the_release_is_sent_whether_or_not_it_is_answered() {
     bench.election.stand(Fitness::Fit);
     bench.drive();
     assert_eq!(bench.election.role(), Role::Following, "fit again, and another may have it by now");
+}
+
+#[test]
+fn a_watch_event_that_overtakes_the_answer_to_a_read_does_not_stand_for_it() {
+    let mut bench = bench();
+    bench.hold();
+    bench.next();
+    bench.answer(WriteOutcome::Unknown("the connection broke".to_owned()));
+    assert_eq!(bench.next().verb, LeaseVerb::Read);
+    let old = LeaseView::Present { version: "3".to_owned(), record: record("n2", 1) };
+    bench.election.observe(Origin::Watch, old, bench.now);
+    assert!(matches!(bench.election.role(), Role::Holding { .. }));
+    assert_eq!(bench.drive(), None, "the read is still under way");
+}
+
+#[test]
+fn a_late_answer_does_not_hide_what_the_watch_has_brought_since() {
+    let mut bench = bench();
+    bench.hold();
+    let renew = bench.next();
+    bench.version += 1;
+    let stored = bench.version;
+    bench.see(record("n2", 9));
+    bench.version = stored - 1;
+    bench.store(&renew);
+    assert_eq!((bench.election.role(), bench.election.holder()), (Role::Following, Some("n2")));
 }

@@ -1,6 +1,6 @@
 //! What is known of the Lease object, and which reports of it are news.
 
-use crate::core::input::LeaseView;
+use crate::core::input::{LeaseView, Origin};
 use crate::core::lease::LeaseRecord;
 use crate::core::time::Moment;
 
@@ -18,16 +18,6 @@ pub(super) enum Known {
         /// When WE saw the record change last (client-go's `observedTime`).
         seen: Moment,
     },
-}
-
-/// Where a report comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The watch: it may lag behind our own writes.
-    Watch,
-    /// The answer to our own read: it counts even when it is older, for the API server's store
-    /// may have been restored from a backup.
-    Read,
 }
 
 /// What a report brought.
@@ -79,8 +69,11 @@ impl Known {
         taken
     }
 
-    /// Our own write was stored.
+    /// Our own write was stored, unless the watch has brought something newer already.
     pub(super) fn store(&mut self, version: String, record: LeaseRecord, now: Moment) {
+        if matches!(self, Self::Present { version: known, .. } if older(&version, known)) {
+            return;
+        }
         *self = Self::Present { version, record, seen: now };
     }
 

@@ -46,6 +46,7 @@ fn an_address_that_somebody_removes_is_put_back_and_announced() {
     node.pass(Duration::from_secs(2));
     node.done.clear();
     node.kernel.clear();
+    node.expiry.clear();
     let link = LinkName::new("eth0").unwrap();
     node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
     assert!(node.has(VIP));
@@ -58,6 +59,7 @@ fn two_programs_that_undo_each_other_do_not_spin() {
     node.done.clear();
     for _ in 0..100 {
         node.kernel.clear();
+        node.expiry.clear();
         let link = LinkName::new("eth0").unwrap();
         node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
         node.pass(millis(10));
@@ -164,6 +166,7 @@ fn an_address_that_is_put_back_is_announced_in_the_same_turn_even_just_after_an_
     node.pass(millis(4010));
     node.done.clear();
     node.kernel.clear();
+    node.expiry.clear();
     let link = LinkName::new("eth0").unwrap();
     let mut effects = Vec::new();
     let gone = Input::Observed(Notice::AddressGone { link, address: ip(VIP) });

@@ -105,3 +105,44 @@ fn readiness_says_that_nobody_holds_an_address_that_cannot_be_held() {
     let not_ready = node.core.status(node.now).not_ready.join(";");
     assert!(not_ready.contains("nobody has held it for"), "{not_ready}");
 }
+
+#[test]
+fn one_address_that_cannot_be_installed_does_not_cost_the_others() {
+    let mut node = Node::new(control_plane(&[VIP, "fd00::40"]));
+    let reason = "IPv6 is disabled on eth0".to_owned();
+    node.refuse = Some(Refusal { class: Class::Misconfigured, reason });
+    node.refuses = |command| command.vip().address.is_ipv6();
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    for _ in 0..60 {
+        node.pass(Duration::from_secs(1));
+        assert!(node.has(VIP));
+    }
+    let not_ready = node.core.status(node.now).not_ready.join(";");
+    assert!(not_ready.contains("IPv6 is disabled"), "{not_ready}");
+}
+
+#[test]
+fn one_address_that_is_the_nodes_own_on_another_link_does_not_cost_the_others() {
+    let mut node = Node::new(control_plane(&[VIP, "10.0.0.41"]));
+    let links = vec![link("eth0", LinkState::Up), link("eth1", LinkState::Up)];
+    node.start(links, vec![address("eth1", "10.0.0.41", Owner::Node)]);
+    node.pass(Duration::from_secs(60));
+    assert!(node.has(VIP));
+    assert!(node.commands().iter().all(|c| c.vip().address == ip(VIP)));
+}
+
+#[test]
+fn a_link_that_stays_down_is_given_up_once_even_where_a_link_may_be_down() {
+    let mut plane = control_plane(&[VIP]);
+    plane.on_link_down = OnLinkDown::Yield(Duration::from_secs(10));
+    plane.link_not_up = LinkNotUp::Allow;
+    let mut node = Node::started(plane);
+    node.give(Input::Observed(Notice::Link(link("eth0", LinkState::NoCarrier))));
+    node.pass(Duration::from_secs(60));
+    assert!(!node.has(VIP));
+    let releases = |(_, effect): &&(Moment, Effect)| {
+        matches!(effect, Effect::Lease(LeaseRequest { verb: LeaseVerb::Replace { record, .. }, .. })
+            if record.holder.is_empty())
+    };
+    assert_eq!(node.done.iter().filter(releases).count(), 1);
+}

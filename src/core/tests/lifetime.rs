@@ -160,21 +160,42 @@ fn a_lease_of_our_own_is_not_released_while_an_address_may_be_here_whose_name_is
     node.give(Input::Resolved { name: "api.example.com".to_owned(), outcome });
     assert_eq!(node.record.as_ref().map(|record| record.holder.as_str()), Some("n1"));
     node.kernel.clear();
+    node.expiry.clear();
     let link = LinkName::new("eth0").unwrap();
     node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
     assert_eq!(node.record.as_ref().map(|record| record.holder.as_str()), Some(""));
 }
 
 #[test]
-fn with_preserve_an_address_that_is_gone_all_the_same_is_not_waited_for_in_a_spin() {
+fn with_preserve_an_address_that_is_removed_all_the_same_comes_back_without_a_spin() {
     let mut plane = control_plane(&[VIP]);
     plane.on_loss = OnLoss::PreserveV4;
     let mut node = Node::started(plane);
     node.api = Api::Silent;
     node.pass(Duration::from_secs(6));
     node.kernel.clear();
+    node.expiry.clear();
     let link = LinkName::new("eth0").unwrap();
     node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
     node.pass(Duration::from_secs(10));
-    assert!(!node.has(VIP));
+    assert!(node.has(VIP));
+}
+
+#[test]
+fn something_stale_whose_removal_is_refused_is_asked_for_again_at_its_time() {
+    let mut node = Node::new(control_plane(&[VIP]));
+    node.refuse = Some(Refusal { class: Class::Transient, reason: "EBUSY".to_owned() });
+    node.refuses = |command| matches!(command, Command::Withdraw { .. });
+    let there = vec![
+        Address { valid_for: None, ..address("eth0", "10.0.0.99", Owner::Viplet) },
+        Address { valid_for: None, ..address("eth1", VIP, Owner::Viplet) },
+    ];
+    node.start(vec![link("eth0", LinkState::Up), link("eth1", LinkState::Up)], there);
+    node.pass(Duration::from_secs(3));
+    let asked = node.commands().iter().filter(|c| matches!(c, Command::Withdraw { .. })).count();
+    assert!((6..=10).contains(&asked), "{asked} withdrawals of two in three seconds");
+    assert!(node.said("EBUSY"));
+    node.refuse = None;
+    node.pass(Duration::from_secs(2));
+    assert_eq!(node.kernel.len(), 1, "{:?}", node.kernel);
 }

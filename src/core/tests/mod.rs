@@ -62,8 +62,12 @@ struct Node {
     version: u64,
     record: Option<LeaseRecord>,
     kernel: BTreeMap<(IpAddr, LinkName), Address>,
+    /// When the kernel drops an address: its dead-man.
+    expiry: BTreeMap<(IpAddr, LinkName), Moment>,
     api: Api,
+    /// What the kernel refuses, and which commands.
     refuse: Option<Refusal>,
+    refuses: fn(&Command) -> bool,
     done: Vec<(Moment, Effect)>,
 }
 
@@ -105,14 +109,18 @@ impl Node {
             version: 10,
             record: None,
             kernel: BTreeMap::new(),
+            expiry: BTreeMap::new(),
             api: Api::Answers,
             refuse: None,
+            refuses: |_| true,
             done: Vec::new(),
         }
     }
 
     fn start(&mut self, links: Vec<Link>, addresses: Vec<Address>) {
         for a in &addresses {
+            let end = a.valid_for.map(|left| self.now + left);
+            self.expiry.extend(end.map(|end| ((a.address, a.link.clone()), end)));
             self.kernel.insert((a.address, a.link.clone()), a.clone());
         }
         self.give(Input::Observed(Notice::Snapshot(Observation { links, addresses })));
@@ -148,7 +156,7 @@ impl Node {
     }
 
     fn kernel(&mut self, command: &Command) -> Option<Input> {
-        if let Some(refusal) = self.refuse.clone() {
+        if let Some(refusal) = self.refuse.clone().filter(|_| (self.refuses)(command)) {
             return Some(Input::Refused { command: command.clone(), refusal });
         }
         let vip = command.vip();
@@ -158,10 +166,12 @@ impl Node {
                 let mut seen = address(vip.link.as_str(), VIP, Owner::Viplet);
                 seen.address = vip.address;
                 seen.valid_for = Some(Duration::from_secs(u64::from(lifetime.as_secs())));
+                self.expiry.extend(seen.valid_for.map(|left| (key.clone(), self.now + left)));
                 self.kernel.insert(key, seen.clone());
                 Notice::Address(seen)
             }
             Command::Withdraw { .. } => {
+                self.expiry.remove(&key);
                 self.kernel.remove(&key)?;
                 Notice::AddressGone { link: key.1, address: key.0 }
             }
@@ -173,7 +183,7 @@ impl Node {
     fn lease(&mut self, request: &LeaseRequest) -> Input {
         let lease = request.lease.clone();
         match &request.verb {
-            LeaseVerb::Read => Input::Lease { lease, view: self.view() },
+            LeaseVerb::Read => Input::Lease { lease, origin: Origin::Read, view: self.view() },
             LeaseVerb::Create { attempt, record, .. }
             | LeaseVerb::Replace { attempt, record, .. } => {
                 self.version += 1;
@@ -206,20 +216,34 @@ impl Node {
         });
         let lease = self.core.settings().control_plane.clone().unwrap().lease;
         let view = self.view();
-        self.give(Input::Lease { lease, view });
+        self.give(Input::Lease { lease, origin: Origin::Watch, view });
     }
 
     /// Lets time pass; the kernel drops what has expired.
     fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         let mut turns = 0;
-        while let Some((at, why)) = self.core.next_deadline(self.now).filter(|(at, _)| *at <= end) {
+        while let Some((at, why)) = self.next_event().filter(|(at, _)| *at <= end) {
             turns += 1;
             assert!(turns < 10_000, "spinning on {why:?}");
             self.now = self.now.max(at);
-            self.give(Input::Deadline);
+            let gone =
+                self.expiry.iter().find(|(_, end)| **end <= self.now).map(|(k, _)| k.clone());
+            let input = gone.map_or(Input::Deadline, |key| self.expire(key));
+            self.give(input);
         }
         self.now = end;
+    }
+
+    fn next_event(&self) -> Option<(Moment, &'static str)> {
+        let expiry = self.expiry.values().min().map(|at| (*at, "an address expires"));
+        self.core.next_deadline(self.now).into_iter().chain(expiry).min()
+    }
+
+    fn expire(&mut self, key: (IpAddr, LinkName)) -> Input {
+        self.expiry.remove(&key);
+        self.kernel.remove(&key);
+        Input::Observed(Notice::AddressGone { address: key.0, link: key.1 })
     }
 
     fn has(&self, text: &str) -> bool {

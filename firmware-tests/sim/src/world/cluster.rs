@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
-use viplet::core::{Input, LeaseRequest, LeaseVerb, LeaseView, WriteOutcome};
+use viplet::core::{Input, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 
 use super::{Event, Schedule, Who, World};
 use crate::api::{Bookmarks, Collection, ListQuery, Resource, Selectors, Watch};
@@ -141,7 +141,7 @@ impl World {
         self.give(
             who,
             match answer {
-                Answer::Read(Ok(view)) => Input::Lease { lease, view },
+                Answer::Read(Ok(view)) => Input::Lease { lease, origin: Origin::Read, view },
                 Answer::Read(Err(reason)) => Input::LeaseUnreadable { lease, reason },
                 Answer::Written(outcome) => {
                     Input::LeaseWritten { lease, attempt: attempt(&request.verb), outcome }
@@ -212,7 +212,7 @@ impl World {
                 let list = self.store.list(&of, &query).expect("a list");
                 let found = list["items"].get(0).map_or(LeaseView::Absent, view);
                 let version = text(&list["metadata"]["resourceVersion"]);
-                let input = Input::Lease { lease, view: found };
+                let input = Input::Lease { lease, origin: Origin::Watch, view: found };
                 self.send_event(who, version.clone(), input);
                 version
             }
@@ -250,7 +250,11 @@ impl World {
                     _ => view(&event["object"]),
                 };
                 let version = text(&event["object"]["metadata"]["resourceVersion"]);
-                self.send_event(who, version, Input::Lease { lease, view: found });
+                self.send_event(
+                    who,
+                    version,
+                    Input::Lease { lease, origin: Origin::Watch, view: found },
+                );
             }
         }
     }
