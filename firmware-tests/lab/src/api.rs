@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use viplet_kubeapi::client::{Answer, Client};
+use viplet_kubeapi::client::{Answer, Client, Payload};
 use viplet_kubeapi::http::{Effect, Ending, ModelServer, Rule};
 use viplet_kubeapi::real::{RealError, RealOptions, RealServer};
 
@@ -13,6 +13,7 @@ use crate::topology::API_ADDRESS;
 
 const MODEL_PORT: u16 = 8080;
 const REAL_PORT: u16 = 6443;
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-cp-lock";
 
 /// Which API server a lab has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +138,15 @@ impl Api {
         namespace.run(move || client.get(&path)).ok()
     }
 
+    /// Deletes the control-plane Lease, if there is one.
+    pub fn delete_lease(&self, namespace: &Namespace) {
+        let client = self.client.clone();
+        let _ = namespace.run(move || client.call("DELETE", LEASE, Payload::None));
+    }
+
     /// Reads the control-plane Lease.
     pub fn lease(&self, namespace: &Namespace) -> Option<LeaseSeen> {
-        let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-cp-lock";
-        let answer = self.get(namespace, path).filter(|answer| answer.code == 200)?;
+        let answer = self.get(namespace, LEASE).filter(|answer| answer.code == 200)?;
         let spec = &answer.body["spec"];
         let text = |field: &str| spec[field].as_str().unwrap_or_default().to_owned();
         Some(LeaseSeen {

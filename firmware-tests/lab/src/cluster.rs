@@ -14,7 +14,7 @@ use crate::binaries;
 use crate::capture::Capture;
 use crate::holders::HolderWatch;
 use crate::http::{self, Answer};
-use crate::prober::Prober;
+use crate::prober::{self, Prober};
 use crate::process::{Process, Program};
 use crate::topology::{Lab, Wire};
 use crate::wait::wait_for;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub timing: Timing,
     /// Which API server.
     pub api: ApiKind,
+    /// How often the client asks.
+    pub probe_every: Duration,
     /// More settings, on every node.
     pub settings: Vec<(&'static str, &'static str)>,
 }
@@ -65,6 +67,7 @@ impl Plan {
             addresses: vec![address],
             timing: Timing::SHORT,
             api: ApiKind::Model,
+            probe_every: prober::PERIOD,
             settings: Vec::new(),
         }
     }
@@ -87,6 +90,13 @@ impl Plan {
     #[must_use]
     pub fn api(mut self, kind: ApiKind) -> Self {
         self.api = kind;
+        self
+    }
+
+    /// With a client that asks this often.
+    #[must_use]
+    pub fn probe_every(mut self, period: Duration) -> Self {
+        self.probe_every = period;
         self
     }
 
@@ -158,7 +168,9 @@ impl Cluster {
         let api = Api::start(plan.api, &lab.api, &folder.0)?;
         let watch = HolderWatch::start(&lab, &plan.addresses);
         let capture = Capture::start(&lab.client);
-        let probe = |address: &IpAddr| (*address, Prober::start(&lab.client, *address));
+        let probe = |address: &IpAddr| {
+            (*address, Prober::start_every(&lab.client, *address, plan.probe_every))
+        };
         let probers = plan.addresses.iter().map(probe).collect();
         let programs = lab.nodes.iter().map(|_| None).collect();
         let (past, origin) = (Vec::new(), Instant::now());

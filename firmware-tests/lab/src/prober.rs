@@ -7,17 +7,20 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::namespace::Namespace;
 
-/// The time between two requests.
+/// The time between two requests, where nothing else is asked.
 pub const PERIOD: Duration = Duration::from_millis(5);
 
 /// Pings one address until dropped.
 #[derive(Debug)]
 pub struct Prober {
     answers: Arc<Mutex<Vec<Instant>>>,
+    period: Duration,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -25,6 +28,11 @@ pub struct Prober {
 impl Prober {
     /// Pings `target` from `namespace`.
     pub fn start(namespace: &Namespace, target: IpAddr) -> Self {
+        Self::start_every(namespace, target, PERIOD)
+    }
+
+    /// Pings `target` from `namespace`, once in `period`.
+    pub fn start_every(namespace: &Namespace, target: IpAddr, period: Duration) -> Self {
         let (domain, protocol) = match target {
             IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
@@ -44,8 +52,8 @@ impl Prober {
         let listening =
             thread::spawn(move || listen(receiver, (target, identifier), &shared, &stopped));
         let stopped = Arc::clone(&stop);
-        let sending = thread::spawn(move || send(&sender, (target, identifier), &stopped));
-        Self { answers, stop, threads: vec![listening, sending] }
+        let sending = thread::spawn(move || send(&sender, (target, identifier), period, &stopped));
+        Self { answers, period, stop, threads: vec![listening, sending] }
     }
 
     /// When the last answer came.
@@ -55,7 +63,7 @@ impl Prober {
 
     /// Whether the address answers at this moment.
     pub fn answers(&self) -> bool {
-        self.last_answer().is_some_and(|last| last.elapsed() < 10 * PERIOD)
+        self.last_answer().is_some_and(|last| last.elapsed() < 10 * self.period.max(PERIOD))
     }
 
     /// The first answer after `since`.
@@ -89,7 +97,13 @@ impl Drop for Prober {
     }
 }
 
-fn send(socket: &Socket, (target, identifier): (IpAddr, u16), stop: &AtomicBool) {
+/// The client's own wait for the processor must not look like silence. As an ordinary user we wait.
+fn take_precedence() {
+    let _ = setpriority_process(Some(gettid()), -20);
+}
+
+fn send(socket: &Socket, (target, identifier): (IpAddr, u16), period: Duration, stop: &AtomicBool) {
+    take_precedence();
     let to = SockAddr::from(SocketAddr::new(target, 0));
     let mut sequence: u16 = 0;
     let mut next = Instant::now();
@@ -97,7 +111,7 @@ fn send(socket: &Socket, (target, identifier): (IpAddr, u16), stop: &AtomicBool)
         // Refused while nobody has the address: the next one may pass.
         let _ = socket.send_to(&echo_request(target, identifier, sequence), &to);
         sequence = sequence.wrapping_add(1);
-        next += PERIOD;
+        next += period;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }
@@ -108,6 +122,7 @@ fn listen(
     answers: &Mutex<Vec<Instant>>,
     stop: &AtomicBool,
 ) {
+    take_precedence();
     let mut buffer = [0; 512];
     while !stop.load(Ordering::Relaxed) {
         match socket.read(&mut buffer) {
