@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Unit {
     /// Seconds, printed as milliseconds where they are few.
     Seconds,
-    /// Bytes, printed in millions.
+    /// Bytes, printed in MiB, as ps and Kubernetes do.
     Bytes,
     /// A plain number.
     Number,
@@ -36,7 +36,7 @@ impl Unit {
             Self::Seconds if value == 0.0 => "0 s".to_owned(),
             Self::Seconds if value < 0.995 => format!("{:.1} ms", value * 1e3),
             Self::Seconds => format!("{value:.2} s"),
-            Self::Bytes => format!("{:.2} MB", value / 1e6),
+            Self::Bytes => format!("{:.2} MiB", value / f64::from(1 << 20)),
             Self::Number => format!("{value}"),
             Self::PercentOfACore => format!("{value:.3} %"),
             Self::PerMinute => format!("{value:.1}"),
@@ -98,5 +98,23 @@ impl Figures {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Figure> {
         self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle_and_never_is_the_most() {
+        let mut figures = Figures::default();
+        for value in [3.0, f64::INFINITY, 1.0, 2.0] {
+            figures.note("viplet", "silence", Unit::Seconds, value);
+        }
+        let figure = figures.iter().next().unwrap();
+        let spread = Spread { median: 2.5, least: 1.0, most: f64::INFINITY };
+        assert_eq!(figure.spread("viplet"), Some(spread));
+        assert_eq!(figure.spread("kube-vip"), None);
+        assert_eq!(Unit::Seconds.text(spread.most), "never");
     }
 }

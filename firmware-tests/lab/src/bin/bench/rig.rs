@@ -28,6 +28,15 @@ pub(crate) struct Rig {
     pub(crate) cluster: Cluster,
 }
 
+/// Whether the client hears the address again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// It does.
+    Over,
+    /// It does not, for as long as was waited.
+    Lasting,
+}
+
 /// How often the client asks: a silence is known to this.
 const PROBE_EVERY: Duration = Duration::from_millis(1);
 /// From a holder on, until the others have surely read the lease and watch it.
@@ -135,15 +144,20 @@ impl Rig {
     }
 
     /// Waits until the client hears a node other than `old`, then a second more, as the old one's
-    /// word may come late. False when nobody came.
-    pub(crate) fn until_other(&self, old: usize, limit: Duration) -> bool {
+    /// word may come late.
+    pub(crate) fn until_other(&self, old: usize, limit: Duration) -> Silence {
         let other = |rig: &Self| {
             let another = rig.holders().iter().any(|node| *node != old);
-            (another && rig.prober().answers()).then_some(())
+            (another && rig.prober().answers()).then_some(Silence::Over)
         };
-        let came = self.until(limit, other).is_some();
+        let came = self.until(limit, other);
         sleep(Duration::from_secs(1));
-        came
+        came.unwrap_or(Silence::Lasting)
+    }
+
+    /// Whether the client hears the address now.
+    pub(crate) fn silence(&self) -> Silence {
+        if self.prober().answers() { Silence::Over } else { Silence::Lasting }
     }
 
     /// Polls until `probe` gives something, or `limit` is over.

@@ -9,7 +9,7 @@ use viplet_lab::cluster::Timing;
 
 use crate::figures::{Figures, Unit};
 use crate::options::Options;
-use crate::rig::{Contender, Rig};
+use crate::rig::{Contender, Rig, Silence};
 
 /// Plays a scene; the third argument is the place within a renewal period, from 0 to 1.
 type Play = fn(&mut Rig, &Contender, f64, &mut Figures);
@@ -103,7 +103,7 @@ fn planned_move(
     rig.cluster.signal(old, Signal::TERM);
     let moved = rig.until_other(old, Duration::from_secs(30));
     sleep(Duration::from_secs(1));
-    note("silence", silence_since(rig, told, moved));
+    note("silence", longest_silence(rig, told, moved));
     let after = |first: Option<Instant>| first.map_or(f64::INFINITY, |at| secs(at - told));
     let spans = rig.cluster.watch.timeline(vip).spans.into_iter();
     let spans = spans.filter(|span| span.node != old && span.first >= told);
@@ -124,7 +124,7 @@ fn restart(rig: &mut Rig, contender: &Contender, phase: f64, figures: &mut Figur
     sleep(Duration::from_millis(500));
     rig.start(contender, Timing::DEFAULT, holder);
     sleep(Duration::from_secs(5));
-    let silence = silence_since(rig, killed, rig.prober().answers());
+    let silence = longest_silence(rig, killed, rig.silence());
     figures.note(contender.name, name, Unit::Seconds, silence);
 }
 
@@ -143,7 +143,7 @@ fn power_off(
     // Not while the last answers of the old one count as answers.
     sleep(Duration::from_millis(300));
     let moved = rig.until_other(old, 3 * timing.lease());
-    figures.note(contender.name, &name, Unit::Seconds, silence_since(rig, off, moved));
+    figures.note(contender.name, &name, Unit::Seconds, longest_silence(rig, off, moved));
 }
 
 fn kill(rig: &mut Rig, contender: &Contender, phase: f64, figures: &mut Figures) {
@@ -178,7 +178,7 @@ fn note_holders(
     note("most holders at one instant", Unit::Number, count(together.most));
     note("time with more than one", Unit::Seconds, secs(together.long));
     note("holders at the end", Unit::Number, count(timeline.holders().len()));
-    note("silence", Unit::Seconds, silence_since(rig, from, rig.prober().answers()));
+    note("silence", Unit::Seconds, longest_silence(rig, from, rig.silence()));
 }
 
 fn idle(rig: &mut Rig, contender: &Contender, _: f64, figures: &mut Figures) {
@@ -257,8 +257,11 @@ fn numbers(Timing(lease, deadline, retry): Timing) -> String {
 }
 
 /// The client's longest silence; one that has not ended is for ever.
-fn silence_since(rig: &Rig, since: Instant, ended: bool) -> f64 {
-    if ended { secs(rig.prober().longest_silence(since)) } else { f64::INFINITY }
+fn longest_silence(rig: &Rig, since: Instant, silence: Silence) -> f64 {
+    match silence {
+        Silence::Over => secs(rig.prober().longest_silence(since)),
+        Silence::Lasting => f64::INFINITY,
+    }
 }
 
 fn secs(duration: Duration) -> f64 {
@@ -273,4 +276,24 @@ fn count(number: usize) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn as_float(number: u64) -> f64 {
     number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use viplet_lab::holders::Span;
+
+    use super::*;
+
+    #[test]
+    fn nodes_together_count_only_from_the_event_on_and_for_as_long_as_both_were_seen() {
+        let origin = Instant::now();
+        let at = |millis| origin + Duration::from_millis(millis);
+        let span = |node, first, last| Span { node, first: at(first), last: at(last), gone: None };
+        let spans = vec![span(0, 0, 50), span(1, 10, 300), span(2, 100, 300), span(0, 250, 260)];
+        let timeline = Timeline { spans };
+        let whole = Together::of(&timeline, origin, at(300));
+        assert_eq!((whole.most, whole.long), (3, Duration::from_millis(240)));
+        let later = Together::of(&timeline, at(60), at(200));
+        assert_eq!((later.most, later.long), (2, Duration::from_millis(100)));
+    }
 }
