@@ -66,7 +66,7 @@ impl Setup {
                 name: "plndr-cp-lock".to_owned(),
             },
             lease_annotations: BTreeMap::new(),
-            timing: timing(rng),
+            timing: timing(rng, foreign),
             targets,
             dns_mode: DnsMode::Dual,
             prefix: PrefixLengths { v4: 32, v6: 128 },
@@ -108,8 +108,11 @@ impl Setup {
     }
 }
 
-fn timing(rng: &mut Rng) -> LeaseTiming {
-    let (duration, deadline, retry) = rng.pick(&[(15, 10, 2), (15, 10, 2), (5, 3, 1), (8, 6, 2)]);
+fn timing(rng: &mut Rng, foreign: usize) -> LeaseTiming {
+    let drawn = rng.pick(&[(15, 10, 2), (15, 10, 2), (5, 3, 1), (8, 6, 2)]);
+    // client-go acts up to retry period + renew deadline after its last renewal: with 8/6/2 that
+    // is the whole duration, and it overlaps with whoever comes next, by its own doing.
+    let (duration, deadline, retry) = if foreign > 0 && drawn.0 == 8 { (15, 10, 2) } else { drawn };
     LeaseTiming {
         duration: Duration::from_secs(duration),
         renew_deadline: Duration::from_secs(deadline),
