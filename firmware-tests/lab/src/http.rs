@@ -15,23 +15,26 @@ pub struct Answer {
     pub body: String,
 }
 
-/// GETs `path` from `server`; none when there is no whole answer within `timeout`.
+/// GETs `path` from `server` inside `namespace`; none when there is no whole answer within `timeout`.
 pub fn get(
     namespace: &Namespace,
     server: SocketAddr,
     path: &str,
     timeout: Duration,
 ) -> Option<Answer> {
+    let path = path.to_owned();
+    namespace.run(move || get_from_here(server, &path, timeout))
+}
+
+/// The same in the namespace of the calling thread.
+pub fn get_from_here(server: SocketAddr, path: &str, timeout: Duration) -> Option<Answer> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
-    let raw = namespace.run(move || -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&server, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.write_all(request.as_bytes())?;
-        let mut raw = Vec::new();
-        stream.read_to_end(&mut raw)?;
-        Ok(raw)
-    });
-    parse(&raw.ok()?)
+    let mut stream = TcpStream::connect_timeout(&server, timeout).ok()?;
+    stream.set_read_timeout(Some(timeout)).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).ok()?;
+    parse(&raw)
 }
 
 fn parse(raw: &[u8]) -> Option<Answer> {

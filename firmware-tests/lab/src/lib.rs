@@ -17,6 +17,7 @@ pub mod api;
 pub mod binaries;
 pub mod capture;
 pub mod cluster;
+pub mod demo;
 pub mod holders;
 pub mod http;
 pub mod namespace;

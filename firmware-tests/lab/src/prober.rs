@@ -56,6 +56,11 @@ impl Prober {
         Self { answers, period, stop, threads: vec![listening, sending] }
     }
 
+    /// How many requests were answered so far.
+    pub fn answered(&self) -> usize {
+        self.answers.lock().unwrap().len()
+    }
+
     /// When the last answer came.
     pub fn last_answer(&self) -> Option<Instant> {
         self.answers.lock().unwrap().last().copied()
