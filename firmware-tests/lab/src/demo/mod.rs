@@ -25,7 +25,7 @@ pub fn run() -> ExitCode {
     let mut stage = Stage::set(Screen::open());
     let ending = story::play(&mut stage);
     if ending == Err(Ending::Interrupted) {
-        stage.close("Interrupted. Everything that the demo made is gone.");
+        stage.close("Interrupted: the lab is taken down.");
         return ExitCode::from(INTERRUPTED);
     }
     let outcomes = stage.outcomes().to_vec();

@@ -15,7 +15,8 @@ use crate::http;
 use crate::namespace::Namespace;
 use crate::topology::Lab;
 
-const PERIOD: Duration = Duration::from_millis(100);
+const ASKED_EVERY: Duration = Duration::from_millis(100);
+const READ_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a node says of itself.
@@ -44,11 +45,12 @@ impl Observers {
         let (stop, mut threads) = (Arc::new(AtomicBool::new(false)), Vec::new());
         let mut said = Vec::new();
         for node in &lab.nodes {
-            let (slot, thread) = repeat(&node.namespace, &stop, ask);
+            let (slot, thread) = repeat(&node.namespace, &stop, (ASKED_EVERY, ask));
             said.push(slot);
             threads.push(thread);
         }
-        let (believed, thread) = repeat(&lab.client, &stop, move || neighbour(address));
+        let (believed, thread) =
+            repeat(&lab.client, &stop, (READ_EVERY, move || neighbour(address)));
         threads.push(thread);
         Self { said, believed, stop, threads }
     }
@@ -78,7 +80,7 @@ type Watched<T> = (Arc<Mutex<T>>, JoinHandle<()>);
 fn repeat<T: Default + Send + 'static>(
     namespace: &Namespace,
     stop: &Arc<AtomicBool>,
-    look: impl Fn() -> T + Send + 'static,
+    (period, look): (Duration, impl Fn() -> T + Send + 'static),
 ) -> Watched<T> {
     let slot: Arc<Mutex<T>> = Arc::default();
     let (shared, stop) = (Arc::clone(&slot), Arc::clone(stop));
@@ -86,7 +88,7 @@ fn repeat<T: Default + Send + 'static>(
         while !stop.load(Ordering::Relaxed) {
             let seen = look();
             *shared.lock().unwrap() = seen;
-            thread::sleep(PERIOD);
+            thread::sleep(period);
         }
     };
     (slot, namespace.run(move || thread::spawn(work)))

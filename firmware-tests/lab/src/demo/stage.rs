@@ -141,7 +141,9 @@ impl Stage {
                     outcome.old, outcome.at_most
                 ),
             ),
-            None => (Ink::Bad, format!("Nobody took the address; {seconds:.2} s without an answer.")),
+            None => {
+                (Ink::Bad, format!("Nobody took the address; {seconds:.2} s without an answer."))
+            }
         };
         self.tell(ink, &text);
         self.outcomes.push(outcome);
@@ -167,9 +169,10 @@ impl Stage {
     /// The closing table in place of the live one.
     pub(super) fn sum_up(&mut self, summary: &[Line], verdict: &Verdict) {
         let (ink, text) = match verdict {
-            Verdict::Good => {
-                (Ink::Good, "The address was never on two nodes, and it always came back.".to_owned())
-            }
+            Verdict::Good => (
+                Ink::Good,
+                "The address was never on two nodes, and it always came back.".to_owned(),
+            ),
             Verdict::Bad(why) => (Ink::Bad, format!("This should not have happened: {why}")),
         };
         self.screen.say(&[Line::new(Ink::Plain, "")]);
@@ -201,16 +204,16 @@ impl Stage {
     fn look(&self) -> Look {
         let holders = self.cluster.watch.holders(self.cluster.vip());
         let hearing = match self.silence() {
-            silence if silence < SILENT => Hearing::Answers,
+            Some(silence) if silence < SILENT => Hearing::Answers,
             _ => Hearing::Silence,
         };
         let believed = self.observers.believed().and_then(|hardware| self.owner(&hardware));
         Look { holders: holders.iter().map(|node| self.name(*node)).collect(), believed, hearing }
     }
 
-    fn silence(&self) -> Duration {
-        let last = self.cluster.prober().last_answer().unwrap_or(self.cluster.origin);
-        last.elapsed()
+    /// Since the last answer; none before the first.
+    fn silence(&self) -> Option<Duration> {
+        self.cluster.prober().last_answer().map(|last| last.elapsed())
     }
 
     fn owner(&self, hardware: &str) -> Option<String> {
@@ -230,7 +233,7 @@ impl Stage {
         let client = ClientRow {
             believes: believes.map(|hardware| (hardware.clone(), self.owner(&hardware))),
             answered: prober.answered(),
-            silence: self.silence(),
+            silence: self.silence().unwrap_or_else(|| self.cluster.origin.elapsed()),
             longest: prober.longest_silence(self.event),
         };
         Frame {

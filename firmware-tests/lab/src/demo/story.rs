@@ -57,7 +57,8 @@ fn open(stage: &mut Stage) -> Result<usize, Ending> {
     ] {
         stage.tell(Ink::Plain, &text);
     }
-    stage.announce("0/4  viplet starts on all nodes. One takes the lease, and with it the address.");
+    stage
+        .announce("0/4  viplet starts on all nodes. One takes the lease, and with it the address.");
     stage.pause(4.0)?;
     stage.begin();
     stage.cluster.start_all();
@@ -159,7 +160,7 @@ impl Blow {
             ),
             Self::Kill => format!(
                 "viplet on {node} is killed (kill -9) and can do nothing more. The kernel itself \
-                 drops the address when the lease ends; only then another node takes over."
+                 drops the address before the lease runs out; another node takes over after that."
             ),
             Self::Freeze => format!(
                 "viplet on {node} is frozen (SIGSTOP), as on an overloaded or paused machine. The \

@@ -121,10 +121,7 @@ pub(super) fn lines(frame: &Frame, width: usize) -> Vec<Line> {
     let rule = "-".repeat(width.saturating_sub(seconds.len() + 4));
     let mut lines = vec![
         Line::new(Ink::Dim, format!("{rule}{seconds}----")),
-        Line::new(
-            Ink::Bold,
-            row(["node", "viplet", &frame.address, "says of itself", "because"]),
-        ),
+        Line::new(Ink::Bold, row(["node", "viplet", &frame.address, "says of itself", "because"])),
     ];
     lines.extend(frame.nodes.iter().map(node));
     lines.extend(client(&frame.client).map(|text| Line::new(Ink::Plain, text)));
@@ -135,7 +132,7 @@ pub(super) fn lines(frame: &Frame, width: usize) -> Vec<Line> {
 }
 
 fn row([name, process, address, says, why]: [&str; 5]) -> String {
-    format!("{name:<6} {process:<11} {address:<14} {says:<22} {why}").trim_end().to_owned()
+    format!("{name:<5} {process:<11} {address:<12} {says:<20} {why}").trim_end().to_owned()
 }
 
 fn node(node: &NodeRow) -> Line {
@@ -240,9 +237,9 @@ mod tests {
         let lines = lines(&frame(), 119);
         let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         assert!(text[0].ends_with("- 12 s ----"), "{}", text[0]);
-        let first = "n1     running     HAS IT         holding, 2.3 s left    a request failed";
+        let first = "n1    running     HAS IT       holding, 2.3 s left  a request failed";
         assert!(text[2].starts_with(first), "{}", text[2]);
-        assert!(text[3].starts_with("n2     frozen      -              holding"), "{}", text[3]);
+        assert!(text[3].starts_with("n2    frozen      -            holding"), "{}", text[3]);
         assert_eq!(text[4], "client sends to 02:00:00:00:00:11, that is n1");
         let pings = "1234 pings answered; silence now 0.01 s, longest of this event 1.50 s";
         assert_eq!(text[5].trim_start(), pings);
