@@ -102,7 +102,7 @@ fn killed_dual(cluster: &mut Cluster) {
     cluster.process(old).kill();
     for address in cluster.addresses() {
         wait_until("the old holder loses it", after_the_lease(cluster), || {
-            !cluster.lab.nodes[old].has(*address)
+            !cluster.watch.holders(*address).contains(&old)
         });
         assert_ne!(cluster.wait_for_holder_of(*address, after_the_lease(cluster)), old);
     }
