@@ -299,9 +299,21 @@ impl Cluster {
     /// Waits until a node other than `old` has the first address and the client hears it.
     #[track_caller]
     pub fn wait_for_other_holder(&self, old: usize, timeout: Duration) -> usize {
-        let what = format!("a node other than n{} has {} alone", old + 1, self.vip());
-        let other = || match self.watch.holders(self.vip()).as_slice() {
-            [one] if *one != old && self.prober().answers() => Some(*one),
+        self.wait_for_other_holder_of(self.vip(), old, timeout)
+    }
+
+    /// Waits until a node other than `old` has `address` and the client hears it.
+    #[track_caller]
+    pub fn wait_for_other_holder_of(
+        &self,
+        address: IpAddr,
+        old: usize,
+        timeout: Duration,
+    ) -> usize {
+        let prober = &self.probers[&address];
+        let what = format!("a node other than n{} has {address} alone", old + 1);
+        let other = || match self.watch.holders(address).as_slice() {
+            [one] if *one != old && prober.answers() => Some(*one),
             _ => None,
         };
         wait_for(&what, timeout, other).0
