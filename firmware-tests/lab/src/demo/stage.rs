@@ -22,7 +22,7 @@ const SILENT: Duration = Duration::from_millis(150);
 pub(super) enum Ending {
     /// Ctrl-C.
     Interrupted,
-    /// This was waited for in vain.
+    /// For this reason.
     Failed(String),
 }
 
@@ -113,7 +113,7 @@ impl Stage {
                 return Ok(found);
             }
             if start.elapsed() > limit {
-                return Err(Ending::Failed(what.to_owned()));
+                return Err(Ending::Failed(format!("waited {limit:?} in vain until {what}")));
             }
         }
     }
@@ -178,6 +178,12 @@ impl Stage {
         self.screen.say(&[Line::new(Ink::Plain, "")]);
         self.screen.say(summary);
         self.screen.say(&[Line::new(Ink::Plain, ""), Line::new(ink, text)]);
+        if !verdict.is_good() {
+            eprintln!(
+                "\nWhat viplet logged, and who had the address when:\n{}",
+                self.cluster.story()
+            );
+        }
     }
 
     /// A last word in place of the table.
@@ -190,6 +196,7 @@ impl Stage {
         if self.interrupt.came() {
             return Err(Ending::Interrupted);
         }
+        self.notice_ends()?;
         let look = self.look();
         let since = self.event.elapsed().as_secs_f64();
         for change in changes(&self.last, &look) {
@@ -198,6 +205,18 @@ impl Stage {
         }
         self.last = look;
         self.draw();
+        Ok(())
+    }
+
+    /// A viplet that ends by itself ends the story.
+    fn notice_ends(&mut self) -> Result<(), Ending> {
+        for node in 0..self.conditions.len() {
+            if self.conditions[node] == Condition::Running && !self.cluster.is_running(node) {
+                self.mark(node, Condition::Ended);
+                let name = self.name(node);
+                return Err(Ending::Failed(format!("viplet on {name} ended by itself")));
+            }
+        }
         Ok(())
     }
 

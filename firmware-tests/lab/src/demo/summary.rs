@@ -41,7 +41,7 @@ impl Verdict {
         }
         match ending {
             Ok(()) => Self::Good,
-            Err(Ending::Failed(what)) => Self::Bad(format!("waited in vain until {what}.")),
+            Err(Ending::Failed(what)) => Self::Bad(format!("{what}.")),
             Err(Ending::Interrupted) => Self::Bad("it was interrupted.".to_owned()),
         }
     }
@@ -52,8 +52,11 @@ impl Verdict {
     }
 }
 
-/// The closing table; 77 columns wide.
+/// The closing table, narrower than 80 columns; nothing when nothing happened.
 pub(super) fn lines(outcomes: &[Outcome]) -> Vec<Line> {
+    if outcomes.is_empty() {
+        return Vec::new();
+    }
     let row = |[event, holder, silence, nodes]: [&str; 4]| {
         format!("{event:<28} {holder:<10} {silence:<16} {nodes}")
     };
@@ -101,7 +104,7 @@ mod tests {
         assert!(!Verdict::of(std::slice::from_ref(&fine), &Ok(()), 2).is_good());
         assert!(!Verdict::of(&[fine.clone(), outcome(Some("n2"), 2)], &Ok(()), 1).is_good());
         assert!(!Verdict::of(&[outcome(None, 1)], &Ok(()), 1).is_good());
-        let ending = Err(Ending::Failed("n1 follows".to_owned()));
+        let ending = Err(Ending::Failed("viplet on n1 ended by itself".to_owned()));
         assert!(!Verdict::of(&[fine], &ending, 1).is_good());
     }
 }

@@ -46,6 +46,8 @@ pub(super) enum Condition {
     Frozen,
     /// The node has no power.
     NoPower,
+    /// It ended and should not have.
+    Ended,
     /// Not started yet.
     Off,
 }
@@ -58,6 +60,7 @@ impl Condition {
             Self::Killed => "killed",
             Self::Frozen => "frozen",
             Self::NoPower => "no power",
+            Self::Ended => "ended",
             Self::Off => "not started",
         }
     }
