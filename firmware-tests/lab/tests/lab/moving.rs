@@ -101,10 +101,7 @@ fn killed_dual(cluster: &mut Cluster) {
     let old = cluster.wait_for_holder(SOON);
     cluster.process(old).kill();
     for address in cluster.addresses() {
-        wait_until("the old holder loses it", after_the_lease(cluster), || {
-            !cluster.watch.holders(*address).contains(&old)
-        });
-        assert_ne!(cluster.wait_for_holder_of(*address, after_the_lease(cluster)), old);
+        cluster.wait_for_other_holder_of(*address, old, after_the_lease(cluster));
     }
 }
 

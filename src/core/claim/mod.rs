@@ -1,5 +1,7 @@
 //! One address: what is wanted of it against what is observed, and the commands in between.
 
+mod due;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -193,40 +195,6 @@ impl Claim {
         commands
     }
 
-    /// The next moment at which [`Claim::reconcile`] has something to do by itself.
-    #[must_use]
-    pub fn deadline(
-        &self,
-        want: Want,
-        observed: &Observed,
-        now: Moment,
-    ) -> Option<(Moment, &'static str)> {
-        let want = if self.blocked(observed).is_some() { Want::Nothing } else { want };
-        let strays = self.strays_at.map(|at| at + UNSEEN).filter(|at| *at > now);
-        let strays = strays.map(|at| (at, "a copy on another link is still there"));
-        let retry =
-            self.setback.as_ref().map(|back| (back.again, "a refused command is due again"));
-        let here = observed.on(self.vip.address, &self.vip.link);
-        let work = match want {
-            Want::Hold { until } => {
-                let announcing = self.announcing.as_ref().filter(|_| self.is_usable(observed));
-                let announce = announcing.map(|s| (s.next(), "an announcement"));
-                let install = self.install_due(until, here, now);
-                [announce, install].into_iter().flatten().min_by_key(|(at, _)| *at)
-            }
-            Want::Keep(lifetime) => self.keep_due(lifetime, here),
-            Want::LeaveBe => None,
-            Want::Nothing => here.filter(|seen| ours(seen)).map(|_| {
-                (self.withdrawn_at.map_or(now, |at| at + UNSEEN), "a withdrawal is unseen")
-            }),
-        };
-        let work = match (work, retry) {
-            (Some((at, why)), Some((again, _))) => Some((at.max(again), why)),
-            (work, _) => work,
-        };
-        work.into_iter().chain(strays).min_by_key(|(at, _)| *at)
-    }
-
     /// Why this address will never be put here: the node has it as its own.
     #[must_use]
     pub fn blocked(&self, observed: &Observed) -> Option<String> {
@@ -259,25 +227,6 @@ impl Claim {
         self.withdrawn_at = None;
         self.seen = false;
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
-    }
-
-    /// When to install or refresh next, if at all in this hold.
-    fn install_due(
-        &self,
-        until: Moment,
-        here: Option<&SeenAddress>,
-        now: Moment,
-    ) -> Option<(Moment, &'static str)> {
-        let last_call = term::last_install(until);
-        if now > last_call {
-            return None;
-        }
-        let Some(end) = self.installed_until else { return Some((now, "an install")) };
-        if here.is_some_and(ours) {
-            return refresh_due(end, last_call, now, until);
-        }
-        let patience = if self.seen { REINSTALL } else { UNSEEN };
-        Some((self.installed_at + patience, "an install is unseen"))
     }
 
     fn announce(
@@ -332,21 +281,6 @@ impl Claim {
         self.installed_at = now;
         self.seen = false;
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
-    }
-
-    /// When to refresh an address that is kept. The kernel's dead-man dropped it just before the
-    /// lease ran out: it comes back.
-    fn keep_due(
-        &self,
-        lifetime: Duration,
-        here: Option<&SeenAddress>,
-    ) -> Option<(Moment, &'static str)> {
-        if here.is_some_and(ours) {
-            return Some((self.installed_at + lifetime / 3, "a kept address"));
-        }
-        self.installed_until?;
-        let patience = if self.seen { REINSTALL } else { UNSEEN };
-        Some((self.installed_at + patience, "a kept address is gone"))
     }
 
     fn drop_it(&mut self, here: Option<&SeenAddress>, now: Moment, out: &mut Vec<Command>) {
@@ -437,25 +371,6 @@ impl Claim {
     pub fn link_is_up(&self, observed: &Observed) -> bool {
         observed.link(&self.vip.link).is_some_and(|seen| seen.link.state == LinkState::Up)
     }
-}
-
-/// When to refresh an address that the kernel would drop at `end`. Renewals bring far more than
-/// half a second; when they fail, one refresh at the last moment uses the hold up.
-fn refresh_due(
-    end: Moment,
-    last_call: Moment,
-    now: Moment,
-    until: Moment,
-) -> Option<(Moment, &'static str)> {
-    let last_refresh = last_call - Duration::from_millis(50);
-    let seconds = term::lifetime(now, until).map_or(0, |l| u64::from(l.as_secs()));
-    let gain = (now + Duration::from_secs(seconds)).since(end);
-    let worth = Duration::from_millis(if now >= last_refresh { 100 } else { 500 });
-    if gain > worth {
-        return Some((now, "a refresh"));
-    }
-    let gains = end + Duration::from_millis(100) < last_refresh + Duration::from_secs(1);
-    (gains && now < last_refresh).then_some((last_refresh, "the last refresh"))
 }
 
 /// Whether we may touch it: installed by us, or left by kube-vip on an address that we claim.
