@@ -92,6 +92,21 @@ impl LeaseClient {
         }
     }
 
+    /// Reads `lease` once in `every`, for ever, and tells nobody, so that the API server does not
+    /// close a connection that rests (kube-apiserver: after 90 s): a node that has only watched
+    /// for hours then takes a lease over without opening TLS first.
+    pub async fn keep_warm(&mut self, lease: &LeaseName, every: Duration) {
+        loop {
+            smol::Timer::after(every).await;
+            let request = collection(lease).and_then(|path| {
+                Request::new(path).get(&lease.name, &GetParams::default()).map_err(local)
+            });
+            let Ok(request) = request else { return std::future::pending().await };
+            // What is wrong will be told by the next request that matters.
+            let _ = self.connection.call(request, every).await;
+        }
+    }
+
     async fn read(&mut self, name: &LeaseName, within: Duration) -> Result<LeaseView, ApiError> {
         let request = collection(name)
             .and_then(|path| {

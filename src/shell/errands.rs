@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use smol::LocalExecutor;
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{Receiver, RecvError, Sender, bounded};
 
 use super::resolver;
 use super::shared::Shared;
@@ -24,6 +24,9 @@ use crate::kube::{
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// After an outage the watch of a lease is back within this time: a release is to be seen at once.
 const WATCH_AGAIN: Duration = Duration::from_secs(2);
+
+/// A connection for leases that rests is used after so long; kube-apiserver closes it after 90 s.
+const KEEP_WARM: Duration = Duration::from_secs(45);
 
 /// A label to set or to remove.
 type LabelOrder = (String, Option<String>);
@@ -138,7 +141,9 @@ async fn renew(
     requests: Receiver<LeaseRequest>,
 ) {
     let mut client: Option<LeaseClient> = None;
-    while let Ok(request) = requests.recv().await {
+    let mut last = None;
+    while let Ok(request) = next(&requests, client.as_mut().zip(last.as_ref())).await {
+        last = Some(request.lease.clone());
         let answer = match open(&door, &mut client, &memory) {
             Ok(client) => client.perform(&request).await,
             Err(why) => not_sent(request, why),
@@ -148,6 +153,19 @@ async fn renew(
             return;
         }
     }
+}
+
+/// The next request; until it comes the connection is kept open.
+async fn next(
+    requests: &Receiver<LeaseRequest>,
+    resting: Option<(&mut LeaseClient, &LeaseName)>,
+) -> Result<LeaseRequest, RecvError> {
+    let Some((client, lease)) = resting else { return requests.recv().await };
+    let rest = async {
+        client.keep_warm(lease, KEEP_WARM).await;
+        std::future::pending().await
+    };
+    smol::future::or(requests.recv(), rest).await
 }
 
 fn open<'a>(

@@ -59,6 +59,21 @@ fn written(verb: LeaseVerb, steps: impl Fn() -> Steps + 'static) -> WriteOutcome
 }
 
 #[test]
+fn a_resting_connection_is_kept_open_by_reads_that_nobody_hears_of() {
+    run(async |executor| {
+        let folder = Folder::new();
+        let server = serve(&executor, None, |_| answer(200, &held(5).to_string()));
+        let api = api(&executor, &folder, &server.url(), "");
+        let mut client = LeaseClient::new(&api, LeaseMemory::default());
+        let lease = name();
+        let warm = client.keep_warm(&lease, Duration::from_millis(5));
+        let enough = until("three reads", || server.count(|seen| seen.method == "GET") >= 3);
+        smol::future::or(enough, warm).await;
+        assert!(server.seen.borrow().iter().all(|seen| seen.connection == 0));
+    });
+}
+
+#[test]
 fn a_write_that_the_server_refused_is_rejected_with_its_reason() {
     for verb in [create, replace] {
         for (code, reason) in
