@@ -18,6 +18,7 @@ pub mod binaries;
 pub mod capture;
 pub mod cluster;
 pub mod demo;
+mod echoes;
 pub mod holders;
 pub mod http;
 pub mod namespace;

@@ -11,6 +11,7 @@ use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use crate::echoes::Echoes;
 use crate::namespace::Namespace;
 
 /// The time between two requests, where nothing else is asked.
@@ -19,7 +20,7 @@ pub const PERIOD: Duration = Duration::from_millis(5);
 /// Pings one address until dropped.
 #[derive(Debug)]
 pub struct Prober {
-    answers: Arc<Mutex<Vec<Instant>>>,
+    echoes: Arc<Mutex<Echoes>>,
     period: Duration,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -45,25 +46,27 @@ impl Prober {
             socket
         });
         let sender = receiver.try_clone().expect("a second descriptor");
-        let answers: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let echoes: Arc<Mutex<Echoes>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
         let identifier = 0x7669;
-        let (shared, stopped) = (Arc::clone(&answers), Arc::clone(&stop));
+        let (shared, stopped) = (Arc::clone(&echoes), Arc::clone(&stop));
         let listening =
             thread::spawn(move || listen(receiver, (target, identifier), &shared, &stopped));
-        let stopped = Arc::clone(&stop);
-        let sending = thread::spawn(move || send(&sender, (target, identifier), period, &stopped));
-        Self { answers, period, stop, threads: vec![listening, sending] }
+        let (shared, stopped) = (Arc::clone(&echoes), Arc::clone(&stop));
+        let sending = thread::spawn(move || {
+            send(&sender, (target, identifier), period, (&shared, &stopped));
+        });
+        Self { echoes, period, stop, threads: vec![listening, sending] }
     }
 
     /// How many requests were answered so far.
     pub fn answered(&self) -> usize {
-        self.answers.lock().unwrap().len()
+        self.echoes.lock().unwrap().answers().len()
     }
 
     /// When the last answer came.
     pub fn last_answer(&self) -> Option<Instant> {
-        self.answers.lock().unwrap().last().copied()
+        self.echoes.lock().unwrap().answers().last().copied()
     }
 
     /// Whether the address answers at this moment.
@@ -73,23 +76,15 @@ impl Prober {
 
     /// The first answer after `since`.
     pub fn first_answer_since(&self, since: Instant) -> Option<Instant> {
-        let answers = self.answers.lock().unwrap();
+        let echoes = self.echoes.lock().unwrap();
+        let answers = echoes.answers();
         answers.get(answers.partition_point(|at| *at <= since)).copied()
     }
 
-    /// The longest time without an answer between `since` and now; the running silence counts.
+    /// The longest time between `since` and now in which requests were lost. A silence that began
+    /// before `since` counts whole, one that lasts counts until now.
     pub fn longest_silence(&self, since: Instant) -> Duration {
-        let now = Instant::now();
-        let answers = self.answers.lock().unwrap();
-        let from = answers.partition_point(|at| *at < since);
-        // From the last answer before `since`, as that silence may have begun there.
-        let mut last = from.checked_sub(1).map_or(since, |before| answers[before]);
-        let mut longest = Duration::ZERO;
-        for at in answers[from..].iter().copied().chain([now]) {
-            longest = longest.max(at.saturating_duration_since(last));
-            last = at;
-        }
-        longest
+        self.echoes.lock().unwrap().longest_silence(since, Instant::now())
     }
 }
 
@@ -107,15 +102,19 @@ fn take_precedence() {
     let _ = setpriority_process(Some(gettid()), -20);
 }
 
-fn send(socket: &Socket, (target, identifier): (IpAddr, u16), period: Duration, stop: &AtomicBool) {
+fn send(
+    socket: &Socket,
+    (target, identifier): (IpAddr, u16),
+    period: Duration,
+    (echoes, stop): (&Mutex<Echoes>, &AtomicBool),
+) {
     take_precedence();
     let to = SockAddr::from(SocketAddr::new(target, 0));
-    let mut sequence: u16 = 0;
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
+        let sequence = echoes.lock().unwrap().ask(Instant::now());
         // Refused while nobody has the address: the next one may pass.
         let _ = socket.send_to(&echo_request(target, identifier, sequence), &to);
-        sequence = sequence.wrapping_add(1);
         next += period;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -124,17 +123,18 @@ fn send(socket: &Socket, (target, identifier): (IpAddr, u16), period: Duration, 
 fn listen(
     mut socket: Socket,
     (target, identifier): (IpAddr, u16),
-    answers: &Mutex<Vec<Instant>>,
+    echoes: &Mutex<Echoes>,
     stop: &AtomicBool,
 ) {
     take_precedence();
     let mut buffer = [0; 512];
     while !stop.load(Ordering::Relaxed) {
         match socket.read(&mut buffer) {
-            Ok(length) if is_answer(&buffer[..length], target, identifier) => {
-                answers.lock().unwrap().push(Instant::now());
+            Ok(length) => {
+                if let Some(sequence) = answer(&buffer[..length], target, identifier) {
+                    echoes.lock().unwrap().answer(sequence, Instant::now());
+                }
             }
-            Ok(_) => {}
             Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             // The socket reports "host unreachable" for what was sent earlier.
             Err(_) => {}
@@ -158,13 +158,15 @@ fn echo_request(target: IpAddr, identifier: u16, sequence: u16) -> [u8; 16] {
     packet
 }
 
-fn is_answer(datagram: &[u8], target: IpAddr, identifier: u16) -> bool {
+/// The sequence number of an answer to one of our requests.
+fn answer(datagram: &[u8], target: IpAddr, identifier: u16) -> Option<u16> {
     // A raw IPv4 socket hands out the IP header too, a raw IPv6 socket does not.
     let (kind, icmp) = match target {
-        IpAddr::V4(ip) if datagram.get(12..16) == Some(&ip.octets()) => (0, datagram.get(20..)),
-        IpAddr::V4(_) => return false,
-        IpAddr::V6(_) => (129, Some(datagram)),
+        IpAddr::V4(ip) if datagram.get(12..16) == Some(&ip.octets()) => (0, datagram.get(20..)?),
+        IpAddr::V4(_) => return None,
+        IpAddr::V6(_) => (129, datagram),
     };
-    let Some(icmp) = icmp else { return false };
-    icmp.first() == Some(&kind) && icmp.get(4..6) == Some(&identifier.to_be_bytes())
+    let ours = icmp.first() == Some(&kind) && icmp.get(4..6) == Some(&identifier.to_be_bytes());
+    let sequence = icmp.get(6..8).filter(|_| ours)?;
+    Some(u16::from_be_bytes(sequence.try_into().ok()?))
 }

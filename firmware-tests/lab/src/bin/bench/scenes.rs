@@ -202,7 +202,7 @@ fn idle(rig: &mut Rig, contender: &Contender, _: f64, figures: &mut Figures) {
         };
         note("resident memory", Unit::Bytes, as_float(memory));
         note("threads", Unit::Number, as_float(threads));
-        note("processor", Unit::PercentOfACore, 100.0 * busy);
+        note("processor (± 0.025 %)", Unit::PercentOfACore, 100.0 * busy);
     }
     let writes = as_float(writes.saturating_sub(own));
     let minutes = WINDOW.as_secs_f64() / 60.0;
