@@ -223,11 +223,14 @@ impl Group {
         let why = self.why();
         for (address, want) in wants {
             let Some(claim) = self.claims.get_mut(&address) else { continue };
-            let news = if claim.is_announcing() { News::Refresh } else { News::Taken };
             let commands = claim.reconcile(want, observed, now, every);
-            let report = describe(&commands, news, &why);
+            if claim.came_to_be_held(observed) {
+                let text = format!("{}: held and announced: {why}", claim.vip());
+                effects.push(Effect::Report(Report { level: Level::Info, text }));
+            }
+            let withdrawals = commands.iter().filter_map(|command| withdrawal(command, &why));
+            effects.extend(withdrawals.map(Effect::Report));
             effects.extend(commands.into_iter().map(Effect::Backend));
-            effects.extend(report.map(Effect::Report));
         }
     }
 
@@ -353,24 +356,8 @@ pub enum Stopping {
     Yes,
 }
 
-/// What an install means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
-    /// The address was not held before.
-    Taken,
-    /// It was, and stays.
-    Refresh,
-}
-
-/// The line for the log that a person wants to see about these commands, if any.
-fn describe(commands: &[Command], news: News, why: &str) -> Option<Report> {
-    let text = commands.iter().find_map(|command| match command {
-        Command::Install { vip, lifetime } if news == News::Taken => Some(format!(
-            "{vip}: taken and announced: {why}; the kernel drops it after {} s without a refresh",
-            lifetime.as_secs()
-        )),
-        Command::Withdraw { vip } => Some(format!("{vip}: withdrawn: {why}")),
-        Command::Install { .. } | Command::Announce { .. } => None,
-    })?;
-    Some(Report { level: Level::Info, text })
+/// The line for the log about a command that takes an address away.
+fn withdrawal(command: &Command, why: &str) -> Option<Report> {
+    let Command::Withdraw { vip } = command else { return None };
+    Some(Report { level: Level::Info, text: format!("{vip}: is withdrawn: {why}") })
 }

@@ -11,6 +11,7 @@ pub mod http;
 pub mod logger;
 pub mod metrics;
 pub mod node;
+pub mod opening;
 pub mod pipe;
 pub mod process;
 pub mod resolver;
@@ -24,7 +25,6 @@ use std::rc::Rc;
 
 use smol::LocalExecutor;
 use smol::channel::bounded;
-use viplet_backend_api::Refusal;
 
 use crate::config::Settings;
 use crate::core::Core;
@@ -32,14 +32,13 @@ use crate::registry;
 use dump::Dump;
 use errands::{Door, Errands};
 use node::{End, INBOX, Node, Orders};
+use opening::Opening;
 use shared::Shared;
 use source::{Source as _, StatusPage};
 
 /// Why a node could not be started, or could not go on.
 #[derive(Debug)]
 pub enum RunError {
-    /// The backend's sockets were refused.
-    Backend(Refusal),
     /// A timer, a signal handler: without them nothing can be relied on.
     Kernel(std::io::Error),
 }
@@ -47,7 +46,6 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backend(refusal) => refusal.fmt(f),
             Self::Kernel(error) => write!(f, "the kernel refused a timer or a signal: {error}"),
         }
     }
@@ -66,7 +64,8 @@ impl From<std::io::Error> for RunError {
 /// # Errors
 /// When it cannot start, or cannot go on.
 pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
-    let backend = registry::open(settings.mode).map_err(RunError::Backend)?;
+    let mode = settings.mode;
+    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode))));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
     core.seed = RandomState::new().build_hasher().finish();

@@ -115,7 +115,7 @@ impl Kernel {
         }
     }
 
-    /// Carries out a command. `lateness` (at most 250 ms) is how long after its end the kernel
+    /// Carries out a command. `lateness` is how long after its end the kernel
     /// drops the address.
     ///
     /// # Errors

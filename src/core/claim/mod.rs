@@ -59,10 +59,12 @@ pub struct Claim {
     muted: Option<Refusal>,
     /// Observed since the last install.
     seen: bool,
-    /// The kernel was probing for a duplicate when it was looked at last.
-    probing: bool,
+    /// What the kernel said of it when it was looked at last.
+    looked: Option<Usability>,
     /// It answered when it was looked at last.
     answered: bool,
+    /// That it is held was said.
+    told: bool,
     announced: u64,
 }
 
@@ -86,8 +88,9 @@ impl Claim {
             penalty: Penalty::default(),
             muted: None,
             seen: false,
-            probing: false,
+            looked: None,
             answered: false,
+            told: false,
             announced: 0,
         }
     }
@@ -158,6 +161,15 @@ impl Claim {
     #[must_use]
     pub const fn penalty(&self) -> &Penalty {
         &self.penalty
+    }
+
+    /// Whether the address has come to be held since this was asked last: observed on its link,
+    /// answering, and announced.
+    pub fn came_to_be_held(&mut self, observed: &Observed) -> bool {
+        let held = self.is_announcing() && self.muted.is_none() && self.is_usable(observed);
+        let news = held && !self.told;
+        self.told = held || (self.told && self.is_announcing());
+        news
     }
 
     /// Another station announced the address.
@@ -326,7 +338,7 @@ impl Claim {
     /// permanent address that failed and removes one with a lifetime.
     fn heed_duplicate(&mut self, here: Option<&SeenAddress>, out: &mut Vec<Command>) {
         let usability = here.map(|seen| seen.address.usability);
-        let probed = std::mem::replace(&mut self.probing, usability == Some(Usability::Tentative));
+        let probed = std::mem::replace(&mut self.looked, usability) == Some(Usability::Tentative);
         let failed = usability == Some(Usability::Duplicate);
         if failed {
             out.push(Command::Withdraw { vip: self.vip.clone() });

@@ -10,8 +10,13 @@ use crate::core::lease::LeaseRecord;
 use crate::core::settings::LeaseTiming;
 use crate::core::time::Moment;
 
-/// What the kernel may be late in dropping an address (`ADDRCONF_TIMER_FUZZ`, `HZ / 4`).
-const KERNEL_LATENESS: Duration = Duration::from_millis(250);
+/// How long an address may outlive `lifetime` at most: `ADDRCONF_TIMER_FUZZ` (`HZ / 4`) and a
+/// little for the work queue; and the timer wheel is the coarser the farther off a timer is, by
+/// up to an eighth of its time (`kernel/time/timer.c`, `LVL_CLK_SHIFT`).
+#[must_use]
+pub fn kernel_lateness(lifetime: Duration) -> Duration {
+    Duration::from_millis(300) + lifetime / 8
+}
 
 /// The duration as it is written in the record: whole seconds.
 #[must_use]
@@ -56,14 +61,17 @@ pub fn free_at(record: &LeaseRecord, seen: Moment, timing: &LeaseTiming) -> Mome
 /// gone by `until` even if nobody refreshes it; `None` when that is less than a second.
 #[must_use]
 pub fn lifetime(now: Moment, until: Moment) -> Option<viplet_backend_api::Lifetime> {
-    let left = until.since(now + KERNEL_LATENESS).as_secs();
-    viplet_backend_api::Lifetime::from_secs(u32::try_from(left).unwrap_or(u32::MAX - 1))
+    let left = until.since(now + kernel_lateness(Duration::ZERO));
+    // Whole seconds s with s + s/8 <= left.
+    let seconds = left.as_millis() * 8 / 9 / 1000;
+    viplet_backend_api::Lifetime::from_secs(u32::try_from(seconds).unwrap_or(u32::MAX - 1))
 }
 
 /// The last moment at which an install still gets a lifetime of one second.
 #[must_use]
 pub fn last_install(until: Moment) -> Moment {
-    until - KERNEL_LATENESS - Duration::from_secs(1)
+    let second = Duration::from_secs(1);
+    until - kernel_lateness(second) - second
 }
 
 #[cfg(test)]
@@ -114,8 +122,8 @@ mod tests {
         for millis in 0..5000 {
             let now = T + Duration::from_millis(millis);
             if let Some(lifetime) = lifetime(now, end) {
-                let gone = now + Duration::from_secs(u64::from(lifetime.as_secs()));
-                assert!(gone + KERNEL_LATENESS <= end);
+                let lifetime = Duration::from_secs(u64::from(lifetime.as_secs()));
+                assert!(now + lifetime + kernel_lateness(lifetime) <= end);
             } else {
                 assert!(now > last_install(end));
             }

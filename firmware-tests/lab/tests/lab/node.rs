@@ -115,6 +115,8 @@ fn no_raw(cluster: &mut Cluster) {
     let program = cluster.viplet(0).without(CapabilitySet::NET_RAW);
     cluster.run(0, &program);
     wait_until("the log names it", SOON, || cluster.process(0).said(&["capability NET_RAW"]));
+    unready(cluster, 0, "capability NET_RAW");
+    assert!(cluster.is_running(0));
     // A node that can announce takes the address; one that cannot never had it.
     cluster.start(1);
     assert_eq!(cluster.wait_for_holder(2 * SOON), 1);

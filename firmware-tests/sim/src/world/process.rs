@@ -214,7 +214,14 @@ impl World {
 
     fn command(&mut self, who: Who, command: &Command) {
         let address = command.vip().address;
-        let lateness = self.rng.up_to(Duration::from_millis(250));
+        // As late as the kernel's rounding and its timer wheel may be.
+        let lateness = match command {
+            Command::Install { lifetime, .. } => {
+                Duration::from_millis(250) + Duration::from_secs(lifetime.as_secs().into()) / 8
+            }
+            Command::Announce { .. } | Command::Withdraw { .. } => Duration::ZERO,
+        };
+        let lateness = self.rng.up_to(lateness);
         let moment = self.moment(who.node);
         let Some(process) = self.process(who) else { return };
         let announces = matches!(command, Command::Announce { .. });

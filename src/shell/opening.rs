@@ -1,0 +1,128 @@
+//! A backend that is opened as late as the kernel lets it: a missing capability is no reason to
+//! end (design law 5), it is waited for and said.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smol::Timer;
+use viplet_backend_api::{Backend, Class, Command, Notice, Observation, Refusal};
+
+/// Between two tries.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How a backend is opened.
+pub type Open = dyn Fn() -> Result<Box<dyn Backend>, Refusal>;
+
+/// A backend that may not be open yet.
+pub struct Opening {
+    open: Box<Open>,
+    backend: Option<Box<dyn Backend>>,
+    timer: Timer,
+    /// What was said last.
+    reason: String,
+}
+
+impl Opening {
+    /// Opens it at the first [`Backend::observe`], or later.
+    #[must_use]
+    pub fn new(open: Box<Open>) -> Self {
+        Self { open, backend: None, timer: Timer::after(AGAIN), reason: String::new() }
+    }
+
+    fn try_open(&mut self) -> Result<Observation, Refusal> {
+        let mut backend = (self.open)().inspect_err(|refusal| {
+            self.timer = Timer::after(AGAIN);
+            self.reason.clone_from(&refusal.reason);
+        })?;
+        let observation = backend.observe();
+        self.backend = Some(backend);
+        observation
+    }
+}
+
+impl Backend for Opening {
+    fn name(&self) -> &'static str {
+        self.backend.as_ref().map_or("not open", |backend| backend.name())
+    }
+
+    fn observe(&mut self) -> Result<Observation, Refusal> {
+        match &mut self.backend {
+            Some(backend) => backend.observe(),
+            None => self.try_open(),
+        }
+    }
+
+    fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
+        match &mut self.backend {
+            Some(backend) => backend.apply(command),
+            None => Err(Refusal { class: Class::Forbidden, reason: self.reason.clone() }),
+        }
+    }
+
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        loop {
+            if let Some(backend) = &mut self.backend {
+                return backend.poll_notice(cx);
+            }
+            if Pin::new(&mut self.timer).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let said = self.reason.clone();
+            match self.try_open() {
+                Ok(observation) => return Poll::Ready(Notice::Snapshot(observation)),
+                Err(refusal) if refusal.reason != said => {
+                    return Poll::Ready(Notice::Blind(refusal));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    struct Empty;
+
+    impl Backend for Empty {
+        fn name(&self) -> &'static str {
+            "empty"
+        }
+        fn observe(&mut self) -> Result<Observation, Refusal> {
+            Ok(Observation::default())
+        }
+        fn apply(&mut self, _command: &Command) -> Result<(), Refusal> {
+            Ok(())
+        }
+        fn poll_notice(&mut self, _cx: &mut Context<'_>) -> Poll<Notice> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_backend_that_the_kernel_refuses_is_opened_when_it_no_longer_does() {
+        let allowed = Rc::new(Cell::new(false));
+        let asked = Rc::clone(&allowed);
+        let mut opening = Opening::new(Box::new(move || match asked.get() {
+            true => Ok(Box::new(Empty)),
+            false => {
+                let reason = "needs the capability NET_RAW".to_owned();
+                Err(Refusal { class: Class::Forbidden, reason })
+            }
+        }));
+        assert!(opening.observe().unwrap_err().reason.contains("NET_RAW"));
+        opening.timer = Timer::after(Duration::ZERO);
+        let waits = std::future::poll_fn(|cx| Poll::Ready(opening.poll_notice(cx).is_pending()));
+        assert!(smol::block_on(waits), "the same refusal is not said twice");
+        allowed.set(true);
+        opening.timer = Timer::after(Duration::ZERO);
+        let notice = smol::block_on(std::future::poll_fn(|cx| opening.poll_notice(cx)));
+        assert_eq!(notice, Notice::Snapshot(Observation::default()));
+        assert_eq!(opening.name(), "empty");
+    }
+}
