@@ -81,7 +81,8 @@ pub fn serve(store: &mut Store, lease: &LeaseName, verb: &LeaseVerb, wall: &str)
         LeaseVerb::Replace { version, record, .. } => {
             let metadata = json!({"name": lease.name, "resourceVersion": version});
             let body = json!({"metadata": metadata, "spec": spec(record, wall)});
-            Answer::Written(outcome(store.update(&key, Part::Main, body)))
+            let written = store.update_or_create(&key, Part::Main, body, wall);
+            Answer::Written(outcome(written.map(|(_, object)| object)))
         }
     }
 }
