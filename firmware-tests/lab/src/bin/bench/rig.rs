@@ -134,7 +134,8 @@ impl Rig {
             _ => None,
         };
         let holder = self.until(Duration::from_secs(30), single)?;
-        sleep(SETTLE + Duration::from_secs(timing.2.into()).mul_f64(phase));
+        // viplet renews after a third of the lease, kube-vip after each retry period.
+        sleep(SETTLE + (timing.lease() / 3).mul_f64(phase));
         Some(holder)
     }
 
