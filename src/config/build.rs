@@ -62,7 +62,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
         health_port: u16::try_from(values.integer("health_check_port")).ok().filter(|p| *p > 0),
         config_file: path(&values.text("config_file")),
     };
-    let effective = effective(values);
+    let effective = effective(values, &settings.core.node);
     Ok(Loaded { settings, warnings: gathered.warnings, effective })
 }
 
@@ -71,12 +71,15 @@ fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-fn effective(values: &Gathered) -> Vec<Effective> {
+fn effective(values: &Gathered, node: &str) -> Vec<Effective> {
     let found = super::table::all().filter_map(|setting| values.find(setting.name));
     found
         .map(|found| Effective {
             setting: found.setting.name,
-            value: shown(found.setting, &found.value.to_string()),
+            value: match found.setting.name {
+                "vip_nodename" => node.to_owned(), // Its default is the host's name.
+                _ => shown(found.setting, &found.value.to_string()),
+            },
             source: found.source.clone(),
         })
         .collect()

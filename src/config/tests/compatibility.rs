@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Mode;
+use crate::config::{Mode, Source};
 use crate::core::settings::{LeaseTiming, LinkChoice, PrefixLengths, Target};
 use crate::kube::Detect;
 use crate::shell::http::Listen;
@@ -171,4 +171,13 @@ fn an_upper_case_alias_counts_only_where_the_main_name_is_empty() {
     assert_eq!(value(&given.loaded(), "instance_name"), "a");
     let given = least().env(&[("INSTANCE_NAME", "b"), ("instance_name", "")]);
     assert_eq!(value(&given.loaded(), "instance_name"), "b");
+}
+
+#[test]
+fn the_node_name_in_effect_is_shown_even_when_it_is_the_hosts() {
+    let loaded = Given::default()
+        .env(&[("vip_arp", "true"), ("cp_enable", "true"), ("address", "192.0.2.1")])
+        .loaded();
+    let line = loaded.effective.iter().find(|line| line.setting == "vip_nodename").unwrap();
+    assert_eq!((line.value.as_str(), &line.source), ("host-1", &Source::Default));
 }
