@@ -10,12 +10,17 @@ use crate::core::lease::LeaseRecord;
 use crate::core::settings::LeaseTiming;
 use crate::core::time::Moment;
 
+/// What a holder takes off its lease for the time that a withdrawal takes. The kernel needs none
+/// of it for the addresses that it drops by itself.
+const WITHDRAWAL: Duration = Duration::from_millis(100);
+
 /// How long an address may outlive `lifetime` at most: `ADDRCONF_TIMER_FUZZ` (`HZ / 4`) and a
 /// little for the work queue; and the timer wheel is the coarser the farther off a timer is, by
-/// up to an eighth of its time (`kernel/time/timer.c`, `LVL_CLK_SHIFT`).
+/// up to 8/63 of its time (`kernel/time/timer.c`, `LVL_START`, `LVL_GRAN`).
 #[must_use]
 pub fn kernel_lateness(lifetime: Duration) -> Duration {
-    Duration::from_millis(300) + lifetime / 8
+    let fuzz = Duration::from_millis(250);
+    fuzz + Duration::from_millis(50) + (lifetime + fuzz) * 8 / 63
 }
 
 /// The duration as it is written in the record: whole seconds.
@@ -29,7 +34,7 @@ pub fn duration_seconds(timing: &LeaseTiming) -> u32 {
 #[must_use]
 pub fn until(sent: Moment, timing: &LeaseTiming) -> Moment {
     let duration = Duration::from_secs(u64::from(duration_seconds(timing)));
-    sent + duration.saturating_sub(duration / 50 + Duration::from_millis(100))
+    sent + duration.saturating_sub(duration / 50 + WITHDRAWAL)
 }
 
 /// Time between two renewals: a third of the duration, so that two may fail; never more often
@@ -61,9 +66,9 @@ pub fn free_at(record: &LeaseRecord, seen: Moment, timing: &LeaseTiming) -> Mome
 /// gone by `until` even if nobody refreshes it; `None` when that is less than a second.
 #[must_use]
 pub fn lifetime(now: Moment, until: Moment) -> Option<viplet_backend_api::Lifetime> {
-    let left = until.since(now + kernel_lateness(Duration::ZERO));
-    // Whole seconds s with s + s/8 <= left.
-    let seconds = left.as_millis() * 8 / 9 / 1000;
+    let left = (until + WITHDRAWAL).since(now + kernel_lateness(Duration::ZERO));
+    // Whole seconds s with s + s * 8/63 <= left.
+    let seconds = left.as_millis() * 63 / 71 / 1000;
     viplet_backend_api::Lifetime::from_secs(u32::try_from(seconds).unwrap_or(u32::MAX - 1))
 }
 
@@ -71,7 +76,7 @@ pub fn lifetime(now: Moment, until: Moment) -> Option<viplet_backend_api::Lifeti
 #[must_use]
 pub fn last_install(until: Moment) -> Moment {
     let second = Duration::from_secs(1);
-    until - kernel_lateness(second) - second
+    until + WITHDRAWAL - kernel_lateness(second) - second
 }
 
 #[cfg(test)]
@@ -106,6 +111,7 @@ mod tests {
             let held = until(T, &timing).since(T);
             let free = free_at(&record("other", duration_seconds(&timing)), T, &timing).since(T);
             assert!(held.mul_f64(1.01) + Duration::from_millis(50) < free, "{duration}");
+            assert!((held + WITHDRAWAL).mul_f64(1.01) < free, "the kernel, {duration}");
         }
     }
 
@@ -123,7 +129,7 @@ mod tests {
             let now = T + Duration::from_millis(millis);
             if let Some(lifetime) = lifetime(now, end) {
                 let lifetime = Duration::from_secs(u64::from(lifetime.as_secs()));
-                assert!(now + lifetime + kernel_lateness(lifetime) <= end);
+                assert!(now + lifetime + kernel_lateness(lifetime) <= end + WITHDRAWAL);
             } else {
                 assert!(now > last_install(end));
             }

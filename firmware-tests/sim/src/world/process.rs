@@ -217,7 +217,8 @@ impl World {
         // As late as the kernel's rounding and its timer wheel may be.
         let lateness = match command {
             Command::Install { lifetime, .. } => {
-                Duration::from_millis(250) + Duration::from_secs(lifetime.as_secs().into()) / 8
+                let fuzz = Duration::from_millis(250);
+                fuzz + (Duration::from_secs(lifetime.as_secs().into()) + fuzz) * 8 / 63
             }
             Command::Announce { .. } | Command::Withdraw { .. } => Duration::ZERO,
         };
