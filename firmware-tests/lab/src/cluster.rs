@@ -29,7 +29,7 @@ pub struct Timing(pub u32, pub u32, pub u32);
 
 impl Timing {
     /// Short, for tests.
-    pub const SHORT: Self = Self(3, 2, 1);
+    pub const SHORT: Self = Self(4, 3, 1);
     /// As people set it who want a fast move.
     pub const FAST: Self = Self(5, 3, 1);
     /// kube-vip's default.

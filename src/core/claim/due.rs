@@ -75,12 +75,14 @@ impl Claim {
 /// half a second; when they fail, one refresh at the last moment uses the hold up.
 fn refresh_due(end: Moment, last_call: Moment, now: Moment, until: Moment) -> Option<Due> {
     let last_refresh = last_call - Duration::from_millis(50);
+    let due = last_refresh.min(end - Duration::from_millis(200));
     let seconds = term::lifetime(now, until).map_or(0, |l| u64::from(l.as_secs()));
     let gain = (now + Duration::from_secs(seconds)).since(end);
-    let worth = Duration::from_millis(if now >= last_refresh { 100 } else { 500 });
+    let worth = Duration::from_millis(if now >= due { 100 } else { 500 });
     if gain > worth {
         return Some((now, "a refresh"));
     }
     let gains = end + Duration::from_millis(100) < last_refresh + Duration::from_secs(1);
-    (gains && now < last_refresh).then_some((last_refresh, "the last refresh"))
+    let next = if now < due { due } else { last_refresh };
+    (gains && now < next).then_some((next, "a refresh without a renewal"))
 }

@@ -163,7 +163,7 @@ fn the_nodes_own_address_is_never_taken_and_never_removed() {
 #[test]
 fn an_address_that_is_put_back_is_announced_in_the_same_turn_even_just_after_an_announcement() {
     let mut node = Node::started(control_plane(&[VIP]));
-    node.pass(millis(4010));
+    node.pass(millis(1010));
     node.done.clear();
     node.kernel.clear();
     node.expiry.clear();
