@@ -54,7 +54,12 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     };
     let values = &gathered;
     let settings = Settings {
-        core: core::Settings { node, control_plane: control_plane(values, inputs), seed: 0 },
+        core: core::Settings {
+            node,
+            control_plane: control_plane(values, inputs),
+            services: None,
+            seed: 0,
+        },
         mode,
         access: access(values, inputs),
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),

@@ -10,6 +10,9 @@ use viplet_backend_api::{Command, Notice, Refusal};
 
 use super::lease::{LeaseName, LeaseRecord};
 use super::report::Report;
+use super::services::record::{
+    Change, Condition, Ingress, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,25 @@ pub enum Input {
     },
     /// The node's labels were written, or not and why.
     Labelled(Result<(), String>),
+    /// Services of type LoadBalancer, in the namespaces that count.
+    Services(Change<ServiceRecord, ServiceName>),
+    /// EndpointSlices, or Endpoints, in the same namespaces.
+    Endpoints(Change<SliceRecord, SliceName>),
+    /// Nodes.
+    Nodes(Change<NodeRecord, Box<str>>),
+    /// Leases in the same namespaces, by a watch over all of them.
+    Leases(Change<LeaseSeen, LeaseName>),
+    /// The answer to an [`Effect::Service`].
+    ServiceWritten {
+        /// Which Service.
+        service: ServiceName,
+        /// The attempt's number from the request.
+        attempt: u64,
+        /// What became of it.
+        outcome: ServiceOutcome,
+    },
+    /// The node's labels of Services were written, or not and why.
+    ServicesLabelled(Result<(), String>),
     /// The node stops: withdraw everything, release every lease.
     Stop,
 }
@@ -105,6 +127,109 @@ pub enum WriteOutcome {
     Rejected(String),
     /// No answer in time, or the connection broke: it may or may not have been stored.
     Unknown(String),
+}
+
+/// A Lease as a watch over many saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseSeen {
+    /// Which one.
+    pub lease: LeaseName,
+    /// `metadata.resourceVersion`: opaque.
+    pub version: String,
+    /// Its spec.
+    pub record: LeaseRecord,
+}
+
+/// What became of an [`Effect::Service`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceOutcome {
+    /// It is as asked; it may have been so already.
+    Done,
+    /// There is no such Service any more, or another one of the same name.
+    Gone,
+    /// Somebody else wrote at the same time (409).
+    Conflict,
+    /// Permission is missing, or the server refused for good.
+    Refused(String),
+    /// The server did not answer, or not now.
+    Failed(String),
+}
+
+/// What is to be written to a Service: read it, change this and nothing else, replace it with
+/// its `resourceVersion`; where nothing changes, write nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceUpdate {
+    /// Which one.
+    pub service: ServiceName,
+    /// `metadata.uid`: another Service of the same name is not meant.
+    pub uid: Box<str>,
+    /// Repeated in the answer.
+    pub attempt: u64,
+    /// `kube-vip.io/vipHost`.
+    pub host: HostChange,
+    /// `status.loadBalancer.ingress`.
+    pub ingress: IngressChange,
+    /// `status.conditions`.
+    pub condition: ConditionChange,
+}
+
+/// What becomes of the annotation `kube-vip.io/vipHost`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostChange {
+    /// It stays.
+    Keep,
+    /// This node.
+    Set(String),
+    /// It goes, if it names this node.
+    Remove(String),
+}
+
+/// What becomes of `status.loadBalancer.ingress`; entries that are in neither list stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressChange {
+    /// Entries to have, in this order and before those of others; those with the same address
+    /// give way.
+    pub put: Vec<Ingress>,
+    /// Addresses whose entries go.
+    pub drop: Vec<IpAddr>,
+}
+
+/// What becomes of viplet's condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConditionChange {
+    /// It stays.
+    Keep,
+    /// This one.
+    Set(Condition),
+    /// It goes.
+    Remove,
+}
+
+/// An Event (`v1`) about a Service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEvent {
+    /// Which one.
+    pub service: ServiceName,
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// `Normal` or `Warning`.
+    pub weight: EventWeight,
+    /// One word in CamelCase.
+    pub reason: String,
+    /// For a person.
+    pub message: String,
+    /// The node that says it, where it is about this node; `None`: every node says the same,
+    /// and the Event is stored once.
+    pub node: Option<String>,
+}
+
+/// An Event's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventWeight {
+    /// `Normal`.
+    Normal,
+    /// `Warning`.
+    Warning,
 }
 
 /// A request about a Lease, on the renewals' own connection. At most one is under way per Lease.
@@ -165,6 +290,13 @@ pub enum Effect {
         /// Its value.
         value: Option<String>,
     },
+    /// Write to a Service; answered with [`Input::ServiceWritten`].
+    Service(ServiceUpdate),
+    /// Record an Event; not answered.
+    Event(ServiceEvent),
+    /// Set or remove (`None`) these labels of this node's Node object; answered with
+    /// [`Input::ServicesLabelled`].
+    ServiceLabels(BTreeMap<String, Option<String>>),
     /// For the log.
     Report(Report),
     /// Everything is withdrawn and released, or its time is up: the process may end.

@@ -22,6 +22,7 @@ pub mod lease;
 pub mod names;
 pub mod observed;
 pub mod report;
+pub mod services;
 pub mod settings;
 pub mod status;
 pub mod time;
@@ -147,6 +148,13 @@ impl Core {
                     group.label.answered(outcome, now);
                 }
             }
+            // Nothing is served yet.
+            Input::Services(_)
+            | Input::Endpoints(_)
+            | Input::Nodes(_)
+            | Input::Leases(_)
+            | Input::ServiceWritten { .. }
+            | Input::ServicesLabelled(_) => {}
             Input::Stop => {
                 if self.phase == Phase::Running {
                     self.phase = Phase::Stopping { since: now };

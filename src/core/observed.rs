@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use viplet_backend_api::{
     Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Rival,
@@ -20,21 +19,11 @@ pub struct SeenLink {
     pub down_since: Option<Moment>,
 }
 
-/// An address and when it was reported.
+/// An address that is on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenAddress {
     /// As reported.
     pub address: Address,
-    /// When.
-    pub seen: Moment,
-}
-
-impl SeenAddress {
-    /// When the kernel drops it, unless it is permanent.
-    #[must_use]
-    pub fn expires(&self) -> Option<Moment> {
-        self.address.valid_for.map(|left| self.seen + left)
-    }
 }
 
 /// How much the table can be trusted.
@@ -68,7 +57,7 @@ impl Observed {
                 self.links.remove(&name);
                 self.addresses.retain(|(_, link), _| *link != name);
             }
-            Notice::Address(address) => self.put_address(address, now),
+            Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => {
                 self.addresses.remove(&(address, link));
             }
@@ -85,7 +74,7 @@ impl Observed {
         }
         self.addresses.clear();
         for address in snapshot.addresses {
-            self.put_address(address, now);
+            self.put_address(address);
         }
         self.sight = Sight::Clear;
     }
@@ -95,9 +84,9 @@ impl Observed {
         self.links.insert(link.name.clone(), seen_link(link, down_since, now));
     }
 
-    fn put_address(&mut self, address: Address, now: Moment) {
+    fn put_address(&mut self, address: Address) {
         let key = (address.address, address.link.clone());
-        self.addresses.insert(key, SeenAddress { address, seen: now });
+        self.addresses.insert(key, SeenAddress { address });
     }
 
     /// How much this table can be trusted.
@@ -162,10 +151,4 @@ pub const fn state_text(state: LinkState) -> &'static str {
         LinkState::NoCarrier => "up without carrier",
         LinkState::AdminDown => "down",
     }
-}
-
-/// How long a link has been down.
-#[must_use]
-pub fn down_for(seen: &SeenLink, now: Moment) -> Option<Duration> {
-    seen.down_since.map(|since| now.since(since))
 }

@@ -16,6 +16,8 @@ pub struct Settings {
     pub node: String,
     /// The control-plane address, when there is one.
     pub control_plane: Option<ControlPlane>,
+    /// Services of type LoadBalancer, when they are ours to serve.
+    pub services: Option<Services>,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -147,4 +149,132 @@ pub enum Labelling {
     Off,
     /// `kube-vip.io/has-ip` on the holder's Node.
     On,
+}
+
+/// Services of type LoadBalancer: which ones, who holds their addresses, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// `svc_namespace`: the only namespace whose Services count; `None`: all.
+    pub namespace: Option<String>,
+    /// Which classes count.
+    pub class: ClassFilter,
+    /// Who decides on the holder.
+    pub election: ServiceElection,
+    /// `per_service_election_on_demand`.
+    pub on_demand: OnDemand,
+    /// The Lease for all Services (`svc_leasename`).
+    pub lease: LeaseName,
+    /// The elections' times.
+    pub timing: LeaseTiming,
+    /// The link of Services that name none.
+    pub link: ServiceLink,
+    /// Prefix lengths (`vip_subnet`).
+    pub prefix: ServicePrefixes,
+    /// Which families of a DNS name count, where the Service says nothing.
+    pub dns_mode: DnsMode,
+    /// Duplicate detection for IPv6 (`vip_skipdad`).
+    pub duplicate_detection: DuplicateDetection,
+    /// Time between two announcements of one address (`vip_arpRate`).
+    pub announce_every: Duration,
+    /// What to do as holder when the link goes down.
+    pub on_link_down: OnLinkDown,
+    /// What to do as candidate when the link is not up.
+    pub link_not_up: LinkNotUp,
+    /// Whether annotations and status are written (`disable_service_updates`).
+    pub updates: Updates,
+    /// Where endpoints are read (`enable_endpoints`).
+    pub endpoints: EndpointSource,
+    /// Whether the holder's Node object carries a label for each Service.
+    pub labelling: Labelling,
+    /// `port`: the control plane's own, which a Service with the same address may not have.
+    pub control_plane_port: u16,
+}
+
+/// Which Services count by their `spec.loadBalancerClass` (SVC-6, SVC-7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClassFilter {
+    /// A class must be this one.
+    Legacy {
+        /// `lb_class_name`.
+        name: String,
+        /// `lb_class_only`.
+        unclassed: Unclassed,
+    },
+    /// The class is exactly this one; empty: none at all.
+    Strict {
+        /// `lb_class_name`.
+        name: String,
+    },
+}
+
+/// Services without a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unclassed {
+    /// They count.
+    Served,
+    /// They do not (`lb_class_only`).
+    Ignored,
+}
+
+/// Who decides on the holder of a Service's address (SVC-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceElection {
+    /// One Lease for all (`svc_election` off).
+    OneForAll,
+    /// One Lease for each address (`svc_election` on).
+    Each,
+}
+
+/// `per_service_election_on_demand`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnDemand {
+    /// The annotation has no effect.
+    Off,
+    /// Services with `kube-vip.io/forcePerServiceElection` have a Lease of their own.
+    On,
+}
+
+/// `vip_servicesinterface`, else `vip_interface`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceLink {
+    /// As the control plane's.
+    Choice(LinkChoice),
+    /// `auto`: the link with a network that the address is in, else this one.
+    OfSubnet(LinkChoice),
+}
+
+/// Prefix lengths of Services' addresses, per family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePrefixes {
+    /// IPv4's.
+    pub v4: PrefixLength,
+    /// IPv6's.
+    pub v6: PrefixLength,
+}
+
+/// One prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrefixLength {
+    /// This one.
+    Fixed(u8),
+    /// `auto`: that of the link's network which the address is in.
+    OfSubnet,
+}
+
+/// `disable_service_updates`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Updates {
+    /// Annotations and status are written.
+    Written,
+    /// Nothing is written to a Service.
+    Withheld,
+}
+
+/// `enable_endpoints`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndpointSource {
+    /// `discovery.k8s.io/v1` EndpointSlices.
+    Slices,
+    /// `v1` Endpoints.
+    Endpoints,
 }

@@ -17,6 +17,9 @@ pub struct Status {
     pub addresses: Vec<AddressStatus>,
     /// The links that matter, with their state in a word.
     pub links: BTreeMap<String, String>,
+    /// Services of type LoadBalancer, where they are served, in order of name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceStatus>,
     /// Ready: what should be here is here and announced (design law 8). The reasons why not.
     pub not_ready: Vec<String>,
 }
@@ -76,6 +79,50 @@ pub struct AddressStatus {
     pub reason: String,
 }
 
+/// One Service of type LoadBalancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// `namespace/name`.
+    pub service: String,
+    /// How it is.
+    pub state: ServiceState,
+    /// Its addresses as far as they are known.
+    pub addresses: Vec<IpAddr>,
+    /// The Lease that decides on the first of them; empty while there is none.
+    pub lease: String,
+    /// The node that holds the first of them, as this node sees it; empty: none.
+    pub holder: String,
+    /// Why it is so.
+    pub reason: String,
+}
+
+/// How a Service is, as this node sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    /// All its addresses are here and announced.
+    Held,
+    /// Some address should be here and is not (yet).
+    Pending,
+    /// Another node holds it.
+    Elsewhere,
+    /// Nobody can hold it now: no endpoint, no address yet, a name that is not resolved.
+    Waiting,
+    /// It asks for something that cannot be.
+    Refused,
+    /// Not ours to serve: its class, or `kube-vip.io/ignore`.
+    Ignored,
+}
+
+/// Why a Service has or has no address: the answer of `viplet why`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The Service as this node sees it.
+    pub status: ServiceStatus,
+    /// What led to it, the first cause first; each one line for a person.
+    pub because: Vec<String>,
+}
+
 /// Where an address is, as this node sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +160,31 @@ pub struct Counters {
     pub rivals: u64,
     /// Inputs that made no sense, by reason.
     pub rejects: BTreeMap<String, u64>,
+    /// About Services.
+    #[serde(default)]
+    pub services: ServiceCounters,
+}
+
+/// Counters about Services since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCounters {
+    /// Changes of Services that were taken in, by the watch's word (`ADDED`, `MODIFIED`,
+    /// `DELETED`).
+    pub seen: BTreeMap<String, u64>,
+    /// Times that a Service was refused, by the reason's word.
+    pub refused: BTreeMap<String, u64>,
+    /// Writes to Services that were asked for.
+    pub writes: u64,
+    /// Writes to Services that failed.
+    pub write_failures: u64,
+    /// Events that were asked for.
+    pub events: u64,
+    /// Renewals of Services' leases that succeeded.
+    pub renewals: u64,
+    /// Requests about Services' leases that failed.
+    pub renewal_failures: u64,
+    /// Changes of holder of Services' leases that were seen.
+    pub transitions: u64,
 }
 
 /// A time span in JSON, for people and `jq`: seconds with three decimals, or null.

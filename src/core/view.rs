@@ -7,7 +7,8 @@ use super::claim::{Claim, Want};
 use super::election::Role;
 use super::group::Group;
 use super::observed::{Observed, Sight, state_text};
-use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus};
+use super::services::record::ServiceName;
+use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus, Why};
 use super::{Core, Counters, Moment, Status};
 
 /// A lease that nobody has taken for so long after it was free is worth a word.
@@ -28,10 +29,18 @@ impl Core {
             leases: groups().map(|group| lease(group, now)).collect(),
             addresses: addresses.collect(),
             links: links.collect(),
+            services: Vec::new(),
             not_ready: Vec::new(),
         };
         status.not_ready = self.not_ready(&status, now);
         status
+    }
+
+    /// Why a Service is as it is; `None` where there is no such Service of type LoadBalancer.
+    #[must_use]
+    pub fn why(&self, service: &ServiceName, now: Moment) -> Option<Why> {
+        let _ = (service, now);
+        None
     }
 
     /// Numbers since the start.

@@ -210,6 +210,7 @@ mod tests {
                 link_not_up: LinkNotUp::Wait,
                 labelling: Labelling::Off,
             }),
+            services: None,
             seed: 0,
         }
     }

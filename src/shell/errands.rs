@@ -5,6 +5,7 @@
 //! watch has one; everything else shares the third.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use smol::channel::{Receiver, RecvError, Sender, bounded};
 
 use super::resolver;
 use super::shared::Shared;
+use crate::core::input::{ServiceEvent, ServiceUpdate};
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::access::Places;
 use crate::kube::{
@@ -130,6 +132,21 @@ impl Errands {
         if self.labels.try_send((key, value)).is_err() {
             log::error!("the node's label was not written: too many requests are under way");
         }
+    }
+
+    /// Writes to a Service.
+    pub fn service(&self, update: ServiceUpdate) {
+        log::error!("not written: {update:?}");
+    }
+
+    /// Records an Event.
+    pub fn event(&self, event: ServiceEvent) {
+        log::error!("not recorded: {event:?}");
+    }
+
+    /// Sets or removes labels of Services on this node's Node object.
+    pub fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {
+        log::error!("not written: {labels:?}");
     }
 }
 

@@ -162,6 +162,9 @@ impl Node {
                 Effect::Lease(request) => self.errands.lease(request),
                 Effect::Resolve { name } => self.errands.resolve(name),
                 Effect::Label { key, value } => self.errands.label(key, value),
+                Effect::Service(update) => self.errands.service(update),
+                Effect::Event(event) => self.errands.event(event),
+                Effect::ServiceLabels(labels) => self.errands.service_labels(labels),
                 Effect::Report(report) => write(&report),
                 Effect::Stopped => return Turn::Last,
             }

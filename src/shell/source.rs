@@ -154,6 +154,7 @@ pub(crate) mod fixture {
                     address("2001:db8::10", AddressState::Pending, "link eth0 is down"),
                 ],
                 links: BTreeMap::from([("eth0".to_owned(), "up".to_owned())]),
+                services: Vec::new(),
                 not_ready: Vec::new(),
             }),
             counters: RefCell::new(Counters {

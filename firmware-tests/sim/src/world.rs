@@ -287,7 +287,8 @@ impl World {
         match self.nodes[node].kind {
             Kind::Foreign => Box::new(ClientGo::new(&name, plane, seed, now)),
             Kind::Viplet => {
-                let settings = Settings { node: name, control_plane: Some(plane), seed };
+                let settings =
+                    Settings { node: name, control_plane: Some(plane), services: None, seed };
                 plant(self.setup.plant, node, Box::new(Core::new(settings, now)), now)
             }
         }

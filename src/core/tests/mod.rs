@@ -101,7 +101,8 @@ fn address(on: &str, text: &str, owner: Owner) -> Address {
 
 impl Node {
     fn new(plane: ControlPlane) -> Self {
-        let settings = Settings { node: "n1".to_owned(), control_plane: Some(plane), seed: 1 };
+        let settings =
+            Settings { node: "n1".to_owned(), control_plane: Some(plane), services: None, seed: 1 };
         let now = Moment::from_boot(Duration::from_secs(1000));
         Self {
             core: Core::new(settings, now),

@@ -194,6 +194,7 @@ impl World {
                 let at = self.now + self.rng.micros(1000, 20_000);
                 self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
             }
+            Effect::Service(_) | Effect::Event(_) | Effect::ServiceLabels(_) => {}
             Effect::Report(report) => {
                 self.trace.line(self.now, format_args!("{name} : {}", report.text));
             }
