@@ -9,10 +9,28 @@ use super::time::Moment;
 const BURST: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1)];
 
+/// The periodic announcements of one address among many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Time between two announcements.
+    pub every: Duration,
+    /// Time from the burst to the first periodic announcement, no longer than `every`: addresses
+    /// that were taken together are not announced together for ever.
+    pub phase: Duration,
+}
+
+impl Rhythm {
+    /// For an address on its own.
+    #[must_use]
+    pub const fn alone(every: Duration) -> Self {
+        Self { every, phase: every }
+    }
+}
+
 /// The announcements of one held address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    every: Duration,
+    rhythm: Rhythm,
     began: Moment,
     /// Announcements of the burst that are done, the first one included.
     done: usize,
@@ -22,8 +40,8 @@ pub struct Schedule {
 impl Schedule {
     /// Starts with an announcement that is due at once.
     #[must_use]
-    pub fn new(now: Moment, every: Duration) -> Self {
-        Self { every, began: now, done: 0, next: now }
+    pub const fn new(now: Moment, rhythm: Rhythm) -> Self {
+        Self { rhythm, began: now, done: 0, next: now }
     }
 
     /// The next moment at which [`Schedule::due`] says yes.
@@ -39,7 +57,8 @@ impl Schedule {
         }
         self.next = match BURST.get(self.done) {
             Some(offset) => (self.began + *offset).max(now + Duration::from_millis(1)),
-            None => now + self.every,
+            None if self.done == BURST.len() => now + self.rhythm.phase,
+            None => now + self.rhythm.every,
         };
         self.done += 1;
         true
@@ -50,7 +69,7 @@ impl Schedule {
     pub fn again(&mut self, now: Moment) {
         let soonest = self.began + Duration::from_millis(100);
         if now >= soonest {
-            *self = Self::new(now, self.every);
+            *self = Self::new(now, self.rhythm);
         } else {
             self.next = self.next.min(soonest);
         }
@@ -71,13 +90,21 @@ mod tests {
 
     #[test]
     fn an_address_is_announced_at_once_then_soon_again_then_periodically() {
-        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
         assert_eq!(times(&mut schedule, 8000), [0, 50, 200, 1000, 4000, 7000]);
     }
 
     #[test]
+    fn addresses_taken_together_are_announced_apart_and_none_waits_longer_than_its_interval() {
+        let every = Duration::from_secs(3);
+        let rhythm = Rhythm { every, phase: Duration::from_millis(700) };
+        let mut schedule = Schedule::new(at(0), rhythm);
+        assert_eq!(times(&mut schedule, 8000), [0, 50, 200, 1000, 1700, 4700, 7700]);
+    }
+
+    #[test]
     fn a_late_turn_does_not_send_the_whole_burst_at_once() {
-        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
         assert!(schedule.due(at(500)));
         assert!(!schedule.due(at(500)));
         assert!(schedule.due(at(501)));
@@ -85,7 +112,7 @@ mod tests {
 
     #[test]
     fn rivals_that_answer_each_other_do_not_fill_the_wire() {
-        let mut schedule = Schedule::new(at(0), Duration::from_secs(3));
+        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
         let mut sent = 0;
         for t in 0..1000 {
             schedule.again(at(t));

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use viplet_backend_api::{Command, LinkName, Owner, Refusal, Vip};
 
+use super::announce::Rhythm;
 use super::claim::{Claim, Want};
 use super::election::drive::Handover;
-use super::election::{Election, Role, Terms};
+use super::election::{Courtesy, Election, Role, Terms};
 use super::fitness;
 use super::input::{Effect, LeaseRequest};
 use super::label::{self, Label};
@@ -33,6 +34,8 @@ pub struct Group {
     /// Addresses that no name stands for any more, and until when they are held.
     retiring: BTreeMap<IpAddr, Moment>,
     pub(super) link: Option<LinkName>,
+    /// Whether addresses of others that the same lease decides about are off this node.
+    pub(super) guests: Handover,
     pub(super) label: Label,
     /// The lease ran out here and nobody else was seen with it: IPv4 stays (CP-5).
     preserving: bool,
@@ -49,6 +52,7 @@ impl Group {
             identity: node.to_owned(),
             annotations: settings.lease_annotations.clone(),
             timing: settings.timing,
+            courtesy: Courtesy::Race,
         };
         let names = settings.targets.iter().filter_map(|target| match target {
             Target::Name(name) => Some(Name::new(name.clone(), settings.dns_mode)),
@@ -60,6 +64,7 @@ impl Group {
             claims: BTreeMap::new(),
             retiring: BTreeMap::new(),
             link: None,
+            guests: Handover::Clear,
             label: Label::default(),
             preserving: false,
             started: now,
@@ -74,7 +79,7 @@ impl Group {
         self.ask_resolver(now, &mut effects);
         self.choose_link(observed);
         self.sync_claims(observed, now);
-        self.election.stand(fitness::of(self, observed, stopping, now));
+        self.election.stand(fitness::of(self, observed, stopping, now), now);
         let request = self.drive_election(observed, now);
         effects.extend(self.election.take_reports().into_iter().map(Effect::Report));
         self.reconcile(observed, now, &mut effects);
@@ -180,7 +185,7 @@ impl Group {
         if claimed || self.may_have_unknown_addresses(observed) {
             Handover::NotYet
         } else {
-            Handover::Clear
+            self.guests
         }
     }
 
@@ -217,13 +222,13 @@ impl Group {
     }
 
     fn reconcile(&mut self, observed: &Observed, now: Moment, effects: &mut Vec<Effect>) {
-        let every = self.settings.announce_every;
+        let rhythm = Rhythm::alone(self.settings.announce_every);
         let wants: Vec<(IpAddr, Want)> =
             self.claims.keys().map(|address| (*address, self.want(*address, now))).collect();
         let why = self.why();
         for (address, want) in wants {
             let Some(claim) = self.claims.get_mut(&address) else { continue };
-            let commands = claim.reconcile(want, observed, now, every);
+            let commands = claim.reconcile(want, observed, now, rhythm);
             if claim.came_to_be_held(observed) {
                 let text = format!("{}: held and announced: {why}", claim.vip());
                 effects.push(Effect::Report(Report { level: Level::Info, text }));
@@ -301,6 +306,12 @@ impl Group {
         claim.contested(now);
         self.election.make_sure(now);
         true
+    }
+
+    /// Whether this node has held the lease since its start.
+    #[must_use]
+    pub const fn has_held(&self) -> bool {
+        self.held_before
     }
 
     /// Whether the address is one of those that this group is about.

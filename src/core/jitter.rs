@@ -35,6 +35,17 @@ impl Jitter {
     }
 }
 
+/// A span from zero to `most` that depends on the parts and nothing else: a rank among those
+/// who draw for the same thing (FNV-1a, 64 bits, and a `SplitMix64` step to spread its bits).
+#[must_use]
+pub fn rank(parts: &[&str], most: Duration) -> Duration {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Jitter::new(hash).up_to(most)
+}
+
 /// How long to wait after a number of failures in a row: `first`, doubled each time, at most
 /// `most`.
 #[must_use]

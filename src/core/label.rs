@@ -1,4 +1,4 @@
-//! The label on our own Node object that says that it has the address (LBL-1).
+//! Labels on our own Node object that say which addresses it has (LBL-1).
 
 use std::time::Duration;
 
@@ -11,20 +11,32 @@ pub const KEY: &str = "kube-vip.io/has-ip";
 const LOST: Duration = Duration::from_secs(15);
 
 /// The label as wanted and as written.
-#[derive(Clone, Debug, Default)]
-pub struct Label {
+#[derive(Clone, Debug)]
+pub struct Label<T = Option<String>> {
     /// What the label is; `None` while that is not known: before the first write, and after one
     /// that may or may not have been stored.
-    written: Option<Option<String>>,
-    under_way: Option<(Option<String>, Moment)>,
+    written: Option<T>,
+    under_way: Option<(T, Moment)>,
     failures: u32,
     not_before: Moment,
     trouble: Option<String>,
 }
 
-impl Label {
+impl<T> Default for Label<T> {
+    fn default() -> Self {
+        Self {
+            written: None,
+            under_way: None,
+            failures: 0,
+            not_before: Moment::default(),
+            trouble: None,
+        }
+    }
+}
+
+impl<T: Clone + PartialEq> Label<T> {
     /// The write to make now so that the label becomes `wanted`: a value, or its removal.
-    pub fn drive(&mut self, wanted: Option<String>, now: Moment) -> Option<Option<String>> {
+    pub fn drive(&mut self, wanted: T, now: Moment) -> Option<T> {
         if self.under_way.as_ref().is_some_and(|(_, asked)| now >= *asked + LOST) {
             self.answered(Err("no answer".to_owned()), now);
         }
@@ -38,7 +50,7 @@ impl Label {
 
     /// When [`Label::drive`] has something to do by itself.
     #[must_use]
-    pub fn deadline(&self, wanted: &Option<String>) -> Option<Moment> {
+    pub fn deadline(&self, wanted: &T) -> Option<Moment> {
         match &self.under_way {
             Some((_, asked)) => Some(*asked + LOST),
             None if self.written.as_ref() == Some(wanted) => None,
@@ -71,10 +83,24 @@ impl Label {
         self.trouble.as_deref()
     }
 
+    /// Whether it is known to be `wanted`.
+    #[must_use]
+    pub fn is_settled(&self, wanted: &T) -> bool {
+        self.under_way.is_none() && self.written.as_ref() == Some(wanted)
+    }
+
+    /// What was written last, if that is known.
+    #[must_use]
+    pub const fn written(&self) -> Option<&T> {
+        self.written.as_ref()
+    }
+}
+
+impl Label {
     /// Whether the label may be there.
     #[must_use]
     pub fn lingers(&self) -> bool {
-        self.under_way.is_some() || self.written != Some(None)
+        !self.is_settled(&None)
     }
 }
 
@@ -84,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_label_that_a_crashed_run_left_is_removed_at_start_and_nothing_is_written_twice() {
-        let mut label = Label::default();
+        let mut label: Label = Label::default();
         let t = Moment::default();
         assert_eq!(label.drive(None, t), Some(None));
         label.answered(Ok(()), t);
@@ -95,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_label_whose_write_got_no_answer_is_written_again_whatever_is_wanted_by_then() {
-        let mut label = Label::default();
+        let mut label: Label = Label::default();
         let t = Moment::default();
         label.drive(None, t);
         label.answered(Ok(()), t);
@@ -107,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_refused_label_is_tried_again_later_and_later() {
-        let mut label = Label::default();
+        let mut label: Label = Label::default();
         let t = Moment::default();
         let mut waits = Vec::new();
         let mut now = t;

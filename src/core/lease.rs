@@ -14,6 +14,24 @@ pub struct LeaseName {
     pub name: String,
 }
 
+impl LeaseName {
+    /// Reads `name`, which is then in `namespace`, or `namespace/name` (ELE-3); `None` where a
+    /// part is no name that Kubernetes takes (RFC 1123).
+    #[must_use]
+    pub fn parse(text: &str, namespace: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+        let usable = is_label(namespace) && name.len() <= 253 && name.split('.').all(is_label);
+        usable.then(|| Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// RFC 1123 label.
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let ends = text.starts_with('-') || text.ends_with('-');
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !ends
+}
+
 impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)

@@ -10,6 +10,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod address;
 pub mod announce;
 pub mod claim;
 pub mod election;
@@ -29,11 +30,11 @@ pub mod time;
 
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use viplet_backend_api::{Command, LinkName, Notice, Owner, Rival};
+use viplet_backend_api::{Address, Command, LinkName, Notice, Owner, Refusal, Rival};
 
 pub use input::{Effect, Input, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 pub use lease::{LeaseName, LeaseRecord, Stamp};
@@ -41,20 +42,27 @@ pub use settings::Settings;
 pub use status::{Counters, Status};
 pub use time::Moment;
 
+use election::Election;
+use election::drive::Handover;
 use group::{Group, Stopping};
 use observed::{Observed, Sight};
 use report::{Level, Report};
+use services::{Around, Services};
 
 /// A stop that the API server or the kernel holds up is over by then (SIG-2; an orchestrator's
 /// patience is longer, a person's is not).
 const STOP_LIMIT: Duration = Duration::from_millis(800);
+/// And for each lease that has to be given back, one after the other.
+const STOP_PER_LEASE: Duration = Duration::from_millis(30);
+/// The whole stop (SIG-5: a pod is gone within 10 s).
+const LONGEST_STOP: Duration = Duration::from_secs(8);
 /// A withdrawal of something stale is not repeated sooner.
 const STALE_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    Stopping { since: Moment },
+    Stopping { limit: Moment },
     Stopped,
 }
 
@@ -65,6 +73,9 @@ pub struct Core {
     phase: Phase,
     observed: Observed,
     control_plane: Option<Group>,
+    services: Option<Services>,
+    /// Addresses with our tag that may have to go.
+    strangers: BTreeSet<(IpAddr, LinkName)>,
     stale: BTreeMap<(IpAddr, LinkName), Moment>,
     rivals: BTreeMap<IpAddr, Moment>,
     counters: Counters,
@@ -78,11 +89,17 @@ impl Core {
             .control_plane
             .clone()
             .map(|plane| Group::new(plane, &settings.node, settings.seed, now));
+        let services = settings
+            .services
+            .clone()
+            .map(|services| Services::new(services, &settings.node, settings.seed, now));
         Self {
             settings,
             phase: Phase::Running,
             observed: Observed::default(),
             control_plane,
+            services,
+            strangers: BTreeSet::new(),
             stale: BTreeMap::new(),
             rivals: BTreeMap::new(),
             counters: Counters::default(),
@@ -111,16 +128,18 @@ impl Core {
     pub fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
         let stop = match self.phase {
             Phase::Stopped => return None,
-            Phase::Stopping { since } => Some((since + STOP_LIMIT, "the stop has its limit")),
+            Phase::Stopping { limit } => Some((limit, "the stop has its limit")),
             Phase::Running => None,
         };
         if *self.observed.sight() == Sight::Never {
             return stop;
         }
         let group = self.control_plane.as_ref().and_then(|g| g.deadline(&self.observed, now));
+        let around = self.around(now);
+        let services = self.services.as_ref().and_then(|services| services.deadline(&around));
         let stale = self.stale.values().map(|at| *at + STALE_AGAIN).filter(|at| *at > now).min();
         let stale = stale.map(|at| (at, "something stale is still here"));
-        group.into_iter().chain(stop).chain(stale).min_by_key(|(at, _)| *at)
+        group.into_iter().chain(services).chain(stop).chain(stale).min_by_key(|(at, _)| *at)
     }
 
     fn take(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
@@ -129,18 +148,17 @@ impl Core {
             Input::Observed(notice) => self.observe(notice, now, effects),
             Input::Refused { command, refusal } => {
                 self.counters.refusals += 1;
-                let group = self.control_plane.as_mut();
-                let report = group.and_then(|group| group.refused(&command, &refusal, now));
+                let report = self.refused(&command, &refusal, now);
                 effects.extend(report.map(Effect::Report));
             }
             Input::Lease { lease, origin, view } => {
-                self.with_lease(&lease, |group| group.election.observe(origin, view, now));
+                self.with_lease(&lease, |election| election.observe(origin, view, now));
             }
             Input::LeaseUnreadable { lease, reason } => {
-                self.with_lease(&lease, |group| group.election.unreadable(reason, now));
+                self.with_lease(&lease, |election| election.unreadable(reason, now));
             }
             Input::LeaseWritten { lease, attempt, outcome } => {
-                self.with_lease(&lease, |group| group.election.written(attempt, outcome, now));
+                self.with_lease(&lease, |election| election.written(attempt, outcome, now));
             }
             Input::Resolved { name, outcome } => self.resolved(&name, outcome, now, effects),
             Input::Labelled(outcome) => {
@@ -148,17 +166,44 @@ impl Core {
                     group.label.answered(outcome, now);
                 }
             }
-            // Nothing is served yet.
+            Input::Stop => self.begin_to_stop(now),
             Input::Services(_)
             | Input::Endpoints(_)
             | Input::Nodes(_)
             | Input::Leases(_)
             | Input::ServiceWritten { .. }
-            | Input::ServicesLabelled(_) => {}
-            Input::Stop => {
-                if self.phase == Phase::Running {
-                    self.phase = Phase::Stopping { since: now };
-                }
+            | Input::ServicesLabelled(_) => match &mut self.services {
+                Some(services) => tell(services, input, now),
+                None => self.reject("services are not served"),
+            },
+        }
+    }
+
+    fn begin_to_stop(&mut self, now: Moment) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let leases = self.services.as_ref().map_or(0, Services::leases_held);
+        let leases = u32::try_from(leases).unwrap_or(u32::MAX);
+        let limit = (STOP_LIMIT + STOP_PER_LEASE.saturating_mul(leases)).min(LONGEST_STOP);
+        self.phase = Phase::Stopping { limit: now + limit };
+    }
+
+    fn reject(&mut self, why: &str) {
+        *self.counters.rejects.entry(why.to_owned()).or_default() += 1;
+    }
+
+    fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
+        let address = command.vip().address;
+        match (&mut self.control_plane, &mut self.services) {
+            (Some(group), _) if group.claims.contains_key(&address) => {
+                group.refused(command, refusal, now)
+            }
+            (_, Some(services)) if services.claims(address) => {
+                services.refused(command, refusal, now)
+            }
+            _ => {
+                Some(Report { level: Level::Error, text: format!("{}: {refusal}", command.vip()) })
             }
         }
     }
@@ -168,14 +213,48 @@ impl Core {
             let text = format!("the kernel cannot be observed: {refusal}; it is tried again");
             effects.push(Effect::Report(Report { level: Level::Error, text }));
         }
+        self.note(&notice);
         if let Some(rival) = self.observed.take(notice, now) {
             self.contest(&rival, now, effects);
+        }
+        let blind = matches!(self.observed.sight(), Sight::Blind(_));
+        if blind && let Some(services) = &mut self.services {
+            services.look_at_addresses();
+        }
+    }
+
+    /// What a notice asks to look at again.
+    fn note(&mut self, notice: &Notice) {
+        let ours = |address: &&Address| address.owner == Owner::Viplet;
+        let key = |address: &Address| (address.address, address.link.clone());
+        match notice {
+            Notice::Snapshot(all) => {
+                self.strangers.extend(all.addresses.iter().filter(ours).map(key));
+            }
+            Notice::Address(address) if ours(&address) => {
+                self.strangers.insert(key(address));
+            }
+            _ => {}
+        }
+        let Some(services) = &mut self.services else { return };
+        match notice {
+            Notice::Address(address) if address.owner != Owner::Node => {
+                services.look_at(address.address);
+            }
+            Notice::AddressGone { address, .. } => {
+                services.look_at(*address);
+                services.look_at_own(*address);
+            }
+            Notice::Rival(_) => {}
+            _ => services.look_at_addresses(),
         }
     }
 
     fn contest(&mut self, rival: &Rival, now: Moment, effects: &mut Vec<Effect>) {
         let group = self.control_plane.as_mut();
-        if !group.is_some_and(|group| group.contested(rival.address, now)) {
+        let held = group.is_some_and(|group| group.contested(rival.address, now));
+        let services = self.services.as_mut().filter(|_| !held);
+        if !held && !services.is_some_and(|services| services.contested(rival.address, now)) {
             return;
         }
         self.counters.rivals += 1;
@@ -190,10 +269,18 @@ impl Core {
         }
     }
 
-    fn with_lease(&mut self, lease: &LeaseName, act: impl FnOnce(&mut Group)) {
-        match &mut self.control_plane {
-            Some(group) if group.settings.lease == *lease => act(group),
-            _ => *self.counters.rejects.entry("unknown lease".to_owned()).or_default() += 1,
+    fn with_lease(&mut self, lease: &LeaseName, act: impl FnOnce(&mut Election)) {
+        if let Some(group) = &mut self.control_plane
+            && group.settings.lease == *lease
+        {
+            return act(&mut group.election);
+        }
+        let known = self
+            .services
+            .as_mut()
+            .is_some_and(|services| services.with_seat(lease, |seat| act(&mut seat.election)));
+        if !known {
+            self.reject("unknown lease");
         }
     }
 
@@ -204,9 +291,13 @@ impl Core {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
+        let services = self.services.as_mut();
+        let asked = services.map(|services| services.resolved(name, &outcome, now));
         let names = self.control_plane.iter_mut().flat_map(|group| &mut group.names);
         let Some(known) = names.into_iter().find(|known| known.name() == name) else {
-            *self.counters.rejects.entry("unknown name".to_owned()).or_default() += 1;
+            if asked != Some(services::Known::Yes) {
+                self.reject("unknown name");
+            }
             return;
         };
         let (before, trouble) = (known.addresses().to_vec(), known.trouble().map(str::to_owned));
@@ -214,6 +305,9 @@ impl Core {
         if known.addresses() != before {
             let text = format!("{name} stands for {:?} (before: {before:?})", known.addresses());
             effects.push(Effect::Report(Report { level: Level::Info, text }));
+            if let Some(services) = &mut self.services {
+                services.look_at_addresses();
+            }
         }
         if let Some(why) = known.trouble().filter(|why| trouble.as_deref() != Some(*why)) {
             let text = format!("{name}: {why}; what is known of it is kept");
@@ -221,52 +315,105 @@ impl Core {
         }
     }
 
+    fn stopping(&self) -> Stopping {
+        match self.phase {
+            Phase::Running => Stopping::No,
+            Phase::Stopping { .. } | Phase::Stopped => Stopping::Yes,
+        }
+    }
+
+    /// What Services depend on beside themselves.
+    fn around(&self, now: Moment) -> Around<'_> {
+        Around {
+            observed: &self.observed,
+            control_plane: self.control_plane.as_ref(),
+            stopping: self.stopping(),
+            now,
+        }
+    }
+
     fn drive(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         if *self.observed.sight() == Sight::Never && self.phase == Phase::Running {
             return;
         }
-        let stopping = match self.phase {
-            Phase::Running => Stopping::No,
-            Phase::Stopping { .. } | Phase::Stopped => Stopping::Yes,
-        };
-        self.withdraw_stale(now, effects);
+        let stopping = self.stopping();
+        self.withdraw_strangers(now, effects);
+        let guests = self.guests(now);
         if let Some(group) = &mut self.control_plane {
+            group.guests = guests;
             effects.extend(group.drive(&self.observed, stopping, now));
+        }
+        if let Some(services) = &mut self.services {
+            let around = Around {
+                observed: &self.observed,
+                control_plane: self.control_plane.as_ref(),
+                stopping,
+                now,
+            };
+            effects.extend(services.drive(&around));
         }
         self.stop_when_done(now, effects);
     }
 
-    /// Addresses with our tag that nobody claims any more: an earlier run had other settings.
-    /// While a name is unresolved one of them may be its address; the kernel drops the rest.
-    fn withdraw_stale(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+    /// Whether Services' addresses under the control plane's Lease are off this node, where that
+    /// keeps the Lease from being given back.
+    fn guests(&self, now: Moment) -> Handover {
+        let (Some(group), Some(services)) = (&self.control_plane, &self.services) else {
+            return Handover::Clear;
+        };
+        let shared = group.settings.lease == services.settings().lease;
+        let ours = group.election.holder() == Some(self.settings.node.as_str());
+        match shared && ours {
+            true => services.handover_under_control_plane(&self.around(now)),
+            false => Handover::Clear,
+        }
+    }
+
+    /// Addresses with our tag that nobody claims any more: an earlier run had other settings, or
+    /// its Services are gone. While a name is unresolved one of them may be its address; the
+    /// kernel drops the rest.
+    fn withdraw_strangers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let group = self.control_plane.as_ref();
         let unresolved = |g: &Group| g.names.iter().any(|name| name.addresses().is_empty());
-        if group.is_some_and(|g| unresolved(g) || g.link.is_none()) {
+        let unlisted = self.services.as_ref().is_some_and(|services| !services.is_listed());
+        if group.is_some_and(|g| unresolved(g) || g.link.is_none()) || unlisted {
             return;
         }
         self.stale.retain(|(address, link), at| {
             now.since(*at) < STALE_AGAIN || self.observed.on(*address, link).is_some()
         });
-        for seen in self.observed.addresses() {
-            let (address, link) = (seen.address.address, &seen.address.link);
-            let claimed =
-                group.is_some_and(|g| g.claims.contains_key(&address) || g.wants(address));
-            let key = (address, link.clone());
-            let asked = self.stale.get(&key).is_some_and(|at| now.since(*at) < STALE_AGAIN);
-            if claimed || asked || seen.address.owner != Owner::Viplet {
+        let mut left = BTreeSet::new();
+        for key in std::mem::take(&mut self.strangers) {
+            let (address, link) = &key;
+            let seen = self.observed.on(*address, link);
+            let Some(seen) = seen.filter(|seen| seen.address.owner == Owner::Viplet) else {
+                continue;
+            };
+            let claimed = group
+                .is_some_and(|g| g.claims.contains_key(address) || g.wants(*address))
+                || self.services.as_ref().is_some_and(|services| services.claims(*address));
+            if claimed {
                 continue;
             }
-            self.stale.insert(key, now);
-            let text = format!("{address} on {link}: removed: left by an earlier run, not wanted");
-            effects.push(Effect::Backend(claim::stale_withdrawal(seen)));
-            effects.push(Effect::Report(Report { level: Level::Info, text }));
+            let asked = self.stale.get(&key).is_some_and(|at| now.since(*at) < STALE_AGAIN);
+            if !asked {
+                self.stale.insert(key.clone(), now);
+                let text =
+                    format!("{address} on {link}: removed: left by an earlier run, not wanted");
+                effects.push(Effect::Backend(claim::stale_withdrawal(seen)));
+                effects.push(Effect::Report(Report { level: Level::Info, text }));
+            }
+            left.insert(key);
         }
+        self.strangers = left;
     }
 
     fn stop_when_done(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let Phase::Stopping { since } = self.phase else { return };
-        let late = now >= since + STOP_LIMIT;
-        let done = self.control_plane.as_ref().is_none_or(|group| group.is_gone(&self.observed));
+        let Phase::Stopping { limit } = self.phase else { return };
+        let late = now >= limit;
+        let gone = self.control_plane.as_ref().is_none_or(|group| group.is_gone(&self.observed));
+        let around = self.around(now);
+        let done = gone && self.services.as_ref().is_none_or(|services| services.is_gone(&around));
         if !done && !late {
             return;
         }
@@ -290,6 +437,21 @@ impl Core {
                 } += 1;
             }
         }
+    }
+}
+
+/// Something of Services happened.
+fn tell(services: &mut Services, input: Input, now: Moment) {
+    match input {
+        Input::Services(change) => services.take_services(change, now),
+        Input::Endpoints(change) => services.take_endpoints(change),
+        Input::Nodes(change) => services.take_nodes(change),
+        Input::Leases(change) => services.take_leases(change, now),
+        Input::ServiceWritten { service, attempt, outcome } => {
+            services.written(&service, attempt, &outcome, now);
+        }
+        Input::ServicesLabelled(outcome) => services.labelled(outcome, now),
+        _ => {}
     }
 }
 

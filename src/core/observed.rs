@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet_backend_api::{
-    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Rival,
+    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Rival,
 };
 
 use super::settings::LinkChoice;
@@ -42,7 +42,10 @@ pub enum Sight {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Observed {
     links: BTreeMap<LinkName, SeenLink>,
-    addresses: BTreeMap<(IpAddr, LinkName), SeenAddress>,
+    /// Each on its links, in order of name: nearly always one.
+    addresses: BTreeMap<IpAddr, Vec<SeenAddress>>,
+    /// The node's own addresses and their prefix lengths, by link: the networks that it is in.
+    networks: BTreeMap<(LinkName, IpAddr), u8>,
     sight: Sight,
 }
 
@@ -55,12 +58,14 @@ impl Observed {
             Notice::Link(link) => self.put_link(link, now),
             Notice::LinkGone(name) => {
                 self.links.remove(&name);
-                self.addresses.retain(|(_, link), _| *link != name);
+                self.networks.retain(|(link, _), _| *link != name);
+                self.addresses.retain(|_, seen| {
+                    seen.retain(|seen| seen.address.link != name);
+                    !seen.is_empty()
+                });
             }
             Notice::Address(address) => self.put_address(address),
-            Notice::AddressGone { link, address } => {
-                self.addresses.remove(&(address, link));
-            }
+            Notice::AddressGone { link, address } => self.remove_address(address, &link),
             Notice::Rival(rival) => return Some(rival),
         }
         None
@@ -73,6 +78,7 @@ impl Observed {
             self.links.insert(link.name.clone(), seen_link(link, down_since, now));
         }
         self.addresses.clear();
+        self.networks.clear();
         for address in snapshot.addresses {
             self.put_address(address);
         }
@@ -85,8 +91,29 @@ impl Observed {
     }
 
     fn put_address(&mut self, address: Address) {
-        let key = (address.address, address.link.clone());
-        self.addresses.insert(key, SeenAddress { address });
+        let network = (address.link.clone(), address.address);
+        match address.owner {
+            Owner::Node => self.networks.insert(network, address.prefix_len),
+            Owner::Viplet | Owner::Predecessor => self.networks.remove(&network),
+        };
+        let seen = self.addresses.entry(address.address).or_default();
+        match seen.binary_search_by(|known| known.address.link.cmp(&address.link)) {
+            Ok(place) => {
+                if let Some(known) = seen.get_mut(place) {
+                    known.address = address;
+                }
+            }
+            Err(place) => seen.insert(place, SeenAddress { address }),
+        }
+    }
+
+    fn remove_address(&mut self, address: IpAddr, link: &LinkName) {
+        self.networks.remove(&(link.clone(), address));
+        let Some(seen) = self.addresses.get_mut(&address) else { return };
+        seen.retain(|seen| seen.address.link != *link);
+        if seen.is_empty() {
+            self.addresses.remove(&address);
+        }
     }
 
     /// How much this table can be trusted.
@@ -108,18 +135,35 @@ impl Observed {
 
     /// All addresses in order.
     pub fn addresses(&self) -> impl Iterator<Item = &SeenAddress> {
-        self.addresses.values()
+        self.addresses.values().flatten()
     }
 
     /// One address on one link.
     #[must_use]
     pub fn on(&self, address: IpAddr, link: &LinkName) -> Option<&SeenAddress> {
-        self.addresses.get(&(address, link.clone()))
+        self.everywhere(address).find(|seen| seen.address.link == *link)
     }
 
     /// One address on whichever links carry it.
     pub fn everywhere(&self, address: IpAddr) -> impl Iterator<Item = &SeenAddress> {
-        self.addresses().filter(move |seen| seen.address.address == address)
+        self.addresses.get(&address).into_iter().flatten()
+    }
+
+    /// The link with the narrowest network that the address is in, and that network's prefix
+    /// length. A host route is no network.
+    #[must_use]
+    pub fn network_of(&self, address: IpAddr) -> Option<(&LinkName, u8)> {
+        let is_in = |own: IpAddr, length: u8| {
+            own.is_ipv4() == address.is_ipv4() && length < bits(own) && {
+                let shift = u32::from(bits(own) - length);
+                as_number(own).checked_shr(shift) == as_number(address).checked_shr(shift)
+            }
+        };
+        let found = self
+            .networks
+            .iter()
+            .filter(|((link, own), length)| link.as_str() != "lo" && is_in(*own, **length));
+        found.max_by_key(|(_, length)| **length).map(|((link, _), length)| (link, *length))
     }
 
     /// The link that is meant, if it can be told now.
@@ -132,6 +176,20 @@ impl Observed {
                 .find_map(|route| self.links().find(|seen| seen.link.default_route == *route))
                 .map(|seen| seen.link.name.clone()),
         }
+    }
+}
+
+const fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn as_number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
     }
 }
 

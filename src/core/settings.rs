@@ -75,8 +75,45 @@ pub enum Target {
     Name(String),
 }
 
+impl Target {
+    /// Reads an IP address or a DNS name.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what is accepted.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Address(address));
+        }
+        if text.contains('/') {
+            return Err(
+                "no prefix length here, that is vip_subnet's; accepted: IP address or DNS \
+                        name",
+            );
+        }
+        if is_dns_name(text) {
+            return Ok(Self::Name(text.trim_end_matches('.').to_ascii_lowercase()));
+        }
+        Err("neither an IP address nor a DNS name")
+    }
+}
+
+/// RFC 1123 §2.1, with the `_` that some resolvers take. The last label is not all digits: that
+/// would be a mistyped address.
+fn is_dns_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253 && name.split('.').all(label) && !last.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Which addresses of a DNS name count (`dns_mode`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DnsMode {
     /// The first record, whichever family.
     First,

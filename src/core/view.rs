@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::claim::{Claim, Want};
-use super::election::Role;
+use super::election::{Election, Role};
 use super::group::Group;
 use super::observed::{Observed, Sight, state_text};
 use super::services::record::ServiceName;
@@ -24,12 +24,28 @@ impl Core {
             let seen = self.observed.link(name);
             (name.to_string(), seen.map_or("missing", |s| state_text(s.link.state)).to_owned())
         });
+        let services = self.services.as_ref();
+        let for_all = services.and_then(|services| services.lease_for_all()).map(|seat| {
+            let (holder, me) = (seat.election.holder(), seat.election.terms().identity.as_str());
+            let reason = match holder {
+                Some("") | None => {
+                    format!("nobody holds the lease{}", seat.election.trouble_suffix())
+                }
+                Some(holder) if holder == me => "this node holds the lease".to_owned(),
+                Some(holder) => format!("{holder} holds the lease"),
+            };
+            lease_entry(&seat.election, reason, now)
+        });
         let mut status = Status {
             node: self.settings.node.clone(),
-            leases: groups().map(|group| lease(group, now)).collect(),
+            leases: groups().map(|group| lease(group, now)).chain(for_all).collect(),
             addresses: addresses.collect(),
             links: links.collect(),
-            services: Vec::new(),
+            services: self
+                .services
+                .as_ref()
+                .map(|services| services.statuses(&self.around(now)))
+                .unwrap_or_default(),
             not_ready: Vec::new(),
         };
         status.not_ready = self.not_ready(&status, now);
@@ -39,8 +55,7 @@ impl Core {
     /// Why a Service is as it is; `None` where there is no such Service of type LoadBalancer.
     #[must_use]
     pub fn why(&self, service: &ServiceName, now: Moment) -> Option<Why> {
-        let _ = (service, now);
-        None
+        self.services.as_ref()?.why(service, &self.around(now))
     }
 
     /// Numbers since the start.
@@ -55,6 +70,14 @@ impl Core {
             let rejects = counters.rejects.entry("lease answer out of order".to_owned());
             *rejects.or_default() += tally.rejects;
         }
+        let Some(services) = &self.services else { return counters };
+        if let Some(seat) = services.lease_for_all() {
+            let (name, tally) = (seat.election.terms().lease.to_string(), seat.election.tally());
+            counters.renewals.insert(name.clone(), tally.renewals);
+            counters.renewal_failures.insert(name.clone(), tally.failures);
+            counters.transitions.insert(name, tally.transitions);
+        }
+        counters.services = services.counters();
         counters
     }
 
@@ -91,12 +114,18 @@ impl Core {
             );
             reasons.push(format!("{what}: {}", entry.reason));
         }
+        if let Some(services) = &self.services {
+            reasons.extend(services.not_ready(&self.around(now)));
+        }
         reasons
     }
 }
 
 fn lease(group: &Group, now: Moment) -> LeaseStatus {
-    let election = &group.election;
+    lease_entry(&group.election, group.why(), now)
+}
+
+fn lease_entry(election: &Election, reason: String, now: Moment) -> LeaseStatus {
     let (role, held_for) = match (election.role(), election.fitness().obstacle()) {
         (Role::Holding { until }, _) => (RoleStatus::Holding, Some(until.since(now))),
         (Role::Following, Some(_)) => (RoleStatus::Abstaining, None),
@@ -104,13 +133,13 @@ fn lease(group: &Group, now: Moment) -> LeaseStatus {
         (Role::Following, None) => (RoleStatus::Following, None),
     };
     LeaseStatus {
-        lease: group.settings.lease.to_string(),
+        lease: election.terms().lease.to_string(),
         holder: election.holder().unwrap_or_default().to_owned(),
         role,
         held_for,
         renewed_ago: election.renewal_seen().map(|seen| now.since(seen)),
         transitions: election.transitions(),
-        reason: group.why(),
+        reason,
     }
 }
 

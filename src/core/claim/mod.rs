@@ -9,7 +9,7 @@ use viplet_backend_api::{
     Class, Command, DuplicateDetection, LinkState, Owner, Refusal, Usability, Vip,
 };
 
-use super::announce::Schedule;
+use super::announce::{Rhythm, Schedule};
 use super::election::term;
 use super::fitness::Penalty;
 use super::jitter::backoff;
@@ -185,7 +185,7 @@ impl Claim {
         want: Want,
         observed: &Observed,
         now: Moment,
-        announce_every: Duration,
+        rhythm: Rhythm,
     ) -> Vec<Command> {
         let mut commands = Vec::new();
         let want = if self.blocked(observed).is_some() { Want::Nothing } else { want };
@@ -195,7 +195,7 @@ impl Claim {
         match want {
             Want::Hold { until } => {
                 self.hold(until, here, now, &mut commands);
-                self.announce(here, now, announce_every, &mut commands);
+                self.announce(here, now, rhythm, &mut commands);
             }
             Want::Keep(lifetime) => {
                 self.announcing = None;
@@ -245,7 +245,7 @@ impl Claim {
         &mut self,
         here: Option<&SeenAddress>,
         now: Moment,
-        every: Duration,
+        rhythm: Rhythm,
         out: &mut Vec<Command>,
     ) {
         let usable = here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable);
@@ -267,7 +267,7 @@ impl Claim {
         // detection is through.
         let fresh = !self.answered;
         self.answered = usable && !adding;
-        let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now, every));
+        let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now, rhythm));
         if fresh {
             schedule.again(now);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::view::Known;
-use super::{Call, Election, Freshness, Purpose, Role, term};
+use super::{Call, Courtesy, Election, Freshness, Purpose, Role, Urgency, term};
 use crate::core::input::{LeaseRequest, LeaseVerb};
 use crate::core::lease::{LeaseRecord, Stamp};
 use crate::core::report::Level;
@@ -28,9 +28,7 @@ enum Wish {
 impl Election {
     /// Acts on what is due at `now`.
     pub fn drive(&mut self, now: Moment, handover: Handover) -> Option<LeaseRequest> {
-        self.end_hold(now);
-        self.report_overdue(now);
-        self.give_up_on_lost_answer(now);
+        self.tick(now);
         if self.call.is_some() || now < self.retry.not_before {
             return None;
         }
@@ -38,19 +36,50 @@ impl Election {
         Some(self.request(&wish, now))
     }
 
-    /// The next moment at which [`Election::drive`] has something to do.
+    /// Lets end what has run out at `now`; sends nothing.
+    pub fn tick(&mut self, now: Moment) {
+        self.end_hold(now);
+        self.report_overdue(now);
+        self.give_up_on_lost_answer(now);
+    }
+
+    /// Whether [`Election::drive`] would send a request now, and how urgent that is.
     #[must_use]
-    pub fn deadline(&self, handover: Handover) -> Option<(Moment, &'static str)> {
+    pub fn urgency(&self, now: Moment, handover: Handover) -> Option<Urgency> {
+        if self.call.is_some() || now < self.retry.not_before {
+            return None;
+        }
+        self.wish(now, handover)?;
+        Some(match self.role {
+            Role::Following => Urgency::Waiting,
+            _ if self.fitness.obstacle().is_some() => Urgency::Waiting,
+            Role::Holding { until } if until.since(now) < self.terms.timing.duration / 3 => {
+                Urgency::Ending
+            }
+            Role::Holding { .. } => Urgency::Routine,
+        })
+    }
+
+    /// The next moment at which [`Election::tick`] has something to do.
+    #[must_use]
+    pub fn tick_deadline(&self) -> Option<(Moment, &'static str)> {
         let hold = match self.role {
             Role::Holding { until } => Some((until, "the hold of the lease ends")),
             Role::Following => None,
         };
+        let answer = self.call.map(|call| (lost(&call), "an answer about the lease is overdue"));
+        let overdue = self.overdue_at().map(|at| (at, "the renew deadline"));
+        [hold, answer, overdue].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// The next moment at which [`Election::drive`] has something to do.
+    #[must_use]
+    pub fn deadline(&self, handover: Handover) -> Option<(Moment, &'static str)> {
         let act = match self.call {
-            Some(call) => Some((lost(&call), "an answer about the lease is overdue")),
+            Some(_) => None,
             None => self.next_wish(handover).map(|(at, why)| (at.max(self.retry.not_before), why)),
         };
-        let overdue = self.overdue_at().map(|at| (at, "the renew deadline"));
-        [hold, act, overdue].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [act, self.tick_deadline()].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     fn end_hold(&mut self, now: Moment) {
@@ -119,7 +148,7 @@ impl Election {
         if let (Role::Holding { .. }, Some(sent)) = (self.role, self.renewed) {
             let hurry = self.hurry || self.freshness == Freshness::Doubtful;
             let failing = self.retry.failures > 0;
-            let due = sent + term::renew_every(&self.terms.timing);
+            let due = sent + term::renew_every(&self.terms.timing) + self.spread;
             let at = if hurry || failing { now } else { due };
             return Some((at, "the lease is to be renewed"));
         }
@@ -128,14 +157,19 @@ impl Election {
 
     /// When the lease can be taken, as far as is known; `None`: now.
     fn free_at(&self) -> Option<Moment> {
-        let (record, seen) = self.known.last()?;
-        if record.holder == self.me() {
+        let last = self.known.last();
+        if last.is_some_and(|(record, _)| record.holder == self.me()) {
             return None;
         }
-        let free = term::free_at(record, seen, &self.terms.timing);
-        // Those who wait for an expiry would all ask at the same moment; a release is raced for.
-        let courtesy = if record.holder.is_empty() { Duration::ZERO } else { self.courtesy };
-        Some(free + courtesy)
+        let free = last.map(|(record, seen)| term::free_at(record, seen, &self.terms.timing));
+        match self.terms.courtesy {
+            Courtesy::Rank(rank) => Some(free.unwrap_or(self.noticed).max(self.stood) + rank),
+            Courtesy::Race => {
+                // Those who wait for an expiry would all ask at the same moment.
+                let released = last.is_some_and(|(record, _)| record.holder.is_empty());
+                free.map(|free| if released { free } else { free + self.courtesy })
+            }
+        }
     }
 
     /// When the lease was free for anyone to take and still is, since when.

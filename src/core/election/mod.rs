@@ -16,7 +16,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::input::{LeaseView, Origin, WriteOutcome};
+use super::input::{LeaseSeen, LeaseView, Origin, WriteOutcome};
 use super::jitter::{Jitter, backoff};
 use super::lease::LeaseName;
 use super::report::{Level, Report};
@@ -70,6 +70,30 @@ pub struct Terms {
     pub annotations: BTreeMap<String, String>,
     /// The times.
     pub timing: LeaseTiming,
+    /// How the candidates keep out of each other's way.
+    pub courtesy: Courtesy,
+}
+
+/// How the candidates of one lease keep out of each other's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Courtesy {
+    /// A lease that was released is raced for. After an expiry, when all would ask at the same
+    /// moment, each waits up to 1 % of the lease, drawn anew for each record.
+    Race,
+    /// Each waits for so long whenever the lease is free: its rank, which differs from lease to
+    /// lease, so that no node takes them all. Renewals of many leases are spread.
+    Rank(Duration),
+}
+
+/// How soon a request has to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// The hold ends soon.
+    Ending,
+    /// An address waits for it: a claim, a release, or a read before one.
+    Waiting,
+    /// A renewal at its usual time.
+    Routine,
 }
 
 /// What a request under way is for.
@@ -136,6 +160,12 @@ pub struct Election {
     overdue_reported: bool,
     /// Time that this candidate lets others go first, drawn anew for each record.
     courtesy: Duration,
+    /// When the object's state was seen to change last.
+    noticed: Moment,
+    /// Since when this node has stood.
+    stood: Moment,
+    /// Added to the time of the next renewal.
+    spread: Duration,
     jitter: Jitter,
     tally: Tally,
     reports: Vec<Report>,
@@ -158,6 +188,9 @@ impl Election {
             hurry: false,
             overdue_reported: false,
             courtesy: Duration::ZERO,
+            noticed: Moment::default(),
+            stood: Moment::default(),
+            spread: Duration::ZERO,
             jitter: Jitter::new(seed),
             tally: Tally::default(),
             reports: Vec::new(),
@@ -221,6 +254,21 @@ impl Election {
         self.call.is_some_and(|call| call.purpose == Purpose::Claim)
     }
 
+    /// Whether a request is under way.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.call.is_some()
+    }
+
+    /// The object as last seen, and when it was seen to change, for who follows it no longer.
+    #[must_use]
+    pub fn to_note(&self) -> Option<(LeaseSeen, Moment)> {
+        let (version, record, seen) = self.known.object()?;
+        let lease = self.terms.lease.clone();
+        let (version, record) = (version.to_owned(), record.clone());
+        Some((LeaseSeen { lease, version, record }, seen))
+    }
+
     /// What is wrong with the requests, to be put behind another reason.
     #[must_use]
     pub fn trouble_suffix(&self) -> String {
@@ -232,10 +280,18 @@ impl Election {
         std::mem::take(&mut self.reports)
     }
 
+    /// Changes how it keeps out of others' way.
+    pub fn set_courtesy(&mut self, courtesy: Courtesy) {
+        self.terms.courtesy = courtesy;
+    }
+
     /// Says whether this node should compete.
-    pub fn stand(&mut self, fitness: Fitness) {
+    pub fn stand(&mut self, fitness: Fitness, now: Moment) {
         if fitness == self.fitness {
             return;
+        }
+        if fitness == Fitness::Fit {
+            self.stood = now;
         }
         match &fitness {
             Fitness::Unfit(why) => self.report(Level::Warn, format!("does not stand: {why}")),
@@ -267,6 +323,7 @@ impl Election {
             self.freshness = Freshness::Current;
         }
         if let Taken::Changed { holder_changed } = taken {
+            self.noticed = now;
             self.courtesy = self.jitter.up_to(self.terms.timing.duration / 100);
             if holder_changed {
                 self.tally.transitions += 1;
@@ -362,6 +419,10 @@ impl Election {
 
     fn claimed(&mut self, sent: Moment, now: Moment) {
         self.renewed = Some(sent);
+        self.spread = match self.terms.courtesy {
+            Courtesy::Race => Duration::ZERO,
+            Courtesy::Rank(_) => self.jitter.up_to(term::renew_every(&self.terms.timing) / 7),
+        };
         self.hurry = false;
         if std::mem::take(&mut self.overdue_reported) {
             self.report(Level::Info, "renewed again".to_owned());

@@ -15,6 +15,7 @@ struct Bench {
 
 fn bench() -> Bench {
     let terms = Terms {
+        courtesy: crate::core::election::Courtesy::Race,
         lease: LeaseName { namespace: "kube-system".to_owned(), name: "plndr-cp-lock".to_owned() },
         identity: "n1".to_owned(),
         annotations: BTreeMap::new(),
@@ -250,7 +251,7 @@ fn a_deleted_lease_is_created_again_by_its_holder_at_once_and_by_others_when_it_
 fn an_unfit_holder_releases_once_its_addresses_are_gone_and_not_before() {
     let mut bench = bench();
     bench.hold();
-    bench.election.stand(Fitness::Unfit("the link is down".to_owned()));
+    bench.election.stand(Fitness::Unfit("the link is down".to_owned()), bench.now);
     assert_eq!(bench.election.drive(bench.now, Handover::NotYet), None);
     let release = bench.drive().expect("a release");
     let LeaseVerb::Replace { record, .. } = &release.verb else { panic!("no release") };
@@ -285,11 +286,11 @@ fn a_store_restored_from_a_backup_with_older_versions_is_believed_when_read() {
 fn a_hold_is_over_when_the_release_is_sent_whether_or_not_it_is_answered() {
     let mut bench = bench();
     bench.hold();
-    bench.election.stand(Fitness::Unfit("the link is down".to_owned()));
+    bench.election.stand(Fitness::Unfit("the link is down".to_owned()), bench.now);
     let release = bench.drive().expect("a release");
     assert!(matches!(release.verb, LeaseVerb::Replace { record, .. } if record.holder.is_empty()));
     assert_eq!(bench.election.role(), Role::Following);
-    bench.election.stand(Fitness::Fit);
+    bench.election.stand(Fitness::Fit, bench.now);
     bench.drive();
     assert_eq!(bench.election.role(), Role::Following, "fit again, and another may have it by now");
 }

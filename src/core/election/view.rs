@@ -95,6 +95,14 @@ impl Known {
         }
     }
 
+    /// The object, if there is one: its version, its record, when that was seen to change.
+    pub(super) fn object(&self) -> Option<(&str, &LeaseRecord, Moment)> {
+        match self {
+            Self::Present { version, record, seen } => Some((version, record, *seen)),
+            Self::Nothing | Self::Absent { .. } => None,
+        }
+    }
+
     /// The last record and when it was seen to change.
     pub(super) fn last(&self) -> Option<(&LeaseRecord, Moment)> {
         match self {

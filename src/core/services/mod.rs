@@ -1,3 +1,370 @@
-//! Services of type LoadBalancer: which address each asks for, who holds it, what is written.
+//! Services of type LoadBalancer: which addresses each asks for, who holds them, what is written.
+//!
+//! Take in: [`Services::take_services`] and its like; they only note what has to be looked at.
+//! Drive: [`Services::drive`] looks at it, once per turn, and gives the effects in order:
+//! Services are judged, addresses planned, leases driven, addresses reconciled with the kernel,
+//! lease requests sent, and only then anything written or said (design law 7).
+//! Beside edges there is a full pass at every new list, every snapshot of the kernel, and on a
+//! slow timer.
 
+mod agenda;
+mod book;
+mod desk;
+mod endpoints;
+mod hold;
+mod intake;
+mod nodes;
+mod plan;
 pub mod record;
+mod request;
+mod seat;
+mod seats;
+mod tenancy;
+mod view;
+mod voice;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use viplet_backend_api::{Command, LinkName, Refusal};
+
+use super::election::Tally;
+use super::group::{Group, Stopping};
+use super::input::Effect;
+use super::label::Label;
+use super::lease::LeaseName;
+use super::names::Name;
+use super::observed::Observed;
+use super::report::{Level, Report};
+use super::settings::{DnsMode, Services as Settings};
+use super::status::ServiceCounters;
+use super::time::Moment;
+use agenda::{Agenda, Due, Item};
+use book::LeaseBook;
+use desk::Desk;
+use endpoints::Endpoints;
+pub use intake::Known;
+use nodes::Nodes;
+use record::{ServiceName, ServiceRecord};
+use seat::{Seat, Told};
+use tenancy::{Address, Lead};
+use voice::Voice;
+use write::{Parting, Writer};
+
+/// Everything is looked at once in this time, whatever happened.
+const FULL_PASS: Duration = Duration::from_secs(60);
+/// Leases that the watch over many covers are not read one by one before this time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What Services depend on beside themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The kernel.
+    pub observed: &'a Observed,
+    /// The control plane's addresses and Lease.
+    pub control_plane: Option<&'a Group>,
+    /// Whether the process is about to end.
+    pub stopping: Stopping,
+    /// The time.
+    pub now: Moment,
+}
+
+/// Whether a list was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Listed {
+    #[default]
+    No,
+    Yes,
+}
+
+/// A Service and what was made of it.
+#[derive(Clone, Debug)]
+struct Entry {
+    record: ServiceRecord,
+    standing: Standing,
+    /// The addresses that it is to have now.
+    addresses: Box<[IpAddr]>,
+    /// Addresses that one of its names stood for until lately: held a little longer.
+    retiring: Box<[IpAddr]>,
+    names: Box<[(Rc<str>, DnsMode)]>,
+    lead: Option<Box<Lead>>,
+    writer: Writer,
+    due: Due,
+}
+
+/// What the request amounts to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    Ignored(Box<str>),
+    Refused { word: &'static str, text: Box<str> },
+    Waiting(Box<str>),
+    Asking,
+}
+
+/// A DNS name that Services ask for.
+#[derive(Clone, Debug)]
+struct Lookup {
+    name: Name,
+    users: BTreeSet<ServiceName>,
+    /// What it stood for before, and until when that is held.
+    former: Vec<(IpAddr, Moment)>,
+    due: Due,
+}
+
+/// All Services of one node's core.
+#[derive(Clone, Debug)]
+pub struct Services {
+    settings: Settings,
+    node: String,
+    seed: u64,
+    started: Moment,
+    services_listed: Listed,
+    endpoints_listed: Listed,
+    entries: BTreeMap<ServiceName, Entry>,
+    partings: BTreeMap<ServiceName, Parting>,
+    endpoints: Endpoints,
+    nodes: Nodes,
+    book: LeaseBook,
+    lookups: BTreeMap<(Rc<str>, DnsMode), Lookup>,
+    addresses: BTreeMap<IpAddr, Address>,
+    /// Addresses that have come under another Lease and are not settled there.
+    movers: BTreeSet<IpAddr>,
+    seats: BTreeMap<Rc<LeaseName>, Seat>,
+    agenda: Agenda,
+    desk: Desk,
+    /// The link of Services that name none; kept while it exists.
+    link: Option<LinkName>,
+    /// What was known of the control plane's Lease when addresses were told last.
+    control_plane: Told,
+    voice: Voice,
+    label: Label<BTreeMap<String, String>>,
+    /// Keys of labels that were written last.
+    labelled: BTreeSet<String>,
+    /// Services with a write under way, and those whose write waits for one of them.
+    writing: BTreeSet<ServiceName>,
+    write_queue: BTreeSet<ServiceName>,
+    /// Addresses that are the control plane's too, and whether they were held here.
+    shared: Vec<(IpAddr, bool)>,
+    /// Numbers of leases that are not followed any more.
+    past: Tally,
+    full_pass: Moment,
+    /// The time of the last drive.
+    latest: Moment,
+    counters: ServiceCounters,
+}
+
+impl Services {
+    /// A core that knows of no Service yet.
+    #[must_use]
+    pub fn new(settings: Settings, node: &str, seed: u64, now: Moment) -> Self {
+        let mut services = Self {
+            node: node.to_owned(),
+            seed,
+            started: now,
+            services_listed: Listed::No,
+            endpoints_listed: Listed::No,
+            entries: BTreeMap::new(),
+            partings: BTreeMap::new(),
+            endpoints: Endpoints::default(),
+            nodes: Nodes::default(),
+            book: LeaseBook::default(),
+            lookups: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            movers: BTreeSet::new(),
+            seats: BTreeMap::new(),
+            agenda: Agenda::default(),
+            desk: Desk::default(),
+            link: None,
+            control_plane: Told::default(),
+            voice: Voice::new(now),
+            label: Label::default(),
+            labelled: BTreeSet::new(),
+            writing: BTreeSet::new(),
+            write_queue: BTreeSet::new(),
+            shared: Vec::new(),
+            past: Tally::default(),
+            full_pass: now + FULL_PASS,
+            latest: now,
+            counters: ServiceCounters::default(),
+            settings,
+        };
+        services.seat_for_all();
+        services
+    }
+
+    /// What it was told at its start.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Looks at everything that has to be looked at.
+    pub fn drive(&mut self, around: &Around<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.latest = around.now;
+        self.wake(around.now);
+        self.look_at_control_plane(around);
+        self.look_names_up(around.now, &mut effects);
+        self.choose_link(around);
+        self.judge_all(around.now);
+        self.plan_all(around);
+        self.drive_seats(around, &mut effects);
+        // A role that changed may change what stands in an address' way.
+        self.plan_all(around);
+        self.pulse_some(around, &mut effects);
+        self.drive_seats(around, &mut effects);
+        self.send_requests(around, &mut effects);
+        self.write_all(around, &mut effects);
+        self.speak(around, &mut effects);
+        self.drive_label(around, &mut effects);
+        effects
+    }
+
+    /// The next moment at which [`Services::drive`] has something to do.
+    #[must_use]
+    pub fn deadline(&self, around: &Around<'_>) -> Due {
+        if !self.agenda.pulses.is_empty() {
+            return Some((around.now, "addresses of this turn that are still to be done"));
+        }
+        let label = match self.settings.labelling {
+            super::settings::Labelling::Off => None,
+            super::settings::Labelling::On => self.label.deadline(&self.wanted_labels(around)),
+        };
+        let others = [
+            label.map(|at| (at, "the node's labels of Services")),
+            self.voice.deadline(),
+            Some((self.full_pass, "everything is looked at")),
+        ];
+        self.agenda.next().into_iter().chain(others.into_iter().flatten()).min_by_key(|(at, _)| *at)
+    }
+
+    /// What is due by now goes onto the agenda.
+    fn wake(&mut self, now: Moment) {
+        if now >= self.full_pass {
+            self.full_pass = now + FULL_PASS;
+            self.look_at_everything();
+        }
+        while let Some(item) = self.agenda.pop(now) {
+            match item {
+                Item::Address(ip) => {
+                    if let Some(address) = self.addresses.get_mut(&ip) {
+                        address.due = None;
+                    }
+                    if self.is_unsettled(ip) {
+                        self.agenda.plans.insert(ip);
+                    }
+                    self.agenda.pulses.insert(ip);
+                }
+                Item::Seat(lease) => {
+                    if let Some(seat) = self.seats.get_mut(&lease) {
+                        seat.due = None;
+                    }
+                    self.agenda.seats.insert(lease);
+                }
+                Item::Service(name) => {
+                    if let Some(entry) = self.entries.get_mut(&name) {
+                        entry.due = None;
+                    }
+                    if let Some(parting) = self.partings.get_mut(&name) {
+                        parting.due = None;
+                    }
+                    self.agenda.writes.insert(name);
+                }
+                Item::Name(name, mode) => {
+                    let key = (name, mode);
+                    if let Some(lookup) = self.lookups.get_mut(&key) {
+                        lookup.due = None;
+                    }
+                    self.agenda.names.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Whether time alone may change what stands in the way of an address.
+    fn is_unsettled(&self, ip: IpAddr) -> bool {
+        self.addresses.get(&ip).is_some_and(|address| {
+            address.obstacle.is_some()
+                || address.former.is_some()
+                || address.endless_since.is_some()
+                || address.leader_since.is_some()
+        })
+    }
+
+    fn look_at_everything(&mut self) {
+        self.agenda.services.extend(self.entries.keys().cloned());
+        self.agenda.plans.extend(self.addresses.keys());
+        self.agenda.seats.extend(self.seats.keys().cloned());
+        self.agenda.writes.extend(self.entries.keys().cloned());
+    }
+
+    /// Something about this node's links or own addresses changed.
+    pub fn look_at_addresses(&mut self) {
+        self.agenda.plans.extend(self.addresses.keys());
+    }
+
+    /// One address was seen, or seen to be gone.
+    pub fn look_at(&mut self, address: IpAddr) {
+        if self.addresses.contains_key(&address) {
+            self.agenda.pulses.insert(address);
+        }
+    }
+
+    /// An address that was the node's own may be ours to take now.
+    pub fn look_at_own(&mut self, address: IpAddr) {
+        if self.addresses.contains_key(&address) {
+            self.agenda.plans.insert(address);
+        }
+    }
+
+    /// Whether this address is one that Services ask for, or that is not wholly gone yet.
+    #[must_use]
+    pub fn claims(&self, address: IpAddr) -> bool {
+        self.addresses.contains_key(&address)
+    }
+
+    /// Whether it is known which addresses Services ask for: an address with our tag may be one
+    /// of them until then.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        let resolved = |lookup: &Lookup| !lookup.name.addresses().is_empty();
+        self.services_listed == Listed::Yes && self.lookups.values().all(resolved)
+    }
+
+    /// The backend refused a command: what to say of it, if it is news.
+    pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
+        let ip = command.vip().address;
+        let text = format!("{}: {refusal}", command.vip());
+        let report = Some(Report { level: Level::Error, text });
+        let address = self.addresses.get_mut(&ip)?;
+        self.agenda.plans.insert(ip);
+        let Some(claim) = &mut address.claim else { return report };
+        let known = claim.setback().is_some_and(|back| back.refusal == *refusal)
+            || claim.muted() == Some(refusal);
+        claim.refused(command, refusal.clone(), now);
+        report.filter(|_| !known)
+    }
+
+    /// Another station announced one of our addresses.
+    pub fn contested(&mut self, ip: IpAddr, now: Moment) -> bool {
+        let Some(address) = self.addresses.get_mut(&ip) else { return false };
+        let Some(claim) = address.claim.as_mut().filter(|claim| claim.is_announcing()) else {
+            return false;
+        };
+        claim.contested(now);
+        if let Some(lease) = address.under.clone()
+            && let Some(seat) = self.seats.get_mut(&lease)
+        {
+            seat.election.make_sure(now);
+            self.agenda.seats.insert(lease);
+        }
+        self.agenda.pulses.insert(ip);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

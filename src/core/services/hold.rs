@@ -1,0 +1,555 @@
+//! One address on this node: what stands in the way of holding it, what is wanted of it, and the
+//! commands in between.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use viplet_backend_api::{Command, LinkName, LinkState, Owner, Scope, Vip};
+
+use super::agenda::Due;
+use super::endpoints::{Anywhere, NodeId};
+use super::request::AskedLink;
+use super::tenancy::{Authority, Obstacle, Tenant};
+use super::{Around, Item, Listed, Services};
+use crate::core::announce::Rhythm;
+use crate::core::claim::{Claim, Want};
+use crate::core::election::Role;
+use crate::core::group::Stopping;
+use crate::core::input::Effect;
+use crate::core::jitter::Jitter;
+use crate::core::lease::LeaseName;
+use crate::core::observed::state_text;
+use crate::core::report::{Level, Report};
+use crate::core::settings::{LinkNotUp, OnLinkDown, PrefixLength, ServiceLink};
+use crate::core::time::Moment;
+
+/// Addresses that are reconciled in one turn; the others have the next one, so that renewals
+/// are never far behind a thousand addresses.
+const MOST_PER_TURN: usize = 64;
+/// An address whose last endpoint anywhere has gone is held so long, for endpoints that flap.
+const LINGER: Duration = Duration::from_secs(3);
+/// The holder of the Lease for all has the better right to a Service that it can serve, once it
+/// has been able to for so long.
+const LEADER_STEADY: Duration = Duration::from_secs(2);
+
+impl Services {
+    /// The link of Services that name none is chosen once and kept while it exists.
+    pub(super) fn choose_link(&mut self, around: &Around<'_>) {
+        let gone = self.link.as_ref().is_none_or(|link| around.observed.link(link).is_none());
+        if !gone {
+            return;
+        }
+        let (ServiceLink::Choice(choice) | ServiceLink::OfSubnet(choice)) = &self.settings.link;
+        let chosen = around.observed.choose(choice);
+        if chosen.is_some() && chosen != self.link {
+            self.link = chosen;
+            self.look_at_addresses();
+        }
+    }
+
+    /// Finds what stands in the way of an address on this node now.
+    pub(super) fn plan_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) {
+        let found = self.find_obstacle(ip, around);
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        if address.obstacle == found {
+            return;
+        }
+        address.obstacle = found;
+        let lease = match &address.authority {
+            Authority::Lease(lease) => Some(Rc::clone(lease)),
+            _ => None,
+        };
+        self.agenda.seats.extend(lease.into_iter().chain(address.under.clone()));
+        self.tell_tenants(ip);
+    }
+
+    fn find_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
+        let endpoints = self.endpoint_obstacle(ip, around);
+        let endpoints = self.lingering(ip, endpoints, around.now);
+        let former = self.former_obstacle(ip, around);
+        let node = || self.node_obstacle(ip, around).map(|why| Obstacle::Node(why.into()));
+        endpoints.or(former).or_else(node)
+    }
+
+    /// Whether endpoints allow it (EP-2 to EP-4). Services that share an address need a node that
+    /// suits all of them; one that no such node is found for gives way to the older ones.
+    fn endpoint_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
+        if self.endpoints_listed == Listed::No {
+            return Some(Obstacle::Unread);
+        }
+        let taken = self.taken(ip, around);
+        let address = self.addresses.get(&ip)?;
+        let tenants = address.accepted(&taken, |service| self.ports(service));
+        let places = match self.places(&tenants) {
+            Places::None => return Some(Obstacle::NoEndpoints),
+            Places::Anywhere => return None,
+            Places::On(nodes) => nodes,
+        };
+        let here = self.endpoints.id(&self.node).is_some_and(|id| places.contains(&id));
+        if !here {
+            return Some(Obstacle::EndpointsElsewhere(places.into()));
+        }
+        self.leader_obstacle(ip, &places, around)
+    }
+
+    /// Where the endpoints of an address' Services allow it to be.
+    pub(super) fn places(&self, tenants: &[&Tenant]) -> Places {
+        let mut found = Places::None;
+        for entry in tenants.iter().filter_map(|tenant| self.entries.get(&tenant.service)) {
+            let reach = self.endpoints.reach(&entry.record.name);
+            let served = entry.record.is_served_without_endpoints();
+            if reach.anywhere == Anywhere::Nowhere && !served {
+                continue;
+            }
+            let own = match entry.record.policy {
+                super::record::TrafficPolicy::Cluster => Places::Anywhere,
+                super::record::TrafficPolicy::Local if reach.nodes.is_empty() => continue,
+                super::record::TrafficPolicy::Local => Places::On(reach.nodes),
+            };
+            found = found.and(own);
+        }
+        found
+    }
+
+    /// With one Lease for all, its holder has what it can serve.
+    fn leader_obstacle(
+        &mut self,
+        ip: IpAddr,
+        places: &[NodeId],
+        around: &Around<'_>,
+    ) -> Option<Obstacle> {
+        let leader = self.leader(around).filter(|leader| *leader != self.node);
+        let serves = leader
+            .filter(|leader| self.endpoints.id(leader).is_some_and(|id| places.contains(&id)));
+        let now = around.now;
+        let address = self.addresses.get_mut(&ip)?;
+        let own_lease =
+            matches!(&address.authority, Authority::Lease(l) if **l != self.settings.lease);
+        let Some(leader) = serves.filter(|_| own_lease) else {
+            address.leader_since = None;
+            return None;
+        };
+        let since = *address.leader_since.get_or_insert(now);
+        let steady = address.under.is_none() || now >= since + LEADER_STEADY;
+        steady.then(|| Obstacle::LeaderServes(leader.into()))
+    }
+
+    /// Where no node has an endpoint, whoever holds the address keeps it a moment longer.
+    fn lingering(
+        &mut self,
+        ip: IpAddr,
+        obstacle: Option<Obstacle>,
+        now: Moment,
+    ) -> Option<Obstacle> {
+        let address = self.addresses.get_mut(&ip)?;
+        if obstacle != Some(Obstacle::NoEndpoints) || address.under.is_none() {
+            address.endless_since = None;
+            return obstacle;
+        }
+        let since = *address.endless_since.get_or_insert(now);
+        obstacle.filter(|_| now >= since + LINGER)
+    }
+
+    /// An address that came from another Lease is its old holder's until that one lets go: it
+    /// says so by the annotation, or its Lease ends, or it had a whole lease's time to see it.
+    fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
+        let address = self.addresses.get(&ip)?;
+        let former = address.former.as_ref()?;
+        let holder = self.holder_under(&former.authority, around);
+        let hosts = address.tenants.iter().filter_map(|tenant| {
+            self.entries.get(&tenant.service).and_then(|entry| entry.record.host())
+        });
+        let let_go = hosts.last().is_some_and(|host| host != former.holder);
+        let patience = former.since + self.settings.timing.duration;
+        let over = holder.as_deref() != Some(&*former.holder) || let_go || around.now >= patience;
+        if !over {
+            return Some(Obstacle::StillHeld(former.holder.as_str().into()));
+        }
+        self.movers.remove(&ip);
+        if let Some(address) = self.addresses.get_mut(&ip) {
+            address.former = None;
+        }
+        None
+    }
+
+    /// What keeps this node from holding any address like this one.
+    fn node_obstacle(&self, ip: IpAddr, around: &Around<'_>) -> Option<String> {
+        let address = self.addresses.get(&ip)?;
+        if address.authority == Authority::ControlPlane {
+            return None;
+        }
+        match self.vip(ip, around) {
+            Err(why) => return Some(why),
+            Ok(vip) => {
+                if let Some(why) = self.link_obstacle(&vip.link, address.under.is_some(), around) {
+                    return Some(why);
+                }
+            }
+        }
+        let own = around.observed.everywhere(ip).find(|seen| seen.address.owner == Owner::Node);
+        if let Some(own) = own {
+            return Some(format!(
+                "{ip} is this node's own address on {}: it is never taken and never removed",
+                own.address.link
+            ));
+        }
+        address.claim.as_ref()?.penalty().reason(around.now).map(str::to_owned)
+    }
+
+    fn link_obstacle(
+        &self,
+        link: &LinkName,
+        holding: impl Into<Holding>,
+        around: &Around<'_>,
+    ) -> Option<String> {
+        let Some(seen) = around.observed.link(link) else {
+            return Some(format!("interface {link} does not exist here: waiting for it"));
+        };
+        let given_up = match self.settings.on_link_down {
+            OnLinkDown::Keep => false,
+            OnLinkDown::Yield(after) => {
+                seen.down_since.is_some_and(|since| around.now >= since + after)
+            }
+        };
+        let borne = match holding.into() {
+            Holding::Yes => !given_up,
+            Holding::No => self.settings.link_not_up == LinkNotUp::Allow && !given_up,
+        };
+        let up = seen.link.state == LinkState::Up;
+        (!up && !borne)
+            .then(|| format!("interface {link} is {}: waiting for it", state_text(seen.link.state)))
+    }
+
+    /// The address as it is to be put on its link.
+    pub(super) fn vip(&self, ip: IpAddr, around: &Around<'_>) -> Result<Vip, String> {
+        let taken = self.taken(ip, around);
+        let address = self.addresses.get(&ip).ok_or_else(String::new)?;
+        let tenants = address.accepted(&taken, |service| self.ports(service));
+        let lead = tenants.first().and_then(|tenant| self.entries.get(&tenant.service));
+        let asked = lead.and_then(|entry| entry.lead.as_deref()).map(|lead| &lead.link);
+        let of_subnet = around.observed.network_of(ip);
+        let usual = || {
+            self.link.clone().ok_or_else(|| {
+                "there is no interface to put it on: waiting for the default route or for the \
+                 interface that vip_servicesinterface or vip_interface names"
+                    .to_owned()
+            })
+        };
+        let subnet_or_usual = || of_subnet.map_or_else(usual, |(link, _)| Ok(link.clone()));
+        let link = match (asked, &self.settings.link) {
+            (Some(AskedLink::Named(link)), _) => link.clone(),
+            (Some(AskedLink::OfSubnet), _) | (_, ServiceLink::OfSubnet(_)) => subnet_or_usual()?,
+            (Some(AskedLink::Usual) | None, ServiceLink::Choice(_)) => usual()?,
+        };
+        let (asked_prefix, whole) = match ip {
+            IpAddr::V4(_) => (self.settings.prefix.v4, 32),
+            IpAddr::V6(_) => (self.settings.prefix.v6, 128),
+        };
+        let prefix_len = match (asked_prefix, of_subnet) {
+            (PrefixLength::Fixed(length), _) => length,
+            (PrefixLength::OfSubnet, Some((_, length))) => length,
+            (PrefixLength::OfSubnet, None) => {
+                return Err(format!(
+                    "vip_subnet is auto, and no interface of this node has a network with {ip}; \
+                     set a prefix length ({whole}, say) or choose another address"
+                ));
+            }
+        };
+        let scope = if link.as_str() == "lo" { Scope::Host } else { Scope::Universe };
+        let duplicate_detection = self.settings.duplicate_detection;
+        Ok(Vip { address: ip, prefix_len, link, scope, duplicate_detection })
+    }
+
+    /// What should become of an address here.
+    fn want(&mut self, ip: IpAddr, around: &Around<'_>) -> Want {
+        let Some(address) = self.addresses.get(&ip) else { return Want::Nothing };
+        let (authority, under) = (address.authority.clone(), address.under.clone());
+        let free = address.obstacle.is_none();
+        let stopping = self.is_leaving(&authority, around.stopping);
+        let nobody = matches!(authority, Authority::ControlPlane | Authority::Nobody);
+        if nobody || (stopping && under.is_none()) {
+            return Want::Nothing;
+        }
+        if let (Role::Holding { until }, true) =
+            (self.role_under(&authority, around), free && !stopping)
+        {
+            self.now_under(ip, &authority, around);
+            return Want::Hold { until };
+        }
+        // Under another Lease than it should be: held until that one is had, or another has it.
+        if let Some(old) = under.filter(|old| authority != Authority::Lease(Rc::clone(old))) {
+            let taken = self.holder_under(&authority, around).is_some_and(|h| h != self.node);
+            let old = Authority::Lease(old);
+            if let (Role::Holding { until }, true) = (self.role_under(&old, around), free && !taken)
+            {
+                return Want::Hold { until };
+            }
+        }
+        if free && !stopping && self.may_adopt(&authority, around) {
+            return Want::LeaveBe;
+        }
+        Want::Nothing
+    }
+
+    /// Until its Lease is read and claimed again, what an earlier run left here stays.
+    fn may_adopt(&self, authority: &Authority, around: &Around<'_>) -> bool {
+        if around.now.since(self.started) >= self.settings.timing.duration {
+            return false;
+        }
+        let unread = |read: bool, holder: Option<&str>| match holder {
+            None => !read,
+            Some(holder) => holder == self.node,
+        };
+        match authority {
+            Authority::Nobody | Authority::ControlPlane => false,
+            Authority::ControlPlaneLease => around.control_plane.is_some_and(|group| {
+                unread(group.election.was_read(), group.election.holder()) && !group.has_held()
+            }),
+            Authority::Lease(lease) => self.seats.get(&**lease).is_some_and(|seat| {
+                unread(seat.election.was_read(), seat.election.holder()) && !seat.held_before
+            }),
+        }
+    }
+
+    fn now_under(&mut self, ip: IpAddr, authority: &Authority, around: &Around<'_>) {
+        let lease = match authority {
+            Authority::Lease(lease) => Rc::clone(lease),
+            Authority::ControlPlaneLease => match around.control_plane {
+                Some(group) => Rc::new(group.settings.lease.clone()),
+                None => return,
+            },
+            Authority::Nobody | Authority::ControlPlane => return,
+        };
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        let before = address.under.replace(Rc::clone(&lease));
+        if let Some(before) = before.filter(|before| *before != lease) {
+            self.leave_seat(&before, ip);
+        }
+    }
+
+    /// Reconciles some of the addresses on the agenda.
+    pub(super) fn pulse_some(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        for _ in 0..MOST_PER_TURN {
+            let Some(ip) = self.agenda.pulses.pop_first() else { return };
+            self.pulse(ip, around, effects);
+        }
+    }
+
+    fn pulse(&mut self, ip: IpAddr, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        if !self.addresses.contains_key(&ip) {
+            return;
+        }
+        let want = self.want(ip, around);
+        self.ready_claim(ip, want, around);
+        let rhythm = self.rhythm(ip);
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        if let Some(claim) = &mut address.claim {
+            let before = (claim.lingers(around.observed), claim.is_announcing());
+            let commands = claim.reconcile(want, around.observed, around.now, rhythm);
+            let came = claim.came_to_be_held(around.observed);
+            let after = (claim.lingers(around.observed), claim.is_announcing());
+            let vip = claim.vip().clone();
+            if came || before != after {
+                self.tell_tenants(ip);
+            }
+            self.report(&vip, came.then_some("held and announced"), around, effects);
+            if commands.iter().any(|command| matches!(command, Command::Withdraw { .. })) {
+                self.report(&vip, Some("is withdrawn"), around, effects);
+            }
+            effects.extend(commands.into_iter().map(Effect::Backend));
+        }
+        self.let_go(ip, want, around);
+        self.rearm_address(ip, want, around);
+    }
+
+    fn report(
+        &self,
+        vip: &Vip,
+        what: Option<&str>,
+        around: &Around<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(what) = what else { return };
+        let why = self.why_here(vip.address, around);
+        let text = format!("{vip}: {what}: {why}");
+        effects.push(Effect::Report(Report { level: Level::Info, text }));
+    }
+
+    /// A claim with the address as it is to be, where there is anything to do about it.
+    fn ready_claim(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
+        let vip = self.vip(ip, around);
+        let there = around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet);
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        if address.authority == Authority::ControlPlane {
+            address.claim = None; // The control plane's own claim sees to it.
+            return;
+        }
+        let Ok(vip) = vip else { return };
+        match &address.claim {
+            Some(claim)
+                if claim.vip().link == vip.link && claim.vip().prefix_len == vip.prefix_len => {}
+            None if want == Want::Nothing && !there => {}
+            Some(_) if !matches!(want, Want::Hold { .. }) => {}
+            Some(_) | None => address.claim = Some(Box::new(Claim::new(vip))),
+        }
+    }
+
+    /// What is over and done with is forgotten.
+    fn let_go(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        let lingers = address.claim.as_ref().is_some_and(|claim| claim.lingers(around.observed));
+        if want != Want::Nothing || lingers {
+            return;
+        }
+        let punished = address.claim.as_ref().is_some_and(|claim| {
+            claim.setback().is_some() || claim.penalty().reason(around.now).is_some()
+        });
+        if !punished {
+            address.claim = None;
+        }
+        let under = address.under.take();
+        if under.is_some() {
+            address.endless_since = None;
+            self.agenda.plans.insert(ip);
+            self.tell_tenants(ip);
+        }
+        self.part_from_seats(ip, under);
+        let gone = self
+            .addresses
+            .get(&ip)
+            .is_some_and(|address| address.tenants.is_empty() && address.claim.is_none());
+        if gone && let Some(mut address) = self.addresses.remove(&ip) {
+            self.movers.remove(&ip);
+            self.agenda.rearm(&Item::Address(ip), &mut address.due, None);
+        }
+    }
+
+    /// An address that is off this node may be what a lease waited for to be given back.
+    fn part_from_seats(&mut self, ip: IpAddr, under: Option<Rc<LeaseName>>) {
+        let wanted = self.addresses.get(&ip).and_then(|address| match &address.authority {
+            Authority::Lease(lease) => Some(Rc::clone(lease)),
+            _ => None,
+        });
+        if let Some(under) = under {
+            if wanted.as_ref() != Some(&under) {
+                self.leave_seat(&under, ip);
+            }
+            self.agenda.seats.insert(under);
+        }
+        self.agenda.seats.extend(wanted);
+    }
+
+    fn rearm_address(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
+        let next = self.address_due(ip, want, around);
+        if let Some(address) = self.addresses.get_mut(&ip) {
+            self.agenda.rearm(&Item::Address(ip), &mut address.due, next);
+        }
+    }
+
+    fn address_due(&self, ip: IpAddr, want: Want, around: &Around<'_>) -> Due {
+        let address = self.addresses.get(&ip)?;
+        let claim = address.claim.as_ref();
+        let work = claim.and_then(|claim| claim.deadline(want, around.observed, around.now));
+        let rest = claim.and_then(|claim| claim.penalty().ends(around.now));
+        let patience = self.settings.timing.duration;
+        let lapses = [
+            rest.map(|at| (at, "the node may stand again")),
+            address.endless_since.map(|at| (at + LINGER, "there is no endpoint anywhere")),
+            address.leader_since.map(|at| (at + LEADER_STEADY, "the leader can serve it")),
+            address.former.as_ref().map(|f| (f.since + patience, "the former holder's time")),
+            self.link_lapse(address.claim.as_ref().map(|claim| &claim.vip().link), around),
+            self.adoption_ends(want),
+        ];
+        let lapses = lapses.into_iter().flatten().filter(|(at, _)| *at > around.now);
+        lapses.chain(work).min_by_key(|(at, _)| *at)
+    }
+
+    fn adoption_ends(&self, want: Want) -> Due {
+        let end = self.started + self.settings.timing.duration;
+        (want == Want::LeaveBe).then_some((end, "adopted addresses were not confirmed"))
+    }
+
+    fn link_lapse(&self, link: Option<&LinkName>, around: &Around<'_>) -> Due {
+        let OnLinkDown::Yield(after) = self.settings.on_link_down else { return None };
+        let down = around.observed.link(link?)?.down_since?;
+        Some((down + after, "the link has been down"))
+    }
+
+    fn rhythm(&self, ip: IpAddr) -> Rhythm {
+        let every = self.settings.announce_every;
+        let number = match ip {
+            IpAddr::V4(v4) => u64::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6).to_le_bytes().iter().fold(0, |sum, byte| {
+                u64::wrapping_add(u64::wrapping_mul(sum, 257), u64::from(*byte))
+            }),
+        };
+        Rhythm { every, phase: Jitter::new(number).up_to(every).max(Duration::from_millis(1)) }
+    }
+
+    /// Whether an address is present and announced here.
+    pub(super) fn is_held(&self, ip: IpAddr, around: &Around<'_>) -> bool {
+        let Some(address) = self.addresses.get(&ip) else { return false };
+        let claim = match address.authority {
+            Authority::ControlPlane => around.control_plane.and_then(|group| group.claims.get(&ip)),
+            _ => address.claim.as_deref(),
+        };
+        claim.is_some_and(|claim| {
+            claim.is_announcing() && claim.muted().is_none() && claim.is_usable(around.observed)
+        })
+    }
+
+    /// Whether an address of this Lease may still be on this node.
+    pub(super) fn lingers(&self, ip: IpAddr, around: &Around<'_>) -> bool {
+        let Some(address) = self.addresses.get(&ip) else { return false };
+        address.claim.as_ref().is_some_and(|claim| claim.lingers(around.observed))
+            || around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet)
+    }
+
+    fn is_leaving(&self, authority: &Authority, stopping: Stopping) -> bool {
+        match authority {
+            Authority::Lease(lease) => self
+                .seats
+                .get(&**lease)
+                .is_some_and(|seat| seat.leaving == super::seat::Leaving::Yes),
+            _ => stopping == Stopping::Yes,
+        }
+    }
+}
+
+/// Whether this node has the address in question.
+enum Holding {
+    No,
+    Yes,
+}
+
+impl From<bool> for Holding {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// Where endpoints allow an address to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Nowhere.
+    None,
+    /// On any node.
+    Anywhere,
+    /// On these, in order.
+    On(Vec<NodeId>),
+}
+
+impl Places {
+    /// Where both can be; the older one's where there is no such place.
+    fn and(self, younger: Self) -> Self {
+        match (self, younger) {
+            (Self::None | Self::Anywhere, other) | (other, Self::Anywhere | Self::None) => other,
+            (Self::On(older), Self::On(younger)) => {
+                let both: Vec<NodeId> =
+                    older.iter().copied().filter(|node| younger.contains(node)).collect();
+                Self::On(if both.is_empty() { older } else { both })
+            }
+        }
+    }
+}

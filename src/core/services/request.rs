@@ -1,0 +1,276 @@
+//! What a Service asks for: whether it is ours to serve, which addresses it wants, where they are
+//! to be put and which Lease decides. Pure text to types; what cannot be is refused with a reason.
+
+use std::net::IpAddr;
+
+use viplet_backend_api::LinkName;
+
+use super::nodes::Nodes;
+use super::record::{Families, ServiceRecord, TrafficPolicy};
+use crate::core::address::unusable;
+use crate::core::lease::LeaseName;
+use crate::core::settings::{
+    ClassFilter, DnsMode, OnDemand, ServiceElection, Services, Target, Unclassed,
+};
+
+/// What becomes of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Not ours to serve, and why.
+    Ignored(String),
+    /// It asks for something that cannot be.
+    Refused(Refused),
+    /// It has not asked for an address yet.
+    Waiting(String),
+    /// It asks for this.
+    Asks(Ask),
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// One word, for counting.
+    pub(crate) word: &'static str,
+    /// What is wrong and what would be accepted.
+    pub(crate) text: String,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Addresses and names, at least one, in order.
+    pub(crate) targets: Vec<Target>,
+    /// Which addresses of a name count.
+    pub(crate) dns_mode: DnsMode,
+    /// Where the addresses are to be put.
+    pub(crate) link: AskedLink,
+    /// Which Lease decides, where addresses have one of their own.
+    pub(crate) lease: AskedLease,
+}
+
+/// Where addresses are to be put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AskedLink {
+    /// As the settings say.
+    Usual,
+    /// `kube-vip.io/serviceInterface`.
+    Named(LinkName),
+    /// `kube-vip.io/serviceInterface: auto`.
+    OfSubnet,
+}
+
+/// Which Lease decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AskedLease {
+    /// The one for all Services.
+    ForAll,
+    /// The Service's own: `kubevip-NAME` in its namespace (ELE-2).
+    Own(LeaseName),
+    /// `kube-vip.io/leaseName` (ELE-3).
+    Shared(LeaseName),
+}
+
+/// An annotation that is `true` in one of the ways that kube-vip takes.
+fn is_true(value: Option<&str>) -> bool {
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+impl ServiceRecord {
+    fn annotation(
+        &self,
+        pick: fn(&super::record::ServiceAnnotations) -> &Option<Box<str>>,
+    ) -> Option<&str> {
+        let annotations = self.annotations.as_deref()?;
+        pick(annotations).as_deref().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// The node that `kube-vip.io/vipHost` names.
+    #[must_use]
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.annotation(|a| &a.host)
+    }
+
+    /// Whether it is served without endpoints too (EP-4).
+    #[must_use]
+    pub(crate) fn is_served_without_endpoints(&self) -> bool {
+        self.policy == TrafficPolicy::Cluster && is_true(self.annotation(|a| &a.without_endpoints))
+    }
+
+    /// Whether it asks for egress, which this version does not do.
+    #[must_use]
+    pub(crate) fn wants_egress(&self) -> bool {
+        is_true(self.annotation(|a| &a.egress))
+    }
+
+    /// The Lease of its own.
+    #[must_use]
+    pub(crate) fn own_lease(&self) -> LeaseName {
+        LeaseName {
+            namespace: self.name.namespace.to_string(),
+            name: format!("kubevip-{}", self.name.name),
+        }
+    }
+}
+
+/// What becomes of a Service under these settings, given the nodes' own addresses.
+#[must_use]
+pub(crate) fn judge(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Verdict {
+    if let Some(why) = ignored(record, settings) {
+        return Verdict::Ignored(why);
+    }
+    match ask(record, settings, nodes) {
+        Ok(Some(ask)) => Verdict::Asks(ask),
+        Ok(None) => Verdict::Waiting(
+            "no address is asked for yet: waiting for the annotation \
+             kube-vip.io/loadbalancerIPs or spec.loadBalancerIP, from you or from an address \
+             allocator"
+                .to_owned(),
+        ),
+        Err(refused) => Verdict::Refused(refused),
+    }
+}
+
+/// SVC-5 to SVC-7.
+fn ignored(record: &ServiceRecord, settings: &Services) -> Option<String> {
+    if record.annotation(|a| &a.ignore) == Some("true") {
+        return Some("the annotation kube-vip.io/ignore is \"true\"".to_owned());
+    }
+    match (&settings.class, record.class.as_deref()) {
+        (ClassFilter::Legacy { name, .. } | ClassFilter::Strict { name }, Some(class)) => {
+            let other = format!("its loadBalancerClass is {class}, ours is {name} (lb_class_name)");
+            (class != name).then_some(other)
+        }
+        (ClassFilter::Legacy { unclassed: Unclassed::Ignored, name }, None) => {
+            Some(format!("it has no loadBalancerClass, and lb_class_only asks for {name}"))
+        }
+        (ClassFilter::Strict { name }, None) if !name.is_empty() => {
+            Some(format!("it has no loadBalancerClass, and lb_class_name asks for {name}"))
+        }
+        (ClassFilter::Legacy { .. } | ClassFilter::Strict { .. }, None) => None,
+    }
+}
+
+fn ask(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Result<Option<Ask>, Refused> {
+    let link = link(record)?;
+    let lease = lease(record, settings)?;
+    let targets = match record.annotation(|a| &a.addresses) {
+        Some(text) => parse("the annotation kube-vip.io/loadbalancerIPs", text)?,
+        None => match record.load_balancer_ip.as_deref() {
+            Some(text) => parse("spec.loadBalancerIP", text)?,
+            None => from_status(record, nodes),
+        },
+    };
+    for target in &targets {
+        if let Target::Address(address) = target {
+            usable(*address, nodes)?;
+        }
+    }
+    let dns_mode = match record.families {
+        Families::Any => settings.dns_mode,
+        Families::V4 => DnsMode::Ipv4,
+        Families::V6 => DnsMode::Ipv6,
+        Families::Dual | Families::DualRequired => DnsMode::Dual,
+    };
+    Ok((!targets.is_empty()).then_some(Ask { targets, dns_mode, link, lease }))
+}
+
+fn parse(place: &str, text: &str) -> Result<Vec<Target>, Refused> {
+    let mut targets = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let target = Target::parse(part).map_err(|why| Refused {
+            word: "bad_address",
+            text: format!("{place} is {text:?}: {part}: {why}"),
+        })?;
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    Ok(targets)
+}
+
+/// Addresses that are in the status already, in the form that kube-vip and viplet write: with
+/// ports. Other controllers' entries are theirs, and a node's address is never a virtual one
+/// (K3s' ServiceLB writes those).
+fn from_status(record: &ServiceRecord, nodes: &Nodes) -> Vec<Target> {
+    let ours = record.ingress.iter().filter(|entry| !entry.ports.is_empty());
+    let addresses = ours.filter_map(|entry| entry.address);
+    addresses.filter(|address| nodes.owner(*address).is_none()).map(Target::Address).collect()
+}
+
+fn usable(address: IpAddr, nodes: &Nodes) -> Result<(), Refused> {
+    if address.is_unspecified() {
+        return Err(Refused {
+            word: "dhcp",
+            text: format!(
+                "{address} asks for an address by DHCP, which this build does not do; accepted: \
+                 the address itself or a DNS name"
+            ),
+        });
+    }
+    if let Some(why) = unusable(address, "") {
+        return Err(Refused { word: "bad_address", text: format!("{address} {why}") });
+    }
+    match nodes.owner(address) {
+        Some(node) => Err(Refused {
+            word: "node_address",
+            text: format!(
+                "{address} is the own address of node {node}: it is never taken; accepted: an \
+                 address that no node has"
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// SVC-11; a VLAN needs what this build lacks.
+fn link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
+    if let Some(vlan) = record.annotation(|a| &a.vlan) {
+        let text = format!(
+            "the annotation kube-vip.io/serviceVLAN ({vlan}) needs VLAN interfaces, which this \
+             build does not make; accepted: make the interface yourself and name it in \
+             kube-vip.io/serviceInterface"
+        );
+        return Err(Refused { word: "vlan", text });
+    }
+    match record.annotation(|a| &a.interface) {
+        None => Ok(AskedLink::Usual),
+        Some("auto") => Ok(AskedLink::OfSubnet),
+        Some(name) => LinkName::new(name).map(AskedLink::Named).ok_or_else(|| Refused {
+            word: "bad_interface",
+            text: format!(
+                "the annotation kube-vip.io/serviceInterface is {name:?}: not the name of an \
+                 interface; accepted: 1 to 15 characters without / and spaces, or auto"
+            ),
+        }),
+    }
+}
+
+/// ELE-2, ELE-3, SVC-3, SVC-10.
+fn lease(record: &ServiceRecord, settings: &Services) -> Result<AskedLease, Refused> {
+    let named = record.annotation(|a| &a.lease);
+    if let Some(text) = named
+        && record.policy == TrafficPolicy::Local
+    {
+        let text = format!(
+            "the annotation kube-vip.io/leaseName ({text}) needs externalTrafficPolicy Cluster: \
+             with Local each Service follows its own endpoints"
+        );
+        return Err(Refused { word: "lease_needs_cluster", text });
+    }
+    let forced = is_true(record.annotation(|a| &a.own_election));
+    let on_demand = forced && settings.on_demand == OnDemand::On;
+    if settings.election == ServiceElection::OneForAll && !on_demand {
+        return Ok(AskedLease::ForAll);
+    }
+    let Some(text) = named else { return Ok(AskedLease::Own(record.own_lease())) };
+    LeaseName::parse(text, &record.name.namespace).map(AskedLease::Shared).ok_or_else(|| Refused {
+        word: "bad_lease",
+        text: format!(
+            "the annotation kube-vip.io/leaseName is {text:?}; accepted: name, or namespace/name"
+        ),
+    })
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,135 @@
+//! One Lease that decides about addresses of Services: its election, and which addresses.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::agenda::Due;
+use crate::core::election::{Courtesy, Election, Role, Terms};
+use crate::core::jitter::rank;
+use crate::core::lease::LeaseName;
+use crate::core::settings::Services;
+use crate::core::time::Moment;
+
+/// The longest that a candidate waits for its turn when a lease is free. The ranks of a few nodes
+/// are some milliseconds apart, longer than a watch event is on its way.
+const LONGEST_RANK: Duration = Duration::from_millis(24);
+/// A cordoned node lets the others go first.
+const RELUCTANCE: Duration = Duration::from_millis(1500);
+
+/// How keen this node is on a lease that is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keenness {
+    /// It has the addresses already: at once.
+    First,
+    /// In its turn.
+    InTurn,
+    /// Only when nobody else takes it: the node is cordoned.
+    Last,
+}
+
+/// Whether the lease is about to be given away because the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// No, or not yet.
+    #[default]
+    No,
+    /// Yes.
+    Yes,
+}
+
+/// A Lease and the addresses that it decides about.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    /// The election.
+    pub(crate) election: Election,
+    /// The addresses: those that are to be under it, and those that still are.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Its next time.
+    pub(crate) due: Due,
+    /// Being given away.
+    pub(crate) leaving: Leaving,
+    /// What was known of it when its addresses were told last.
+    pub(crate) told: Told,
+    /// This node has held it.
+    pub(crate) held_before: bool,
+}
+
+/// What addresses depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The end of this node's hold.
+    pub(crate) until: Option<Moment>,
+    /// The holder that it names.
+    pub(crate) holder: Option<String>,
+    /// Whether it was read.
+    pub(crate) read: bool,
+}
+
+impl Seat {
+    /// A candidate for `lease`.
+    #[must_use]
+    pub(crate) fn new(lease: &LeaseName, settings: &Services, node: &str, seed: u64) -> Self {
+        let terms = Terms {
+            lease: lease.clone(),
+            identity: node.to_owned(),
+            annotations: Default::default(),
+            timing: settings.timing,
+            courtesy: match *lease == settings.lease {
+                true => Courtesy::Race,
+                false => courtesy(lease, node, Keenness::InTurn),
+            },
+        };
+        let own = rank(&[&lease.namespace, &lease.name], Duration::MAX).as_nanos();
+        let seed = seed ^ u64::try_from(own & u128::from(u64::MAX)).unwrap_or_default();
+        Self {
+            election: Election::new(terms, seed),
+            addresses: BTreeSet::new(),
+            due: None,
+            leaving: Leaving::No,
+            told: Told::default(),
+            held_before: false,
+        }
+    }
+
+    /// Changes how keen this node is; the lease for all Services is raced for.
+    pub(crate) fn set_keenness(&mut self, keenness: Keenness) {
+        let terms = self.election.terms();
+        if terms.courtesy == Courtesy::Race {
+            return;
+        }
+        let wanted = courtesy(&terms.lease, &terms.identity, keenness);
+        if terms.courtesy != wanted {
+            self.election.set_courtesy(wanted);
+        }
+    }
+
+    /// What addresses depend on, now.
+    #[must_use]
+    pub(crate) fn to_tell(&self) -> Told {
+        Told {
+            until: match self.election.role() {
+                Role::Holding { until } => Some(until),
+                Role::Following => None,
+            },
+            holder: self.election.holder().map(str::to_owned),
+            read: self.election.was_read(),
+        }
+    }
+
+    /// The holder as far as is known, unless its time is up.
+    #[must_use]
+    pub(crate) fn holder(&self, now: Moment) -> Option<&str> {
+        let ownerless = self.election.ownerless_since(now).is_some();
+        self.election.holder().filter(|holder| !holder.is_empty() && !ownerless)
+    }
+}
+
+fn courtesy(lease: &LeaseName, node: &str, keenness: Keenness) -> Courtesy {
+    let turn = rank(&[node, &lease.namespace, &lease.name], LONGEST_RANK);
+    Courtesy::Rank(match keenness {
+        Keenness::First => Duration::ZERO,
+        Keenness::InTurn => turn,
+        Keenness::Last => RELUCTANCE + turn,
+    })
+}

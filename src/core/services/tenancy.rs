@@ -1,0 +1,179 @@
+//! One address of Services: who shares it, which Lease decides about it, why this node may not
+//! hold it. The unit of ownership is the address (design law 1).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::agenda::Due;
+use super::record::{ServiceName, ServicePort};
+use super::request::{AskedLease, AskedLink};
+use crate::core::claim::Claim;
+use crate::core::lease::LeaseName;
+use crate::core::time::Moment;
+
+/// A Service that asks for an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tenant {
+    /// When the Service was created: the older one has the better right.
+    pub(crate) created: Box<str>,
+    /// Which.
+    pub(crate) service: ServiceName,
+}
+
+/// Who decides about an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// Nobody: no Service asks for it.
+    #[default]
+    Nobody,
+    /// It is one of the control plane's addresses and goes where that goes.
+    ControlPlane,
+    /// The control plane's Lease, which is the Services' too (ELE-4).
+    ControlPlaneLease,
+    /// This Lease.
+    Lease(Rc<LeaseName>),
+}
+
+/// An address that has come under another Lease: until its holder has let go, only that holder
+/// may have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Former {
+    /// The Lease that decided before.
+    pub(crate) authority: Authority,
+    /// Who held it.
+    pub(crate) holder: String,
+    /// When this node saw the change.
+    pub(crate) since: Moment,
+}
+
+/// Why this node may not hold an address now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Endpoints have not been read yet.
+    Unread,
+    /// No usable endpoint anywhere.
+    NoEndpoints,
+    /// Usable endpoints on other nodes only (`externalTrafficPolicy: Local`).
+    EndpointsElsewhere(Box<[super::endpoints::NodeId]>),
+    /// The holder of the Lease for all has endpoints of its own.
+    LeaderServes(Box<str>),
+    /// Somebody still has it under the Lease that decided before.
+    StillHeld(Box<str>),
+    /// Something about this node: its link, the kernel.
+    Node(Box<str>),
+}
+
+impl Obstacle {
+    /// Whether it is about this node, not about the Service.
+    #[must_use]
+    pub(crate) const fn is_of_node(&self) -> bool {
+        matches!(self, Self::Node(_))
+    }
+}
+
+/// An address of Services.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Address {
+    /// Who asks for it, the oldest first.
+    pub(crate) tenants: Vec<Tenant>,
+    /// Who decides.
+    pub(crate) authority: Authority,
+    /// Who decided before.
+    pub(crate) former: Option<Former>,
+    /// The Lease by which this node holds it, if it does.
+    pub(crate) under: Option<Rc<LeaseName>>,
+    /// Why this node may not hold it.
+    pub(crate) obstacle: Option<Obstacle>,
+    /// Since when there has been no endpoint, while this node holds it all the same.
+    pub(crate) endless_since: Option<Moment>,
+    /// Since when the holder of the Lease for all could have it.
+    pub(crate) leader_since: Option<Moment>,
+    /// What is done about it here.
+    pub(crate) claim: Option<Box<Claim>>,
+    /// Its next time.
+    pub(crate) due: Due,
+}
+
+/// What the oldest tenant asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lead {
+    /// Where the address is to be put.
+    pub(crate) link: AskedLink,
+    /// Which Lease decides.
+    pub(crate) lease: AskedLease,
+}
+
+impl Address {
+    /// One more Service asks for it.
+    pub(crate) fn join(&mut self, tenant: Tenant) {
+        if let Err(place) = self.tenants.binary_search(&tenant) {
+            self.tenants.insert(place, tenant);
+        }
+    }
+
+    /// A Service no longer asks for it.
+    pub(crate) fn leave(&mut self, service: &ServiceName) {
+        self.tenants.retain(|tenant| tenant.service != *service);
+    }
+
+    /// The tenants that get along, the oldest first, given each one's ports and those that are
+    /// taken already.
+    #[must_use]
+    pub(crate) fn accepted<'a>(
+        &'a self,
+        taken: &[ServicePort],
+        ports: impl Fn(&'a ServiceName) -> &'a [ServicePort],
+    ) -> Vec<&'a Tenant> {
+        if let (&[], [only]) = (taken, &*self.tenants) {
+            return vec![only];
+        }
+        let mut taken = taken.to_vec();
+        let mut accepted = Vec::new();
+        for tenant in &self.tenants {
+            let own = ports(&tenant.service);
+            if own.iter().all(|port| !taken.contains(port)) {
+                taken.extend(own);
+                accepted.push(tenant);
+            }
+        }
+        accepted
+    }
+
+    /// Why a Service may not share the address: who has which of its ports.
+    #[must_use]
+    pub(crate) fn clash<'a>(
+        &'a self,
+        service: &ServiceName,
+        control_plane: &[ServicePort],
+        ports: impl Fn(&'a ServiceName) -> &'a [ServicePort] + Copy,
+    ) -> Option<(ServicePort, Option<&'a ServiceName>)> {
+        let accepted = self.accepted(control_plane, ports);
+        if accepted.iter().any(|tenant| tenant.service == *service) {
+            return None;
+        }
+        let own = self.tenants.iter().find(|tenant| tenant.service == *service)?;
+        let mine = ports(&own.service);
+        let theirs = accepted.iter().find_map(|tenant| {
+            let port = ports(&tenant.service).iter().find(|port| mine.contains(port))?;
+            Some((*port, Some(&tenant.service)))
+        });
+        theirs.or_else(|| {
+            mine.iter().find(|port| control_plane.contains(port)).map(|port| (*port, None))
+        })
+    }
+}
+
+/// The key of an address in texts for a person.
+#[must_use]
+pub(crate) fn clash_text(address: IpAddr, port: ServicePort, with: Option<&ServiceName>) -> String {
+    match with {
+        Some(other) => format!(
+            "port {port} of {address} belongs to Service {other}, which is older; choose another \
+             port or another address"
+        ),
+        None => format!(
+            "port {port} of {address} is the control plane's own; choose another port or another \
+             address"
+        ),
+    }
+}

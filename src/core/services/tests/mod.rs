@@ -1,0 +1,9 @@
+//! Services on several nodes: cores, kernels that do what they are told, and an API server, with
+//! a few milliseconds between them. One behaviour per test.
+
+mod holding;
+mod sharing;
+mod town;
+mod writing;
+
+pub(crate) use town::{service, settings};

@@ -1,0 +1,462 @@
+//! What is written to a Service: who holds it, which addresses it has, why it has none. One write
+//! per change, none when nothing changes, and never against a newer state (STA).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::agenda::Due;
+use super::record::{Condition, Ingress, Served, ServiceName};
+use super::{Around, Entry, Item, Services, Standing};
+use crate::core::election::Role;
+use crate::core::input::{
+    ConditionChange, Effect, HostChange, IngressChange, ServiceOutcome, ServiceUpdate,
+};
+use crate::core::jitter::{backoff, rank};
+use crate::core::settings::Updates;
+use crate::core::status::ServiceState;
+use crate::core::time::Moment;
+
+/// Writes under way at once.
+const MOST: usize = 8;
+/// A write that was not answered by then is lost.
+const LOST: Duration = Duration::from_secs(30);
+/// Every node sees why a Service is refused; they wait up to so long for the first to write it.
+const REFUSED_RANK: Duration = Duration::from_millis(300);
+/// A Service that waits has so long to get what it waits for before that is worth a word.
+const WAITING_DELAY: Duration = Duration::from_secs(5);
+/// After another has undone what we wrote, it is not written again sooner.
+const REWRITE: Duration = Duration::from_secs(1);
+
+/// What is to be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    host: HostChange,
+    ingress: IngressChange,
+    condition: ConditionChange,
+}
+
+/// The writes of one Service.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    attempts: u64,
+    under_way: Option<(u64, Moment)>,
+    wish: Option<Box<Wish>>,
+    /// Stored since the object was seen last.
+    stored: Option<Box<Wish>>,
+    stored_at: Moment,
+    /// Times in a row that the same was to be written again soon.
+    rewrites: u32,
+    failures: u32,
+    not_before: Moment,
+    trouble: Option<Box<str>>,
+    /// How it was when it was looked at last, and since when.
+    state: Option<ServiceState>,
+    pub(super) since: Moment,
+    /// What was said of it last, and when.
+    pub(super) said: Option<(u64, Moment)>,
+}
+
+/// A Service that is gone for us, but may still be there with another type or class.
+#[derive(Clone, Debug)]
+pub(crate) struct Parting {
+    uid: Box<str>,
+    addresses: Box<[IpAddr]>,
+    attempts: u64,
+    under_way: Option<Moment>,
+    not_before: Moment,
+    pub(super) due: Due,
+}
+
+impl Parting {
+    /// What is left on it: our annotation, and the entries of these addresses.
+    #[must_use]
+    pub(crate) fn new(uid: Box<str>, addresses: &[IpAddr]) -> Self {
+        Self {
+            uid,
+            addresses: addresses.into(),
+            attempts: 0,
+            under_way: None,
+            not_before: Moment::default(),
+            due: None,
+        }
+    }
+}
+
+impl Writer {
+    /// For a Service that was seen first at `now`.
+    #[must_use]
+    pub(crate) fn new(now: Moment) -> Self {
+        Self {
+            attempts: 0,
+            under_way: None,
+            wish: None,
+            stored: None,
+            stored_at: Moment::default(),
+            rewrites: 0,
+            failures: 0,
+            not_before: Moment::default(),
+            trouble: None,
+            state: None,
+            since: now,
+            said: None,
+        }
+    }
+
+    /// The object was seen anew: what was stored may be in it, or overwritten.
+    pub(crate) fn seen(&mut self) {
+        self.stored = None;
+    }
+
+    /// Why the last write failed, if it did.
+    #[must_use]
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// How it is now; it has been so since [`Writer::since`].
+    pub(super) fn note(&mut self, state: ServiceState, now: Moment) {
+        if self.state == Some(state) {
+            return;
+        }
+        self.state = Some(state);
+        self.since = now;
+        self.said = None;
+    }
+
+    fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
+        self.under_way = None;
+        let wish = self.wish.take();
+        let again = match outcome {
+            ServiceOutcome::Done => {
+                let soon = now.since(self.stored_at) < Duration::from_secs(30);
+                self.rewrites = if soon { self.rewrites + 1 } else { 0 };
+                if self.rewrites > 2 {
+                    self.not_before =
+                        now + backoff(REWRITE, Duration::from_secs(60), self.rewrites - 2);
+                }
+                self.stored = wish;
+                self.stored_at = now;
+                self.failures = 0;
+                self.trouble = None;
+                return;
+            }
+            // The watch tells what has become of it.
+            ServiceOutcome::Gone => Duration::from_secs(5),
+            ServiceOutcome::Conflict => {
+                backoff(Duration::from_millis(50), Duration::from_secs(5), self.failures + 1)
+            }
+            ServiceOutcome::Refused(_) => {
+                backoff(Duration::from_secs(5), Duration::from_secs(300), self.failures + 1)
+            }
+            ServiceOutcome::Failed(_) => {
+                backoff(Duration::from_millis(500), Duration::from_secs(30), self.failures + 1)
+            }
+        };
+        self.failures += 1;
+        self.not_before = now + again;
+        if let ServiceOutcome::Refused(why) | ServiceOutcome::Failed(why) = outcome {
+            self.trouble = Some(why.as_str().into());
+        }
+    }
+}
+
+impl Services {
+    /// A write was answered.
+    pub fn written(
+        &mut self,
+        service: &ServiceName,
+        attempt: u64,
+        outcome: &ServiceOutcome,
+        now: Moment,
+    ) {
+        if !matches!(outcome, ServiceOutcome::Done | ServiceOutcome::Gone) {
+            self.counters.write_failures += 1;
+        }
+        self.writing.remove(service);
+        self.agenda.writes.insert(service.clone());
+        if let Some(next) = self.write_queue.pop_first() {
+            self.agenda.writes.insert(next);
+        }
+        if let Some(parting) = self.partings.get_mut(service) {
+            parting.under_way = None;
+            let settled = matches!(outcome, ServiceOutcome::Done | ServiceOutcome::Gone);
+            if settled || parting.attempts >= 5 {
+                if let Some(mut parting) = self.partings.remove(service) {
+                    self.agenda.rearm(&Item::Service(service.clone()), &mut parting.due, None);
+                }
+            } else {
+                let wait = Duration::from_millis(200).saturating_mul(1 << parting.attempts.min(5));
+                parting.not_before = now + wait;
+            }
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(service) else { return };
+        if entry.writer.under_way.is_some_and(|(known, _)| known == attempt) {
+            entry.writer.answered(outcome, now);
+        }
+    }
+
+    /// Writes and says what is due about the Services on the agenda.
+    pub(super) fn write_all(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        for name in std::mem::take(&mut self.agenda.writes) {
+            if self.partings.contains_key(&name) {
+                self.part(&name, around, effects);
+            } else if self.entries.contains_key(&name) {
+                self.look_at_service(&name, around);
+                self.write(&name, around, effects);
+            }
+        }
+    }
+
+    fn part(&mut self, name: &ServiceName, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        let (now, node) = (around.now, self.node.clone());
+        let Some(parting) = self.partings.get_mut(name) else { return };
+        if self.settings.updates == Updates::Withheld {
+            self.partings.remove(name);
+            return;
+        }
+        let lost = parting.under_way.is_some_and(|sent| now >= sent + LOST);
+        let waits = parting.under_way.is_some() && !lost;
+        if !waits && now >= parting.not_before {
+            parting.attempts += 1;
+            parting.under_way = Some(now);
+            self.counters.writes += 1;
+            let ingress = IngressChange { put: Vec::new(), drop: parting.addresses.to_vec() };
+            effects.push(Effect::Service(ServiceUpdate {
+                service: name.clone(),
+                uid: parting.uid.clone(),
+                attempt: parting.attempts,
+                host: HostChange::Remove(node),
+                ingress,
+                condition: ConditionChange::Remove,
+            }));
+        }
+        let next = parting.under_way.map_or(parting.not_before, |sent| sent + LOST);
+        let item = Item::Service(name.clone());
+        self.agenda.rearm(&item, &mut parting.due, Some((next, "a Service is to be left clean")));
+    }
+
+    fn write(&mut self, name: &ServiceName, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        let now = around.now;
+        let wish = self.wish(name, around);
+        let full = self.writing.len() >= MOST && !self.writing.contains(name);
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let writer = &mut entry.writer;
+        if writer.under_way.is_some_and(|(_, sent)| now >= sent + LOST) {
+            writer.answered(&ServiceOutcome::Failed("no answer".to_owned()), now);
+            self.writing.remove(name);
+        }
+        let news = wish.filter(|wish| writer.stored.as_deref() != Some(wish));
+        let ready = writer.under_way.is_none() && now >= writer.not_before;
+        match news {
+            Some(_) if ready && full => {
+                self.write_queue.insert(name.clone());
+            }
+            Some(wish) if ready => {
+                writer.attempts += 1;
+                writer.under_way = Some((writer.attempts, now));
+                writer.wish = Some(Box::new(wish.clone()));
+                self.writing.insert(name.clone());
+                self.counters.writes += 1;
+                effects.push(Effect::Service(ServiceUpdate {
+                    service: name.clone(),
+                    uid: entry.record.uid.clone(),
+                    attempt: writer.attempts,
+                    host: wish.host,
+                    ingress: wish.ingress,
+                    condition: wish.condition,
+                }));
+            }
+            Some(_) | None => {}
+        }
+        self.rearm_service(name, now);
+    }
+
+    /// When a Service is to be looked at again by itself.
+    fn rearm_service(&mut self, name: &ServiceName, now: Moment) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let writer = &entry.writer;
+        let lost = writer.under_way.map(|(_, sent)| sent + LOST);
+        let delay = match writer.state {
+            Some(ServiceState::Refused) => Some(REFUSED_RANK),
+            Some(ServiceState::Waiting | ServiceState::Pending) => {
+                Some(WAITING_DELAY + Duration::from_millis(500))
+            }
+            _ => None,
+        };
+        let patience = delay.map(|delay| writer.since + delay);
+        let repeat = writer.said.map(|(_, at)| at + super::voice::REPEAT);
+        let times = [
+            lost.map(|at| (at, "an answer about a Service is overdue")),
+            Some((writer.not_before, "a Service is to be written again")),
+            patience.map(|at| (at, "a Service has waited")),
+            repeat.filter(|_| delay.is_some()).map(|at| (at, "an Event is to be repeated")),
+        ];
+        let next =
+            times.into_iter().flatten().filter(|(at, _)| *at > now).min_by_key(|(at, _)| *at);
+        self.agenda.rearm(&Item::Service(name.clone()), &mut entry.due, next);
+    }
+
+    /// What is to be changed on a Service by this node now.
+    fn wish(&self, name: &ServiceName, around: &Around<'_>) -> Option<Wish> {
+        let entry = self.entries.get(name)?;
+        if self.settings.updates == Updates::Withheld {
+            return None;
+        }
+        let wish = match &entry.standing {
+            Standing::Ignored(_) => self.clean_wish(entry, ConditionChange::Remove),
+            Standing::Refused { .. } | Standing::Waiting(_) => {
+                self.clean_wish(entry, self.trouble_condition(entry, around))
+            }
+            Standing::Asking => self.holder_wish(entry, around),
+        };
+        let idle = wish.host == HostChange::Keep
+            && wish.ingress == IngressChange::default()
+            && wish.condition == ConditionChange::Keep;
+        (!idle).then_some(wish)
+    }
+
+    /// A Service that this node held and that has no address any more.
+    fn clean_wish(&self, entry: &Entry, condition: ConditionChange) -> Wish {
+        let ours = entry.record.host() == Some(&self.node);
+        let drop = entry.record.ingress.iter().filter(|ingress| ours && !ingress.ports.is_empty());
+        let there = entry.record.condition.is_some();
+        Wish {
+            host: if ours { HostChange::Remove(self.node.clone()) } else { HostChange::Keep },
+            ingress: IngressChange {
+                put: Vec::new(),
+                drop: drop.filter_map(|ingress| ingress.address).collect(),
+            },
+            condition: match condition {
+                ConditionChange::Remove if !(there && ours) => ConditionChange::Keep,
+                other => other,
+            },
+        }
+    }
+
+    fn holder_wish(&self, entry: &Entry, around: &Around<'_>) -> Wish {
+        let held: Vec<IpAddr> = entry
+            .addresses
+            .iter()
+            .copied()
+            .filter(|ip| self.is_held_for(entry, *ip, around))
+            .collect();
+        if held.is_empty() {
+            return self.loser_wish(entry, around);
+        }
+        let first = entry.addresses.first().is_some_and(|first| held.contains(first));
+        let here =
+            entry.addresses.iter().filter(|ip| held.contains(ip) || self.is_coming(**ip, around));
+        let put: Vec<Ingress> = here.map(|ip| ingress(*ip, entry)).collect();
+        let there = put.iter().all(|wanted| entry.record.ingress.contains(wanted));
+        let wanted = |ip: &IpAddr| entry.addresses.contains(ip) || entry.retiring.contains(ip);
+        let stale = entry.record.ingress.iter().filter(|known| first && !known.ports.is_empty());
+        let drop = stale.filter_map(|known| known.address).filter(|ip| !wanted(ip)).collect();
+        let whole = held.len() == entry.addresses.len();
+        let bad = entry.record.condition.as_ref().is_some_and(|c| c.served == Served::No);
+        let condition = if bad && first && whole {
+            let message = format!("{} is announced by {}", list(&held), self.node);
+            ConditionChange::Set(Condition {
+                served: Served::Yes,
+                reason: "Announced".into(),
+                message: message.into(),
+            })
+        } else {
+            self.trouble_condition(entry, around)
+        };
+        Wish {
+            host: match entry.record.host() {
+                Some(host) if host == self.node => HostChange::Keep,
+                _ if first => HostChange::Set(self.node.clone()),
+                _ => HostChange::Keep,
+            },
+            ingress: IngressChange { put: if there { Vec::new() } else { put }, drop },
+            condition,
+        }
+    }
+
+    /// What a node has to write that does not hold the Service: that it let go, if nobody has
+    /// taken it over, and why.
+    fn loser_wish(&self, entry: &Entry, around: &Around<'_>) -> Wish {
+        let ours = entry.record.host() == Some(&self.node);
+        let gone = entry.addresses.iter().all(|ip| {
+            let under = self.addresses.get(ip).is_some_and(|address| address.under.is_some());
+            !under && !self.lingers(*ip, around)
+        });
+        let unowned = entry.addresses.first().is_none_or(|ip| {
+            self.addresses
+                .get(ip)
+                .and_then(|address| self.holder_under(&address.authority, around))
+                .is_none_or(|holder| holder == self.node)
+        });
+        let barred = entry
+            .addresses
+            .iter()
+            .any(|ip| self.addresses.get(ip).is_some_and(|address| address.obstacle.is_some()));
+        let letting_go = ours && gone && unowned && barred;
+        Wish {
+            host: if letting_go { HostChange::Remove(self.node.clone()) } else { HostChange::Keep },
+            ingress: IngressChange::default(),
+            condition: self.trouble_condition(entry, around),
+        }
+    }
+
+    /// The condition that says why a Service is not served, when it has not been for long enough.
+    fn trouble_condition(&self, entry: &Entry, around: &Around<'_>) -> ConditionChange {
+        let (state, text) = self.state_of(entry, around);
+        let reason = match state {
+            ServiceState::Refused => "Refused",
+            ServiceState::Waiting => "Waiting",
+            _ => return ConditionChange::Keep,
+        };
+        let known = entry.record.condition.as_deref().filter(|c| c.served == Served::No);
+        // Nodes may have different words for what they wait for.
+        let same = known.is_some_and(|known| {
+            *known.reason == *reason && (state == ServiceState::Waiting || *known.message == *text)
+        });
+        if same || !self.is_worth_a_word(entry, state, around.now) {
+            return ConditionChange::Keep;
+        }
+        let (reason, message) = (reason.into(), text.into());
+        ConditionChange::Set(Condition { served: Served::No, reason, message })
+    }
+
+    /// Whether it has been like this for long enough, this node's rank among all that see it
+    /// included.
+    pub(super) fn is_worth_a_word(&self, entry: &Entry, state: ServiceState, now: Moment) -> bool {
+        let name = &entry.record.name;
+        let parts = [self.node.as_str(), &name.namespace, &name.name];
+        let delay = match state {
+            ServiceState::Refused => rank(&parts, REFUSED_RANK),
+            _ => WAITING_DELAY + rank(&parts, Duration::from_millis(500)),
+        };
+        entry.writer.state == Some(state) && now >= entry.writer.since + delay
+    }
+
+    /// Whether an address is about to be held here: nothing stands in its way, and an IPv6
+    /// address may still be probed for duplicates.
+    fn is_coming(&self, ip: IpAddr, around: &Around<'_>) -> bool {
+        self.addresses.get(&ip).is_some_and(|address| {
+            let claim = address.claim.as_deref();
+            let installed =
+                claim.is_some_and(|c| c.setback().is_none() && c.lingers(around.observed));
+            let role = self.role_under(&address.authority, around);
+            address.obstacle.is_none() && installed && matches!(role, Role::Holding { .. })
+        })
+    }
+
+    /// Whether an address is held here and this Service is one that may share it.
+    pub(super) fn is_held_for(&self, entry: &Entry, ip: IpAddr, around: &Around<'_>) -> bool {
+        self.is_held(ip, around) && self.clash(entry, ip, around).is_none()
+    }
+}
+
+fn ingress(ip: IpAddr, entry: &Entry) -> Ingress {
+    Ingress { address: Some(ip), hostname: None, ports: entry.record.ports.clone() }
+}
+
+/// Addresses for a person.
+pub(super) fn list(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
