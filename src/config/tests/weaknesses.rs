@@ -13,9 +13,9 @@ fn seconds(value: u64) -> Duration {
 }
 
 #[test]
-fn a_file_without_a_debounce_time_leaves_it_at_its_default() {
-    let loaded = least().file(FILE, "interface: eth0").loaded();
-    assert_eq!(value(&loaded, "debounce_time"), "0s");
+fn a_file_without_a_debounce_time_does_not_keep_services_from_being_served() {
+    let text = "interface: eth0\nenableServices: true";
+    assert!(least().file(FILE, text).loaded().settings.core.services.is_some());
 }
 
 #[test]
@@ -97,10 +97,15 @@ fn the_config_file_variable_is_read_and_beats_the_flag() {
 }
 
 #[test]
-fn the_debounce_time_variable_that_the_generator_writes_is_read() {
-    let loaded = least().env(&[("debounce_time", "300ms")]).loaded();
-    assert_eq!(value(&loaded, "debounce_time"), "300ms");
-    assert!(least().env(&[("debounce_time", "soon")]).refused().contains("300ms, 1.5s"));
+fn a_debounce_time_is_accepted_from_everywhere_and_said_to_have_no_effect() {
+    let wanted = [
+        "debounce_time has no effect: viplet takes in one turn what changed meanwhile, and never \
+         waits for more",
+    ];
+    let given = least().env(&[("svc_enable", "true")]);
+    assert_eq!(given.clone().env(&[("debounce_time", "300ms")]).loaded().warnings, wanted);
+    assert_eq!(given.clone().args(&["--debounceTime", "300ms"]).loaded().warnings, wanted);
+    assert_eq!(given.file(FILE, "debounceTime: 300ms").loaded().warnings, wanted);
 }
 
 #[test]
