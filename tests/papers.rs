@@ -161,6 +161,18 @@ fn the_readmes_shortest_commands_are_the_same_and_work() {
 }
 
 #[test]
+fn the_readmes_command_for_services_works() {
+    let readme = read("README.md");
+    let line = readme.lines().find(|line| line.contains(" svc_enable=true ")).unwrap();
+    let pairs = words(line).into_iter().filter_map(|word| {
+        word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    });
+    let loaded = loaded(pairs.collect(), &words("manager"));
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert!(loaded.settings.core.services.is_some());
+}
+
+#[test]
 fn every_file_that_the_papers_link_to_is_there() {
     for paper in ["README.md", "CONTRIBUTING.md", "manifests/README.md"] {
         let folder = Path::new(paper).parent().unwrap();
