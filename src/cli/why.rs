@@ -13,10 +13,15 @@ use crate::core::status::{ServiceState, ServiceStatus, Why};
 /// Nobody could be asked.
 const NOT_ASKED: u8 = 2;
 
-/// say why a Service of type LoadBalancer has, or has not, its addresses; ends with 0 where they are
-/// held by some node, 1 where they are not, 2 where viplet could not be asked
+/// say why a Service of type LoadBalancer has, or has not, its addresses
 #[derive(FromArgs, Clone, Debug, PartialEq, Eq)]
-#[argh(subcommand, name = "why")]
+#[argh(
+    subcommand,
+    name = "why",
+    error_code(0, "Some node holds its addresses."),
+    error_code(1, "None does, or there is no such Service."),
+    error_code(2, "viplet could not be asked.")
+)]
 pub struct WhyCommand {
     /// the Service: namespace/name
     #[argh(positional, arg_name = "namespace/name")]

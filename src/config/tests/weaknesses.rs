@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use crate::config::Source;
+use crate::core::settings::{
+    ClassFilter, EndpointSource, LinkChoice, OnDemand, ServiceElection, ServiceLink, Unclassed,
+    Updates,
+};
 
 use super::{Given, least, value};
 
@@ -75,6 +79,29 @@ fn fields_that_kube_vip_never_merges_count_from_the_file() {
     for (setting, wanted) in given {
         assert_eq!(value(&loaded, setting), wanted, "{setting}");
     }
+}
+
+#[test]
+fn fields_of_services_that_kube_vip_never_merges_or_overwrites_count_from_the_file() {
+    let text = "enableServices: true\nloadBalancerClassOnly: true\nloadBalancerClassName: x\n\
+                servicesLeaseName: a/b\ndisableServiceUpdates: true\nenableEndpoints: true\n\
+                perServiceElectionOnDemand: true\nenableServicesElection: true\n\
+                serviceNamespace: tenant\nservicesInterface: auto\ninstanceName: two";
+    let settings = least().file(FILE, text).loaded().settings;
+    let services = settings.core.services.expect("Services");
+    let class = ClassFilter::Legacy { name: "x".to_owned(), unclassed: Unclassed::Ignored };
+    assert_eq!(services.class, class);
+    assert_eq!(services.lease.to_string(), "a/b");
+    assert_eq!(services.updates, Updates::Withheld);
+    assert_eq!(services.endpoints, EndpointSource::Endpoints);
+    assert_eq!(services.on_demand, OnDemand::On);
+    assert_eq!(services.election, ServiceElection::Each);
+    assert_eq!(services.namespace.as_deref(), Some("tenant"));
+    assert_eq!(services.link, ServiceLink::OfSubnet(LinkChoice::DefaultRoute));
+    assert_eq!(settings.instance, "two");
+    let strict = least().file(FILE, "enableServices: true\nloadBalancerClassLegacyHandling: false");
+    let strict = strict.loaded().settings.core.services.expect("Services");
+    assert!(matches!(strict.class, ClassFilter::Strict { .. }), "{:?}", strict.class);
 }
 
 #[test]

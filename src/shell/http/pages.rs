@@ -111,6 +111,7 @@ fn why(query: &str, source: &dyn Source) -> Response {
     };
     match source.why(&service) {
         Some(why) => Response::json(&why),
+        // `viplet why` tells this from a stranger's 404 by its beginning.
         None => Response::refused(
             StatusCode::NOT_FOUND,
             format!(
