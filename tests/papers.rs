@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use serde_yaml_ng::Value;
 use viplet::config::{Inputs, Loaded, load, split_arguments};
 use viplet::core::settings::{ControlPlane, LinkChoice, Target};
@@ -45,30 +46,97 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
+/// The first container of a pod's spec: its arguments and its environment.
+fn told(container: &Value) -> (Vec<String>, BTreeMap<String, String>) {
+    let arguments = serde_yaml_ng::from_value(container["args"].clone()).unwrap();
+    let environment = container["env"].as_sequence().unwrap().iter().map(|variable| {
+        let name = variable["name"].as_str().unwrap().to_owned();
+        (name, variable["value"].as_str().unwrap_or("node-a").to_owned())
+    });
+    (arguments, environment.collect())
+}
+
+/// The documents of a file of manifests.
+fn documents(path: &str) -> Vec<Value> {
+    let text = read(path);
+    serde_yaml_ng::Deserializer::from_str(&text)
+        .map(|document| Value::deserialize(document).unwrap())
+        .collect()
+}
+
 #[test]
 fn the_kubeadm_manifest_is_a_pod_that_viplet_accepts_without_a_warning() {
     let pod: Value = serde_yaml_ng::from_str(&read("manifests/kubeadm/kube-vip.yaml")).unwrap();
     assert_eq!(pod["kind"], "Pod");
     assert_eq!(pod["spec"]["hostNetwork"], true);
-    let container = &pod["spec"]["containers"][0];
-    let arguments: Vec<String> = serde_yaml_ng::from_value(container["args"].clone()).unwrap();
-    let environment = container["env"].as_sequence().unwrap().iter().map(|variable| {
-        let name = variable["name"].as_str().unwrap().to_owned();
-        (name, variable["value"].as_str().unwrap_or("node-a").to_owned())
-    });
-    let plane = control_plane(loaded(environment.collect(), &arguments));
+    let (arguments, environment) = told(&pod["spec"]["containers"][0]);
+    let plane = control_plane(loaded(environment, &arguments));
     assert_eq!(plane.targets, [Target::Address("192.0.2.10".parse().unwrap())]);
     assert_eq!(plane.lease.to_string(), "kube-system/plndr-cp-lock");
 }
 
 #[test]
-fn the_probes_of_the_manifest_ask_where_viplet_listens() {
-    let manifest: Value =
-        serde_yaml_ng::from_str(&read("manifests/kubeadm/kube-vip.yaml")).unwrap();
-    let container = &manifest["spec"]["containers"][0];
-    for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
-        let get = &container[probe]["httpGet"];
-        assert_eq!((get["path"].as_str(), get["port"].as_u64()), (Some(path), Some(2112)));
+fn the_daemonset_is_what_kube_vip_prints_and_viplet_accepts_it_without_a_warning() {
+    let [set]: [Value; 1] = documents("manifests/daemonset.yaml").try_into().unwrap();
+    assert_eq!(
+        (&set["kind"], &set["metadata"]["name"]),
+        (&"DaemonSet".into(), &"kube-vip-ds".into())
+    );
+    let template = &set["spec"]["template"];
+    let label = "app.kubernetes.io/name";
+    let selector = set["spec"]["selector"]["matchLabels"].as_mapping().unwrap();
+    assert_eq!(selector.len(), 1, "a selector cannot be changed, and a version would have to");
+    for labels in [&set["metadata"]["labels"], &template["metadata"]["labels"]] {
+        assert_eq!(labels[label], selector[label]);
+        assert_eq!(labels["app.kubernetes.io/version"], env!("CARGO_PKG_VERSION"));
+    }
+    let pod = &template["spec"];
+    assert_eq!(pod["hostNetwork"], true);
+    let (arguments, environment) = told(&pod["containers"][0]);
+    let loaded = loaded(environment, &arguments);
+    let services = loaded.settings.core.services.as_ref().expect("Services");
+    assert_eq!(services.lease.to_string(), "kube-system/plndr-svcs-lock");
+    control_plane(loaded);
+}
+
+#[test]
+fn the_daemonsets_account_is_the_one_that_has_the_rights() {
+    let [set]: [Value; 1] = documents("manifests/daemonset.yaml").try_into().unwrap();
+    let [account, role, binding]: [Value; 3] = documents("manifests/rbac.yaml").try_into().unwrap();
+    let name = &set["spec"]["template"]["spec"]["serviceAccountName"];
+    assert_eq!(name, &account["metadata"]["name"]);
+    assert_eq!(set["metadata"]["namespace"], account["metadata"]["namespace"]);
+    let subject = &binding["subjects"][0];
+    assert_eq!((&subject["name"], &subject["kind"]), (name, &account["kind"]));
+    assert_eq!(subject["namespace"], account["metadata"]["namespace"]);
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    assert_eq!(role["metadata"]["name"], "system:kube-vip-role");
+    // Nobody who takes a node over shall find more than this.
+    for rule in role["rules"].as_sequence().unwrap() {
+        for verb in rule["verbs"].as_sequence().unwrap() {
+            assert!(
+                ["get", "list", "watch", "create", "update", "patch"]
+                    .contains(&verb.as_str().unwrap())
+            );
+        }
+        for resource in rule["resources"].as_sequence().unwrap() {
+            assert!(!["*", "secrets", "pods", "configmaps"].contains(&resource.as_str().unwrap()));
+        }
+    }
+}
+
+#[test]
+fn the_probes_of_the_manifests_ask_where_viplet_listens() {
+    let pods =
+        documents("manifests/kubeadm/kube-vip.yaml").into_iter().map(|pod| pod["spec"].clone());
+    let sets = documents("manifests/daemonset.yaml").into_iter();
+    let sets = sets.map(|set| set["spec"]["template"]["spec"].clone());
+    for pod in pods.chain(sets) {
+        let container = &pod["containers"][0];
+        for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+            let get = &container[probe]["httpGet"];
+            assert_eq!((get["path"].as_str(), get["port"].as_u64()), (Some(path), Some(2112)));
+        }
     }
 }
 
@@ -90,6 +158,18 @@ fn the_readmes_shortest_commands_are_the_same_and_work() {
         control_plane(loaded(environment.collect(), &with_environment[program + 1..]));
     assert_eq!(by_flags, by_environment);
     assert!(matches!(by_flags.link, LinkChoice::Named(name) if name.as_str() == "eth0"));
+}
+
+#[test]
+fn the_readmes_command_for_services_works() {
+    let readme = read("README.md");
+    let line = readme.lines().find(|line| line.contains(" svc_enable=true ")).unwrap();
+    let pairs = words(line).into_iter().filter_map(|word| {
+        word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    });
+    let loaded = loaded(pairs.collect(), &words("manager"));
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert!(loaded.settings.core.services.is_some());
 }
 
 #[test]

@@ -44,8 +44,9 @@ fn welcome(loaded: &Loaded) {
     }
     let settings = &loaded.settings;
     let plane = settings.core.control_plane.is_some();
+    let services = settings.core.services.is_some();
     log::info!(
-        "starting node={} mode={} control-plane={plane}",
+        "starting node={} mode={} control-plane={plane} services={services}",
         settings.core.node,
         settings.mode.as_str()
     );

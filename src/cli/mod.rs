@@ -1,11 +1,14 @@
 //! The command line: one file per sub-command. The settings' own flags come from the settings'
 //! table and are taken out of the arguments first; what is left is argh's.
 
+mod ask;
 pub mod config;
 pub mod manager;
+pub mod services;
 pub mod status;
 pub mod surroundings;
 pub mod version;
+pub mod why;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -17,6 +20,7 @@ use manager::ManagerCommand;
 use status::StatusCommand;
 use surroundings::Surroundings;
 use version::VersionCommand;
+use why::WhyCommand;
 
 /// viplet holds and announces virtual addresses of a Kubernetes cluster. Settings come from the
 /// environment, from flags (--interface eth0) and from a file (--config-file); viplet config
@@ -33,6 +37,7 @@ enum Command {
     Manager(ManagerCommand),
     Config(ConfigCommand),
     Status(StatusCommand),
+    Why(WhyCommand),
     Version(VersionCommand),
 }
 
@@ -54,6 +59,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Some(Command::Manager(command)) => command.run(&surroundings),
         Some(Command::Config(command)) => print(command.text(&surroundings)),
         Some(Command::Status(command)) => print(command.text()),
+        Some(Command::Why(command)) => command.run(),
         Some(Command::Version(command)) => print(Ok(command.text())),
     }
 }

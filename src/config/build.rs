@@ -8,9 +8,11 @@ use viplet_backend_api::{DuplicateDetection, LinkName};
 use super::gather::{Gathered, Inputs, gather};
 use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
+use super::services::services;
 use super::settings::{LogThreshold, Settings};
 use super::validate::validate;
 use super::value::{self, Value};
+use crate::core::LeaseName;
 use crate::core::settings as core;
 use crate::kube::{AccessSettings, ControlPlane, Detect};
 
@@ -57,10 +59,11 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
         core: core::Settings {
             node,
             control_plane: control_plane(values, inputs),
-            services: None,
+            services: services(values, inputs),
             seed: 0,
         },
         mode,
+        instance: instance(values),
         access: access(values, inputs),
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
         metrics: network::listener(&values.text("prometheus_server")).ok().flatten(),
@@ -137,75 +140,102 @@ fn access(values: &Gathered, inputs: &Inputs<'_>) -> AccessSettings {
     }
 }
 
+/// The deployment's own name; tenants that share a node have a namespace each (J-26).
+fn instance(values: &Gathered) -> String {
+    match values.text("instance_name") {
+        name if name.is_empty() && values.is_on("svc_enable") => values.text("svc_namespace"),
+        name => name,
+    }
+}
+
 fn control_plane(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::ControlPlane> {
     if !values.is_on("cp_enable") {
         return None;
     }
-    let seconds = |name| Duration::from_secs(u64::try_from(values.integer(name)).unwrap_or(0));
     let (_, targets) = values.control_plane_targets();
     Some(core::ControlPlane {
-        lease: lease(values, inputs)?,
+        lease: lease("vip_leasename", values, inputs)?,
         lease_annotations: match values.find("vip_leaseannotations").map(|found| &found.value) {
             Some(Value::Map(map)) => map.clone(),
             _ => Default::default(),
         },
-        timing: core::LeaseTiming {
-            duration: seconds("vip_leaseduration"),
-            renew_deadline: seconds("vip_renewdeadline"),
-            retry_period: seconds("vip_retryperiod"),
-        },
+        timing: timing(values),
         targets: targets.to_vec(),
-        dns_mode: match values.text("dns_mode").as_str() {
-            "ipv4" => core::DnsMode::Ipv4,
-            "ipv6" => core::DnsMode::Ipv6,
-            "dual" => core::DnsMode::Dual,
-            _ => core::DnsMode::First,
-        },
+        dns_mode: dns_mode(values),
         prefix: prefix(values.prefixes()),
-        link: LinkName::new(&values.text("vip_interface"))
-            .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named),
-        loopback_scope: if values.is_on("vip_interfaceloglobal") {
-            core::LoopbackScope::Global
-        } else {
-            core::LoopbackScope::Host
-        },
-        duplicate_detection: if values.is_on("vip_skipdad") {
-            DuplicateDetection::Skip
-        } else {
-            DuplicateDetection::Kernel
-        },
-        announce_every: Duration::from_millis(
-            u64::try_from(values.integer("vip_arpRate")).unwrap_or_default(),
+        link: link(values),
+        loopback_scope: values.choose(
+            "vip_interfaceloglobal",
+            core::LoopbackScope::Global,
+            core::LoopbackScope::Host,
         ),
-        on_loss: if values.is_on("vip_preserve_on_leadership_loss") {
-            core::OnLoss::PreserveV4
-        } else {
-            core::OnLoss::Withdraw
-        },
-        on_link_down: if values.is_on("vip_loseleadership") {
-            core::OnLinkDown::Yield(seconds("vip_loseleadership_timeout_seconds"))
-        } else {
-            core::OnLinkDown::Keep
-        },
-        link_not_up: if values.is_on("vip_allow_interface_not_up") {
-            core::LinkNotUp::Allow
-        } else {
-            core::LinkNotUp::Wait
-        },
-        labelling: if values.is_on("enable_node_labeling") {
-            core::Labelling::On
-        } else {
-            core::Labelling::Off
-        },
+        duplicate_detection: duplicate_detection(values),
+        announce_every: announce_every(values),
+        on_loss: values.choose(
+            "vip_preserve_on_leadership_loss",
+            core::OnLoss::PreserveV4,
+            core::OnLoss::Withdraw,
+        ),
+        on_link_down: on_link_down(values),
+        link_not_up: link_not_up(values),
+        labelling: labelling(values),
     })
 }
 
 /// ELE-3: the name's own namespace, else the service account's, else `cp_namespace`.
-fn lease(values: &Gathered, inputs: &Inputs<'_>) -> Option<crate::core::lease::LeaseName> {
+pub(super) fn lease(name: &str, values: &Gathered, inputs: &Inputs<'_>) -> Option<LeaseName> {
     let account = inputs.service_account_namespace.as_deref().map(str::trim);
     let fallback = values.text("cp_namespace");
     let namespace = account.filter(|text| !text.is_empty()).unwrap_or(&fallback);
-    value::lease_in(&values.text("vip_leasename"), namespace)
+    value::lease_in(&values.text(name), namespace)
+}
+
+/// One rhythm for every election.
+pub(super) fn timing(values: &Gathered) -> core::LeaseTiming {
+    core::LeaseTiming {
+        duration: seconds(values, "vip_leaseduration"),
+        renew_deadline: seconds(values, "vip_renewdeadline"),
+        retry_period: seconds(values, "vip_retryperiod"),
+    }
+}
+
+fn seconds(values: &Gathered, name: &str) -> Duration {
+    Duration::from_secs(u64::try_from(values.integer(name)).unwrap_or_default())
+}
+
+pub(super) fn dns_mode(values: &Gathered) -> core::DnsMode {
+    match values.text("dns_mode").as_str() {
+        "ipv4" => core::DnsMode::Ipv4,
+        "ipv6" => core::DnsMode::Ipv6,
+        "dual" => core::DnsMode::Dual,
+        _ => core::DnsMode::First,
+    }
+}
+
+pub(super) fn link(values: &Gathered) -> core::LinkChoice {
+    LinkName::new(&values.text("vip_interface"))
+        .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named)
+}
+
+pub(super) fn duplicate_detection(values: &Gathered) -> DuplicateDetection {
+    values.choose("vip_skipdad", DuplicateDetection::Skip, DuplicateDetection::Kernel)
+}
+
+pub(super) fn announce_every(values: &Gathered) -> Duration {
+    Duration::from_millis(u64::try_from(values.integer("vip_arpRate")).unwrap_or_default())
+}
+
+pub(super) fn on_link_down(values: &Gathered) -> core::OnLinkDown {
+    let patience = seconds(values, "vip_loseleadership_timeout_seconds");
+    values.choose("vip_loseleadership", core::OnLinkDown::Yield(patience), core::OnLinkDown::Keep)
+}
+
+pub(super) fn link_not_up(values: &Gathered) -> core::LinkNotUp {
+    values.choose("vip_allow_interface_not_up", core::LinkNotUp::Allow, core::LinkNotUp::Wait)
+}
+
+pub(super) fn labelling(values: &Gathered) -> core::Labelling {
+    values.choose("enable_node_labeling", core::Labelling::On, core::Labelling::Off)
 }
 
 /// CFG-11 and CFG-12: one length is for both families where it fits.

@@ -11,6 +11,7 @@ mod flags;
 mod gather;
 mod network;
 mod problem;
+mod services;
 mod setting;
 mod settings;
 pub mod table;

@@ -13,6 +13,8 @@ pub struct Settings {
     pub core: core::settings::Settings,
     /// How addresses are made known.
     pub mode: Mode,
+    /// Which deployment of several on this node: `instance_name`, else `svc_namespace` (J-26).
+    pub instance: String,
     /// How to reach the API server.
     pub access: AccessSettings,
     /// `vip_loglevel`.

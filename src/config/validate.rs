@@ -30,6 +30,11 @@ impl Gathered {
         self.find(name).is_some_and(|found| found.value == Value::Bool(true))
     }
 
+    /// `on` where this boolean is true, else `off`.
+    pub(super) fn choose<T>(&self, name: &str, on: T, off: T) -> T {
+        if self.is_on(name) { on } else { off }
+    }
+
     pub(super) fn integer(&self, name: &str) -> i64 {
         match self.find(name).map(|found| &found.value) {
             Some(Value::Integer(value)) => *value,
@@ -115,6 +120,8 @@ pub(super) fn validate(gathered: &mut Gathered, features: &[&str]) {
     if gathered.is_on("cp_enable") {
         control_plane(gathered);
         prefix_lengths(gathered);
+    } else {
+        automatic_prefix(gathered);
     }
     bgp(gathered);
 }
@@ -274,6 +281,25 @@ fn prefix_lengths(gathered: &mut Gathered) {
             ));
         }
         _ => {}
+    }
+}
+
+/// CFG-12: `auto` is where an address becomes part of a link's own network.
+fn automatic_prefix(gathered: &mut Gathered) {
+    let automatic = match gathered.prefixes() {
+        Some(PrefixChoice::Auto) => true,
+        Some(PrefixChoice::Both(v4, v6)) => v4.is_none() || v6.is_none(),
+        Some(PrefixChoice::One(_)) | None => false,
+    };
+    if let Some(mode) = gathered.mode()
+        && automatic
+        && mode != Mode::Arp
+    {
+        let why = format!(
+            "auto is for Services in ARP mode, not in {} mode; accepted: 32, or 32,128",
+            mode.as_str()
+        );
+        gathered.blame("vip_subnet", why);
     }
 }
 

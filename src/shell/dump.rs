@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use super::calendar::Civil;
 use super::source::{ApiHealth, StatusPage};
+use crate::cli::services::Listing;
 use crate::cli::status::for_a_person;
 use crate::core::settings::{
     ControlPlane, DnsMode, Labelling, LinkChoice, LoopbackScope, OnLinkDown, OnLoss, Settings,
     Target,
 };
 use crate::core::status::Counters;
+
+mod services;
 
 const RULE: &str =
     "================================================================================";
@@ -50,11 +53,12 @@ impl Dump<'_> {
         let _ = writeln!(out, "{RULE}");
         self.basic(&mut out);
         self.arp(&mut out);
+        self.services(&mut out);
         self.interfaces(&mut out);
         self.election(&mut out);
         self.runtime(&mut out);
         section(&mut out, "STATE");
-        out.push_str(&for_a_person(self.page));
+        out.push_str(&for_a_person(self.page, Listing::Without));
         let _ = write!(out, "\n{RULE}\n                   END OF CONFIGURATION DUMP\n{RULE}\n\n");
         out
     }
@@ -88,6 +92,17 @@ impl Dump<'_> {
             line(out, "Lose Leadership When Interface Is Down", lose);
             let global = plane.loopback_scope == LoopbackScope::Global;
             line(out, "Loopback Global Scope", global);
+        }
+    }
+
+    fn services(&self, out: &mut String) {
+        section(out, "SERVICES CONFIGURATION");
+        line(out, "Services Enabled", self.settings.services.is_some());
+        if let Some(services) = &self.settings.services {
+            services::settings(services, |name, value| line(out, name, value));
+        }
+        for service in &self.page.status.services {
+            line(out, "Service", services::one(service));
         }
     }
 
@@ -180,9 +195,13 @@ mod tests {
 
     use super::*;
     use crate::core::LeaseName;
-    use crate::core::settings::{LeaseTiming, LinkNotUp, PrefixLengths};
+    use crate::core::settings::{
+        ClassFilter, EndpointSource, LeaseTiming, LinkNotUp, OnDemand, PrefixLength, PrefixLengths,
+        ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed, Updates,
+    };
+    use crate::core::status::ServiceState;
     use crate::shell::source::Source as _;
-    use crate::shell::source::fixture::holding;
+    use crate::shell::source::fixture::{Fixture, holding, service};
 
     fn settings() -> Settings {
         Settings {
@@ -216,12 +235,15 @@ mod tests {
     }
 
     fn dump(settings: &Settings) -> String {
-        let source = holding();
+        dump_of(settings, &holding())
+    }
+
+    fn dump_of(settings: &Settings, source: &Fixture) -> String {
         Dump {
             settings,
             port: 6443,
             mode: "ARP",
-            page: &StatusPage::of(&source),
+            page: &StatusPage::of(source),
             counters: &source.counters(),
             now: Civil::at(Duration::from_secs(1_234_567_890)),
             process: 4711,
@@ -240,6 +262,7 @@ mod tests {
             [
                 "--- BASIC CONFIGURATION ---",
                 "--- ARP/NDP CONFIGURATION ---",
+                "--- SERVICES CONFIGURATION ---",
                 "--- NETWORK INTERFACES ---",
                 "--- LEADER ELECTION CONFIGURATION ---",
                 "--- RUNTIME STATISTICS ---",
@@ -275,6 +298,50 @@ mod tests {
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn services_and_their_settings_are_in_a_section_of_their_own() {
+        let services = Services {
+            namespace: None,
+            class: ClassFilter::Legacy { name: "a.b/c".into(), unclassed: Unclassed::Served },
+            election: ServiceElection::Each,
+            on_demand: OnDemand::Off,
+            lease: LeaseName { namespace: "kube-system".into(), name: "plndr-svcs-lock".into() },
+            timing: settings().control_plane.unwrap().timing,
+            link: ServiceLink::OfSubnet(LinkChoice::DefaultRoute),
+            prefix: ServicePrefixes { v4: PrefixLength::OfSubnet, v6: PrefixLength::Fixed(64) },
+            dns_mode: DnsMode::Dual,
+            duplicate_detection: DuplicateDetection::Kernel,
+            announce_every: Duration::from_secs(3),
+            on_link_down: OnLinkDown::Keep,
+            link_not_up: LinkNotUp::Wait,
+            updates: Updates::Written,
+            endpoints: EndpointSource::Slices,
+            labelling: Labelling::Off,
+            control_plane_port: 6443,
+        };
+        let source = holding();
+        let known = service("default/web", ServiceState::Elsewhere);
+        source.status.borrow_mut().services.push(known);
+        let text = dump_of(&Settings { services: Some(services), ..settings() }, &source);
+        for expected in [
+            "Services Enabled: true",
+            "Services Namespace: all",
+            "Load Balancer Class: a.b/c or none",
+            "Services Election: true",
+            "Services Lease Name: kube-system/plndr-svcs-lock",
+            "Services Interface: auto, else of the default route",
+            "Services Subnet: auto,64",
+            "Services DNS Mode: dual",
+            "Enable Endpoints: false",
+            "Service: default/web elsewhere addresses=192.0.2.20 holder=node-b \
+             lease=kube-system/plndr-svcs-lock: as it should be",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected:?} is not in\n{text}");
+        }
+        assert_eq!(text.matches("default/web").count(), 1, "{text}");
+        assert!(dump(&settings()).contains("Services Enabled: false\n"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A very small HTTP/1.1 server for `/metrics`, `/status` and the probes, on the shell's own
+//! A very small HTTP/1.1 server for `/metrics`, `/status`, `/why` and the probes, on the shell's own
 //! thread: GET and HEAD, one request per connection.
 //!
 //! Whoever connects can neither hurt nor starve it: a request head has at most 4 KiB and 2 s, an
@@ -57,7 +57,7 @@ pub async fn serve(listen: Listen, source: Rc<dyn Source>) -> Infallible {
     loop {
         let reason = match listen.bind().await {
             Ok(listener) => {
-                log::info!("serving /metrics, /status, /healthz and /readyz at {listen}");
+                log::info!("serving /metrics, /status, /why, /healthz and /readyz at {listen}");
                 pause = FIRST_PAUSE;
                 accept_all(&listener, &source, started, LIMITS).await
             }

@@ -5,6 +5,7 @@
 //! dashboards go on working; ours carry both.
 
 mod exposition;
+mod services;
 
 use crate::build_info::{BUILD, VERSION};
 use crate::core::status::{AddressState, Counters, LeaseStatus, RoleStatus, Status};
@@ -25,6 +26,7 @@ pub fn render(source: &dyn Source, process: Process) -> String {
     health(&mut out, source, &status);
     leases(&mut out, &status, &counters);
     addresses(&mut out, &status);
+    services::render(&mut out, &status, &counters.services);
     totals(&mut out, &counters);
     of_process(&mut out, process);
     out.into_text()
@@ -173,8 +175,9 @@ fn addresses(out: &mut Exposition, status: &Status) {
         (
             "viplet_address_state",
             Kind::Gauge,
-            "1 for the state that the address is in on this node: held (here and announced), \
-             pending (should be here and is not), kept (here, not announced), elsewhere, blocked.",
+            "1 for the state that the control plane's address is in on this node: held (here and \
+             announced), pending (should be here and is not), kept (here, not announced), elsewhere, \
+             blocked. Services' addresses: viplet_services, and /status for each.",
         ),
         states,
     );
@@ -182,7 +185,8 @@ fn addresses(out: &mut Exposition, status: &Status) {
         (
             "viplet_address_announcements_total",
             Kind::Counter,
-            "Announcements (gratuitous ARP, unsolicited NA) of the address from this node.",
+            "Announcements (gratuitous ARP, unsolicited NA) of the control plane's address from \
+             this node; those of Services' addresses are in viplet_announcements_total.",
         ),
         announced,
     );

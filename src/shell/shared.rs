@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::clock;
 use super::source::{ApiHealth, Source};
+use crate::core::services::record::ServiceName;
+use crate::core::status::Why;
 use crate::core::{Core, Counters, Moment, Status};
 
 /// A loop that is so late with a deadline does not turn.
@@ -59,6 +61,10 @@ impl Shared {
 impl Source for Shared {
     fn status(&self) -> Status {
         self.core.borrow().status(clock::now())
+    }
+
+    fn why(&self, service: &ServiceName) -> Option<Why> {
+        self.core.borrow().why(service, clock::now())
     }
 
     fn counters(&self) -> Counters {

@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::build_info;
-use crate::core::status::{Counters, Status};
+use crate::core::services::record::ServiceName;
+use crate::core::status::{Counters, Status, Why};
 
 /// Where `/status`, `/metrics` and the probes get what they show. Nothing is computed while
 /// nobody asks.
 pub trait Source {
     /// The state.
     fn status(&self) -> Status;
+    /// Why a Service is as it is; `None` where no such Service is known.
+    fn why(&self, service: &ServiceName) -> Option<Why>;
     /// The counters since the start.
     fn counters(&self) -> Counters;
     /// How the API server is.
@@ -97,8 +100,10 @@ pub(crate) mod fixture {
     use std::time::Duration;
 
     use super::{ApiHealth, Source};
+    use crate::core::services::record::ServiceName;
     use crate::core::status::{
-        AddressState, AddressStatus, Counters, LeaseStatus, RoleStatus, Status,
+        AddressState, AddressStatus, Counters, LeaseStatus, RoleStatus, ServiceState,
+        ServiceStatus, Status, Why,
     };
 
     pub(crate) struct Fixture {
@@ -111,6 +116,12 @@ pub(crate) mod fixture {
     impl Source for Fixture {
         fn status(&self) -> Status {
             self.status.borrow().clone()
+        }
+        fn why(&self, service: &ServiceName) -> Option<Why> {
+            let status = self.status.borrow();
+            let name = service.to_string();
+            let found = status.services.iter().find(|status| status.service == name)?.clone();
+            Some(Why { because: vec![found.reason.clone()], status: found })
         }
         fn counters(&self) -> Counters {
             self.counters.borrow().clone()
@@ -132,6 +143,17 @@ pub(crate) mod fixture {
             state,
             announced: 7,
             reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn service(name: &str, state: ServiceState) -> ServiceStatus {
+        ServiceStatus {
+            service: name.into(),
+            state,
+            addresses: vec!["192.0.2.20".parse().unwrap()],
+            lease: "kube-system/plndr-svcs-lock".into(),
+            holder: "node-b".into(),
+            reason: "as it should be".into(),
         }
     }
 

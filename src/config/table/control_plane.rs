@@ -46,7 +46,8 @@ pub(super) const ADDRESS: &[Setting] = &[
         "The address or addresses: IPv4, IPv6, DNS names, comma separated",
     )
     .flags(&["address"])
-    .file(&["Address"]),
+    .file(&["Address"])
+    .gate(CP),
     Setting::new(
         &["vip_address"],
         Kind::Targets,
@@ -54,7 +55,8 @@ pub(super) const ADDRESS: &[Setting] = &[
         "Older name of address, which wins; needs vip_subnet",
     )
     .flags(&["vip"])
-    .file(&["VIP"]),
+    .file(&["VIP"])
+    .gate(CP),
     Setting::new(
         &["vip_subnet"],
         Kind::PrefixLengths,
@@ -87,7 +89,8 @@ pub(super) const ADDRESS: &[Setting] = &[
         "Global instead of host scope for addresses on lo",
     )
     .flags(&["loInterfaceGlobalScope"])
-    .file(&["LoInterfaceGlobalScope"]),
+    .file(&["LoInterfaceGlobalScope"])
+    .gate(CP),
     Setting::new(
         &["dns_mode"],
         Kind::Words(&["first", "ipv4", "ipv6", "dual"], Unknown::Default),
@@ -121,7 +124,7 @@ pub(super) const ADDRESS: &[Setting] = &[
     .flags(&["preserveVipOnLeadershipLoss"])
     .file(&["PreserveVIPOnLeadershipLoss"])
     .of("arp")
-    .gate(ARP),
+    .gate(CP),
     Setting::new(
         &["vip_loseleadership"],
         Kind::Bool,
@@ -187,7 +190,8 @@ pub(super) const ELECTION: &[Setting] = &[
         "The control plane's Lease: name, or namespace/name",
     )
     .flags(&["leaseName"])
-    .file(&["LeaseName"]),
+    .file(&["LeaseName"])
+    .gate(CP),
     Setting::new(
         &["vip_leaseduration"],
         Kind::Integer(2, DAY),
@@ -218,7 +222,8 @@ pub(super) const ELECTION: &[Setting] = &[
         "{}",
         "Annotations for the control plane's Lease, a JSON object",
     )
-    .file(&["LeaseAnnotations"]),
+    .file(&["LeaseAnnotations"])
+    .gate(CP),
 ];
 
 /// The check that BGP and routing-table mode make before they announce.

@@ -23,6 +23,15 @@ pub(super) const SETTINGS: &[Setting] = &[
     .flags(&["nodeName"])
     .file(&["NodeName"]),
     Setting::new(
+        &["instance_name", "INSTANCE_NAME"],
+        Kind::InstanceName,
+        "",
+        "This deployment among several on one node: addresses of the others are left alone; \
+         empty: svc_namespace",
+    )
+    .flags(&["instanceName"])
+    .file(&["InstanceName"]),
+    Setting::new(
         &["k8s_config_file"],
         Kind::Text,
         "/etc/kubernetes/admin.conf",

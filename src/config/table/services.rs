@@ -3,7 +3,8 @@
 use crate::config::setting::{Empty, Gate, Kind, Role, Setting, Unknown};
 
 const SVC: Gate = Gate::AnyOn(&["svc_enable"]);
-const SERVICES_FEATURE: &str = "services";
+const LEGACY: Gate = Gate::AnyOn(&["lb_class_legacy_handling"]);
+const DEBOUNCE: &str = "viplet takes in one turn what changed meanwhile, and never waits for more";
 const EGRESS_FEATURE: &str = "egress";
 
 /// Services of type LoadBalancer.
@@ -15,8 +16,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Hold the addresses of Services of type LoadBalancer",
     )
     .flags(&["services"])
-    .file(&["EnableServices"])
-    .switch(SERVICES_FEATURE),
+    .file(&["EnableServices"]),
     Setting::new(
         &["svc_election", "enableServicesElection"],
         Kind::Bool,
@@ -25,7 +25,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["servicesElection"])
     .file(&["EnableServicesElection"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["svc_namespace"],
@@ -34,7 +33,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Namespace whose Services count; empty: all",
     )
     .file(&["ServiceNamespace"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["svc_leasename"],
@@ -44,7 +42,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["servicesLeaseName"])
     .file(&["ServicesLeaseName"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["vip_servicesinterface"],
@@ -54,7 +51,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["serviceInterface", "servicesInterface"])
     .file(&["ServicesInterface"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["lb_class_name", "LoadBalancerClassName"],
@@ -65,7 +61,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     .flags(&["lbClassName"])
     .file(&["LoadBalancerClassName"])
     .empty(Empty::Value)
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["lb_class_only"],
@@ -75,17 +70,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["lbClassOnly"])
     .file(&["LoadBalancerClassOnly"])
-    .of(SERVICES_FEATURE)
-    .gate(SVC),
+    .gate(LEGACY),
     Setting::new(
         &["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"],
         Kind::Bool,
         "true",
-        "Services without a loadBalancerClass count too; false: only those with lb_class_name",
+        "Services without a loadBalancerClass count too; false: only those with exactly lb_class_name, \
+         which may be empty",
     )
     .flags(&["lbClassNameLegacyHandling"])
     .file(&["LoadBalancerClassLegacyHandling"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["enable_service_security"],
@@ -105,7 +99,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["disableServiceUpdates"])
     .file(&["DisableServiceUpdates"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["enable_endpoints"],
@@ -115,7 +108,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["enableEndpoints"])
     .file(&["EnableEndpoints"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["per_service_election_on_demand"],
@@ -125,18 +117,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     )
     .flags(&["perServiceElectionOnDemand"])
     .file(&["PerServiceElectionOnDemand"])
-    .of(SERVICES_FEATURE)
     .gate(SVC),
     Setting::new(
         &["debounce_time"],
         Kind::Duration,
         "0s",
-        "Time in which events of one Service are taken together; below 200ms: off",
+        "Time in which events of one Service are taken together, once",
     )
     .flags(&["debounceTime"])
     .file(&["DebounceTime"])
-    .of(SERVICES_FEATURE)
-    .gate(SVC),
+    .role(Role::NoEffect(DEBOUNCE)),
     Setting::new(
         &["mirror_dest_interface"],
         Kind::Interface,
@@ -159,16 +149,6 @@ pub(super) const SETTINGS: &[Setting] = &[
 
 /// Traffic that leaves pods with a Service's address.
 pub(super) const EGRESS: &[Setting] = &[
-    Setting::new(
-        &["instance_name", "INSTANCE_NAME"],
-        Kind::InstanceName,
-        "",
-        "Suffix of this deployment's nftables tables",
-    )
-    .flags(&["instanceName"])
-    .file(&["InstanceName"])
-    .of(EGRESS_FEATURE)
-    .gate(SVC),
     Setting::new(
         &["egress_podcidr"],
         Kind::Cidrs,

@@ -77,7 +77,7 @@ fn flags_stand_before_or_after_the_sub_command_and_the_rest_is_left_alone() {
 }
 
 #[test]
-fn the_helm_charts_environment_loads() {
+fn the_helm_charts_environment_for_a_control_plane_loads() {
     let loaded = Given::default()
         .env(&[
             ("vip_interface", ""),

@@ -3,6 +3,7 @@
 mod compatibility;
 mod properties;
 mod refusals;
+mod services;
 mod sources;
 mod table;
 mod weaknesses;

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use crate::config::Source;
+use crate::core::settings::{
+    ClassFilter, EndpointSource, LinkChoice, OnDemand, ServiceElection, ServiceLink, Unclassed,
+    Updates,
+};
 
 use super::{Given, least, value};
 
@@ -13,9 +17,9 @@ fn seconds(value: u64) -> Duration {
 }
 
 #[test]
-fn a_file_without_a_debounce_time_leaves_it_at_its_default() {
-    let loaded = least().file(FILE, "interface: eth0").loaded();
-    assert_eq!(value(&loaded, "debounce_time"), "0s");
+fn a_file_without_a_debounce_time_does_not_keep_services_from_being_served() {
+    let text = "interface: eth0\nenableServices: true";
+    assert!(least().file(FILE, text).loaded().settings.core.services.is_some());
 }
 
 #[test]
@@ -78,6 +82,29 @@ fn fields_that_kube_vip_never_merges_count_from_the_file() {
 }
 
 #[test]
+fn fields_of_services_that_kube_vip_never_merges_or_overwrites_count_from_the_file() {
+    let text = "enableServices: true\nloadBalancerClassOnly: true\nloadBalancerClassName: x\n\
+                servicesLeaseName: a/b\ndisableServiceUpdates: true\nenableEndpoints: true\n\
+                perServiceElectionOnDemand: true\nenableServicesElection: true\n\
+                serviceNamespace: tenant\nservicesInterface: auto\ninstanceName: two";
+    let settings = least().file(FILE, text).loaded().settings;
+    let services = settings.core.services.expect("Services");
+    let class = ClassFilter::Legacy { name: "x".to_owned(), unclassed: Unclassed::Ignored };
+    assert_eq!(services.class, class);
+    assert_eq!(services.lease.to_string(), "a/b");
+    assert_eq!(services.updates, Updates::Withheld);
+    assert_eq!(services.endpoints, EndpointSource::Endpoints);
+    assert_eq!(services.on_demand, OnDemand::On);
+    assert_eq!(services.election, ServiceElection::Each);
+    assert_eq!(services.namespace.as_deref(), Some("tenant"));
+    assert_eq!(services.link, ServiceLink::OfSubnet(LinkChoice::DefaultRoute));
+    assert_eq!(settings.instance, "two");
+    let strict = least().file(FILE, "enableServices: true\nloadBalancerClassLegacyHandling: false");
+    let strict = strict.loaded().settings.core.services.expect("Services");
+    assert!(matches!(strict.class, ClassFilter::Strict { .. }), "{:?}", strict.class);
+}
+
+#[test]
 fn the_dhcp_mode_flag_counts_and_without_it_dns_mode_does() {
     let mode =
         |arguments: &[&str]| value(&least().args(arguments).loaded(), "dhcp_mode").to_owned();
@@ -97,10 +124,15 @@ fn the_config_file_variable_is_read_and_beats_the_flag() {
 }
 
 #[test]
-fn the_debounce_time_variable_that_the_generator_writes_is_read() {
-    let loaded = least().env(&[("debounce_time", "300ms")]).loaded();
-    assert_eq!(value(&loaded, "debounce_time"), "300ms");
-    assert!(least().env(&[("debounce_time", "soon")]).refused().contains("300ms, 1.5s"));
+fn a_debounce_time_is_accepted_from_everywhere_and_said_to_have_no_effect() {
+    let wanted = [
+        "debounce_time has no effect: viplet takes in one turn what changed meanwhile, and never \
+         waits for more",
+    ];
+    let given = least().env(&[("svc_enable", "true")]);
+    assert_eq!(given.clone().env(&[("debounce_time", "300ms")]).loaded().warnings, wanted);
+    assert_eq!(given.clone().args(&["--debounceTime", "300ms"]).loaded().warnings, wanted);
+    assert_eq!(given.file(FILE, "debounceTime: 300ms").loaded().warnings, wanted);
 }
 
 #[test]

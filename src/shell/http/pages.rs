@@ -1,9 +1,11 @@
-//! What is served: `/`, `/metrics`, `/status`, `/healthz`, `/readyz`.
+//! What is served: `/`, `/metrics`, `/status`, `/why`, `/healthz`, `/readyz`.
 
 use ::http::StatusCode;
+use serde::Serialize;
 
 use super::request::{Method, Request};
 use crate::build_info::VERSION;
+use crate::core::services::record::ServiceName;
 use crate::shell::metrics;
 use crate::shell::process::Process;
 use crate::shell::source::{Source, StatusPage};
@@ -26,14 +28,25 @@ impl Response {
     }
 
     fn unavailable(body: String) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, content_type: TEXT, body }
+        Self::refused(StatusCode::SERVICE_UNAVAILABLE, body)
+    }
+
+    fn refused(status: StatusCode, body: String) -> Self {
+        Self { status, content_type: TEXT, body }
+    }
+
+    fn json(document: &impl Serialize) -> Self {
+        match serde_json::to_string_pretty(document) {
+            Ok(json) => Self::new(JSON, json + "\n"),
+            Err(error) => Self::refused(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
     }
 
     /// An answer that is only its status, with the status in words.
     pub(super) fn bare(status: StatusCode) -> Self {
         let reason = status.canonical_reason().unwrap_or_default();
         let hint = match status {
-            StatusCode::NOT_FOUND => ": there are /metrics, /status, /healthz and /readyz",
+            StatusCode::NOT_FOUND => ": there are /metrics, /status, /why, /healthz and /readyz",
             StatusCode::METHOD_NOT_ALLOWED => ": only GET and HEAD",
             _ => "",
         };
@@ -70,7 +83,8 @@ pub(super) fn answer(request: Request<'_>, source: &dyn Source, started: Option<
         "/metrics" => {
             Response::new(metrics::CONTENT_TYPE, metrics::render(source, Process::now(started)))
         }
-        "/status" => status(source),
+        "/status" => Response::json(&StatusPage::of(source)),
+        "/why" => why(request.query, source),
         "/healthz" => match source.health() {
             Ok(()) => Response::new(TEXT, "OK".into()),
             Err(why) => Response::unavailable(format!("{why}\n")),
@@ -89,22 +103,43 @@ fn ready(source: &dyn Source) -> Response {
     Response::unavailable(reasons.iter().map(one_line).collect())
 }
 
-fn status(source: &dyn Source) -> Response {
-    match serde_json::to_string_pretty(&StatusPage::of(source)) {
-        Ok(json) => Response::new(JSON, json + "\n"),
-        Err(error) => Response {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            content_type: TEXT,
-            body: format!("{error}\n"),
-        },
+/// `service=NAMESPACE/NAME`.
+fn why(query: &str, source: &dyn Source) -> Response {
+    let Some(service) = service(query) else {
+        let text = "which Service? Ask for /why?service=NAMESPACE/NAME\n";
+        return Response::refused(StatusCode::BAD_REQUEST, text.to_owned());
+    };
+    match source.why(&service) {
+        Some(why) => Response::json(&why),
+        // `viplet why` tells this from a stranger's 404 by its beginning.
+        None => Response::refused(
+            StatusCode::NOT_FOUND,
+            format!(
+                "{service}: this viplet knows no such Service of type LoadBalancer. Is the name \
+                 right (kubectl get service --all-namespaces)? viplet sees Services where svc_enable \
+                 is true, those of svc_namespace only where that is set, and none before the API \
+                 server has answered (viplet config, viplet status)\n"
+            ),
+        ),
     }
+}
+
+/// Names of Kubernetes' objects need no escape, but a careful client escapes the slash.
+fn service(query: &str) -> Option<ServiceName> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("service="))?;
+    let value = value.replace("%2F", "/").replace("%2f", "/");
+    let (namespace, name) = value.split_once('/')?;
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(letter);
+    (is_name(namespace) && is_name(name)).then(|| ServiceName::new(namespace, name))
 }
 
 fn index() -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><title>viplet</title></head>\n\
          <body><h1>viplet {VERSION}</h1>\n<ul>\n\
-         <li><a href=\"/status\">/status</a>: each address, who holds it, until when and why</li>\n\
+         <li><a href=\"/status\">/status</a>: each address and Service, who holds it, until when and why</li>\n\
+         <li>/why?service=NAMESPACE/NAME: what led to the state of a Service</li>\n\
          <li><a href=\"/metrics\">/metrics</a>: for Prometheus</li>\n\
          <li><a href=\"/healthz\">/healthz</a>: does the loop turn</li>\n\
          <li><a href=\"/readyz\">/readyz</a>: is every address that should be here, here</li>\n\
@@ -115,10 +150,12 @@ fn index() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::source::fixture::{Fixture, holding};
+    use crate::core::status::{ServiceState, Why};
+    use crate::shell::source::fixture::{Fixture, holding, service as service_status};
 
-    fn get(path: &str, source: &Fixture) -> Response {
-        answer(Request { method: Method::Get, path }, source, None)
+    fn get(target: &str, source: &Fixture) -> Response {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        answer(Request { method: Method::Get, path, query }, source, None)
     }
 
     #[test]
@@ -162,6 +199,31 @@ mod tests {
         assert_eq!(response.content_type, JSON);
         let page: StatusPage = serde_json::from_str(&response.body).unwrap();
         assert_eq!(page, StatusPage::of(&source));
+    }
+
+    #[test]
+    fn why_is_answered_for_a_service_that_is_known() {
+        let source = holding();
+        let known = service_status("default/web", ServiceState::Waiting);
+        source.status.borrow_mut().services.push(known.clone());
+        for target in ["/why?service=default/web", "/why?x=y&service=default%2Fweb"] {
+            let response = get(target, &source);
+            assert_eq!((response.status.as_u16(), response.content_type), (200, JSON), "{target}");
+            let why: Why = serde_json::from_str(&response.body).unwrap();
+            assert_eq!(why.status, known);
+        }
+        let unknown = get("/why?service=default/other", &source);
+        assert_eq!(unknown.status.as_u16(), 404);
+        assert!(
+            unknown.body.starts_with("default/other: this viplet knows no such"),
+            "{unknown:?}"
+        );
+        for query in ["", "?service=", "?service=web", "?service=a/b/c", "?service=A/%62", "?x=a/b"]
+        {
+            let response = get(&format!("/why{query}"), &source);
+            assert_eq!(response.status.as_u16(), 400, "{query}");
+            assert!(response.body.contains("/why?service=NAMESPACE/NAME"), "{response:?}");
+        }
     }
 
     #[test]

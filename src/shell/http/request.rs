@@ -1,4 +1,4 @@
-//! The head of an HTTP/1.1 request (RFC 9112), as much of it as a server of five pages needs.
+//! The head of an HTTP/1.1 request (RFC 9112), as much of it as a server of six pages needs.
 //! Pure: bytes in, a request or a refusal out; never allocates.
 
 use ::http::StatusCode;
@@ -14,6 +14,8 @@ pub(super) struct Request<'a> {
     pub(super) method: Method,
     /// Without the query.
     pub(super) path: &'a str,
+    /// What follows the `?`, as written; empty when there is none.
+    pub(super) query: &'a str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +56,10 @@ pub(super) fn parse(head: &[u8]) -> Result<Request<'_>, StatusCode> {
         return Err(StatusCode::URI_TOO_LONG);
     }
     let path = path(target).ok_or(StatusCode::BAD_REQUEST)?;
+    let query = query(target);
     match method {
-        "GET" => Ok(Request { method: Method::Get, path }),
-        "HEAD" => Ok(Request { method: Method::Head, path }),
+        "GET" => Ok(Request { method: Method::Get, path, query }),
+        "HEAD" => Ok(Request { method: Method::Head, path, query }),
         _ => Err(StatusCode::METHOD_NOT_ALLOWED),
     }
 }
@@ -98,6 +101,11 @@ fn path(target: &str) -> Option<&str> {
     Some(if path.is_empty() { "/" } else { path })
 }
 
+fn query(target: &str) -> &str {
+    let before_fragment = target.split('#').next().unwrap_or_default();
+    before_fragment.split_once('?').map(|(_, query)| query).unwrap_or_default()
+}
+
 /// `token` of RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
     let special = |b| b"!#$%&'*+-.^_`|~".contains(&b);
@@ -119,19 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn targets_of_both_forms_give_their_path() {
-        for (target, path) in [
-            ("/", "/"),
-            ("/metrics", "/metrics"),
-            ("/metrics?name[]=up", "/metrics"),
-            ("/readyz?", "/readyz"),
-            ("http://node:2112/status?x=/y", "/status"),
-            ("http://node:2112", "/"),
-            ("http://node?x", "/"),
+    fn targets_of_both_forms_give_their_path_and_query() {
+        for (target, path, query) in [
+            ("/", "/", ""),
+            ("/metrics", "/metrics", ""),
+            ("/metrics?name[]=up", "/metrics", "name[]=up"),
+            ("/readyz?", "/readyz", ""),
+            ("/why?service=a/b#?c", "/why", "service=a/b"),
+            ("/why#?service=a/b", "/why", ""),
+            ("http://node:2112/status?x=/y", "/status", "x=/y"),
+            ("http://node:2112", "/", ""),
+            ("http://node?x", "/", "x"),
         ] {
             let head = get(target);
             let request = parse(head.as_bytes()).unwrap();
-            assert_eq!(request, Request { method: Method::Get, path }, "{target}");
+            assert_eq!(request, Request { method: Method::Get, path, query }, "{target}");
         }
     }
 

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::shell::source::fixture::{Fixture, address, holding};
+use crate::core::status::{ServiceCounters, ServiceState};
+use crate::shell::source::fixture::{Fixture, address, holding, service};
+
+/// kube-vip's only counter without the usual ending.
+const KUBE_VIPS_ODD_COUNTER: &str = "kube_vip_manager_all_services_events";
 
 type Series = BTreeMap<(String, Vec<(String, String)>), f64>;
 
@@ -23,7 +27,7 @@ fn parse(text: &str) -> Series {
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
             assert_eq!(name, family);
-            let counter = name.ends_with("_total");
+            let counter = name.ends_with("_total") || name == KUBE_VIPS_ODD_COUNTER;
             assert_eq!(kind, if counter { "counter" } else { "gauge" }, "{name}");
         } else {
             let (name, labels, value) = parse_sample(line);
@@ -190,4 +194,68 @@ fn the_process_is_accounted_for() {
     assert!(value(&series, "process_open_fds", &[]) >= 3.0);
     assert!(value(&series, "process_cpu_seconds_total", &[]) > 0.0);
     assert_eq!(value(&series, "process_start_time_seconds", &[]), 1_700_000_000.25);
+}
+
+#[test]
+fn services_are_counted_by_state_and_never_named() {
+    let source = holding();
+    let empty = scrape(&source);
+    let states = ["held", "pending", "elsewhere", "waiting", "refused", "ignored"];
+    for state in states {
+        assert_eq!(value(&empty, "viplet_services", &[("state", state)]), 0.0, "{state}");
+    }
+    let mut names = Vec::new();
+    for (state, count) in [
+        (ServiceState::Held, 2),
+        (ServiceState::Elsewhere, 300),
+        (ServiceState::Waiting, 3),
+        (ServiceState::Refused, 1),
+    ] {
+        for _ in 0..count {
+            let name = format!("space-{}/web-{}", names.len() % 2, names.len());
+            source.status.borrow_mut().services.push(service(&name, state));
+            names.push(name);
+        }
+    }
+    let series = scrape(&source);
+    for (state, count) in states.into_iter().zip([2.0, 0.0, 300.0, 3.0, 1.0, 0.0]) {
+        assert_eq!(value(&series, "viplet_services", &[("state", state)]), count, "{state}");
+    }
+    for namespace in ["space-0", "space-1"] {
+        let held = value(&series, "kube_vip_active_services", &[("namespace", namespace)]);
+        assert_eq!(held, 1.0, "{namespace}");
+    }
+    assert_eq!(series.len(), empty.len() + 2);
+}
+
+#[test]
+fn counters_about_services_are_there_before_anything_was_counted() {
+    let source = holding();
+    let series = scrape(&source);
+    for word in ["ADDED", "MODIFIED", "DELETED"] {
+        assert_eq!(value(&series, KUBE_VIPS_ODD_COUNTER, &[("type", word)]), 0.0);
+    }
+    source.counters.borrow_mut().services = ServiceCounters {
+        seen: BTreeMap::from([("MODIFIED".to_owned(), 4)]),
+        refused: BTreeMap::from([("AddressInUse".to_owned(), 5)]),
+        writes: 6,
+        write_failures: 7,
+        events: 8,
+        renewals: 9,
+        renewal_failures: 10,
+        transitions: 11,
+    };
+    let series = scrape(&source);
+    for (name, labels, count) in [
+        (KUBE_VIPS_ODD_COUNTER, &[("type", "MODIFIED")][..], 4.0),
+        ("viplet_services_refused_total", &[("reason", "AddressInUse")], 5.0),
+        ("viplet_service_writes_total", &[], 6.0),
+        ("viplet_service_write_failures_total", &[], 7.0),
+        ("viplet_service_events_total", &[], 8.0),
+        ("viplet_service_lease_renewals_total", &[], 9.0),
+        ("viplet_service_lease_renewal_failures_total", &[], 10.0),
+        ("viplet_service_lease_transitions_total", &[], 11.0),
+    ] {
+        assert_eq!(value(&series, name, labels), count, "{name}");
+    }
 }

@@ -1,0 +1,243 @@
+//! `viplet why NAMESPACE/NAME`: asks the viplet on this node why a Service has, or has not, its
+//! addresses.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+use super::ask::{self, Answer};
+use crate::core::status::{ServiceState, ServiceStatus, Why};
+
+/// Nobody could be asked.
+const NOT_ASKED: u8 = 2;
+
+/// say why a Service of type LoadBalancer has, or has not, its addresses
+#[derive(FromArgs, Clone, Debug, PartialEq, Eq)]
+#[argh(
+    subcommand,
+    name = "why",
+    error_code(0, "Some node holds its addresses."),
+    error_code(1, "None does, or there is no such Service."),
+    error_code(2, "viplet could not be asked.")
+)]
+pub struct WhyCommand {
+    /// the Service: namespace/name
+    #[argh(positional, arg_name = "namespace/name")]
+    pub service: String,
+
+    /// host:port of a viplet (prometheus_server or health_check_port); by default this node's
+    #[argh(option, arg_name = "host:port")]
+    pub server: Option<String>,
+
+    /// print the JSON document as it is
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// What is said, and where to.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// Its addresses are held: on stdout.
+    Served(String),
+    /// They are not: on stdout.
+    Unserved(String),
+    /// No such Service: on stderr.
+    Unknown(String),
+    /// Nobody could be asked: on stderr.
+    NotAsked(String),
+}
+
+impl WhyCommand {
+    /// Asks, prints and ends.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        // A closed pipe is not worth a word.
+        match self.ask() {
+            Said::Served(text) => {
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                ExitCode::SUCCESS
+            }
+            Said::Unserved(text) => {
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                ExitCode::FAILURE
+            }
+            Said::Unknown(text) => {
+                let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+                ExitCode::FAILURE
+            }
+            Said::NotAsked(text) => {
+                let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+                ExitCode::from(NOT_ASKED)
+            }
+        }
+    }
+
+    fn ask(&self) -> Said {
+        let service = &self.service;
+        if !is_name(service) {
+            return Said::NotAsked(format!(
+                "{service}: not the name of a Service; accepted: NAMESPACE/NAME, default/web for \
+                 example"
+            ));
+        }
+        match ask::viplet(self.server.as_deref(), &format!("/why?service={service}")) {
+            Ok(Answer::Found(body)) => self.read(body),
+            Ok(Answer::NotFound(body)) if body.starts_with(&format!("{service}: ")) => {
+                Said::Unknown(body)
+            }
+            Ok(Answer::NotFound(_)) => {
+                Said::NotAsked(format!("{}, or is older", ask::not_viplet("/why")))
+            }
+            Err(why) => Said::NotAsked(why),
+        }
+    }
+
+    fn read(&self, body: String) -> Said {
+        let why: Why = match serde_json::from_str(&body) {
+            Ok(why) => why,
+            Err(error) => {
+                return Said::NotAsked(format!("what answered is not viplet's reason: {error}"));
+            }
+        };
+        let text = if self.json { body } else { for_a_person(&why) };
+        match why.status.state {
+            ServiceState::Held | ServiceState::Elsewhere => Said::Served(text),
+            _ => Said::Unserved(text),
+        }
+    }
+}
+
+/// Two names that Kubernetes would take.
+fn is_name(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+    let name = |text: &str| !text.is_empty() && text.bytes().all(letter);
+    text.split_once('/').is_some_and(|(namespace, rest)| name(namespace) && name(rest))
+}
+
+/// The verdict, and the causes in order.
+fn for_a_person(why: &Why) -> String {
+    let mut out = format!("{}: {}\n", why.status.service, verdict(&why.status));
+    let causes = match why.because.as_slice() {
+        [] => std::slice::from_ref(&why.status.reason),
+        causes => causes,
+    };
+    let causes = causes.iter().map(|cause| cause.replace(['\n', '\r'], " "));
+    for (number, cause) in causes.filter(|cause| !cause.is_empty()).enumerate() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{:>3}. {cause}", number + 1);
+    }
+    out
+}
+
+fn verdict(status: &ServiceStatus) -> String {
+    let holder = match status.holder.as_str() {
+        "" => "nobody",
+        holder => holder,
+    };
+    let what = match status.state {
+        ServiceState::Held => format!("held by {holder} (this node)"),
+        ServiceState::Elsewhere => format!("held by {holder}"),
+        ServiceState::Pending => "PENDING, should be here and is not".to_owned(),
+        ServiceState::Waiting => "waiting, no node can hold it now".to_owned(),
+        ServiceState::Refused => "REFUSED, it asks for what cannot be".to_owned(),
+        ServiceState::Ignored => "ignored, it is not viplet's to serve".to_owned(),
+    };
+    let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
+    [what].into_iter().chain(addresses).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::cli::ask::answering::Answering;
+    use crate::shell::source::fixture::service;
+
+    fn why(state: ServiceState, because: &[&str]) -> Why {
+        let because = because.iter().map(|text| (*text).to_owned()).collect();
+        Why { status: service("default/web", state), because }
+    }
+
+    fn asked(answer: String) -> Said {
+        let viplet = Answering::once("/why?service=default/web", answer);
+        let server = Some(viplet.server());
+        WhyCommand { service: "default/web".into(), server, json: false }.ask()
+    }
+
+    fn told(why: &Why) -> Said {
+        asked(format!("HTTP/1.1 200 OK\r\n\r\n{}", serde_json::to_string(why).unwrap()))
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_then_its_causes_in_order() {
+        let causes = ["the annotation asks for 192.0.2.20", "node-b holds\nthe lease"];
+        assert_eq!(
+            told(&why(ServiceState::Elsewhere, &causes)),
+            Said::Served(
+                "default/web: held by node-b, 192.0.2.20\n  1. the annotation asks for 192.0.2.20\n  \
+                 2. node-b holds the lease\n"
+                    .into()
+            )
+        );
+        assert_eq!(
+            told(&why(ServiceState::Held, &[])),
+            Said::Served(
+                "default/web: held by node-b (this node), 192.0.2.20\n  1. as it should be\n"
+                    .into()
+            )
+        );
+    }
+
+    #[test]
+    fn what_nobody_holds_is_told_apart_from_what_is_held() {
+        for (state, verdict) in [
+            (ServiceState::Pending, "default/web: PENDING, should be here"),
+            (ServiceState::Waiting, "default/web: waiting, no node can hold it"),
+            (ServiceState::Refused, "default/web: REFUSED, it asks for what cannot be"),
+            (ServiceState::Ignored, "default/web: ignored, it is not viplet's"),
+        ] {
+            match told(&why(state, &["x"])) {
+                Said::Unserved(text) => assert!(text.starts_with(verdict), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn json_is_passed_on_and_judged_all_the_same() {
+        let json = serde_json::to_string(&why(ServiceState::Waiting, &[])).unwrap();
+        let answer = format!("HTTP/1.1 200 OK\r\n\r\n{json}");
+        let viplet = Answering::once("/why?service=default/web", answer);
+        let server = Some(viplet.server());
+        let command = WhyCommand { service: "default/web".into(), server, json: true };
+        assert_eq!(command.ask(), Said::Unserved(json));
+    }
+
+    #[test]
+    fn an_unknown_service_is_an_answer_and_another_404_is_none() {
+        let unknown = "default/web: no such Service\n";
+        let answer = format!("HTTP/1.1 404 Not Found\r\n\r\n{unknown}");
+        assert_eq!(asked(answer), Said::Unknown(unknown.into()));
+        for answer in ["HTTP/1.1 404 Not Found\r\n\r\n<html>", "HTTP/1.1 200 OK\r\n\r\n{}"] {
+            assert!(matches!(asked(answer.into()), Said::NotAsked(_)), "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_says_so() {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let ask = |service: &str| {
+            let server = Some(free.to_string());
+            WhyCommand { service: service.into(), server, json: false }.ask()
+        };
+        let Said::NotAsked(text) = ask("default/web") else { panic!("asked") };
+        assert!(text.contains("Is viplet running on this node?"), "{text}");
+        for service in ["web", "a/b/c", "/web", "a/", "a/b c", "a/b\r\nX: y", "A/b", "a/%62"] {
+            let Said::NotAsked(text) = ask(service) else { panic!("{service} is asked for") };
+            assert!(text.contains("accepted: NAMESPACE/NAME"), "{text}");
+        }
+    }
+}
