@@ -337,7 +337,6 @@ impl Core {
             return;
         }
         let stopping = self.stopping();
-        self.withdraw_strangers(now, effects);
         let guests = self.guests(now);
         if let Some(group) = &mut self.control_plane {
             group.guests = guests;
@@ -352,6 +351,7 @@ impl Core {
             };
             effects.extend(services.drive(&around));
         }
+        self.withdraw_strangers(now, effects);
         self.stop_when_done(now, effects);
     }
 

@@ -10,7 +10,7 @@ use viplet_backend_api::{Command, LinkName, LinkState, Owner, Scope, Vip};
 use super::agenda::Due;
 use super::endpoints::{Anywhere, NodeId};
 use super::request::AskedLink;
-use super::tenancy::{Authority, Obstacle, Tenant};
+use super::tenancy::{Authority, Mark, Obstacle, Tenant};
 use super::{Around, Item, Listed, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
@@ -157,10 +157,8 @@ impl Services {
         let address = self.addresses.get(&ip)?;
         let former = address.former.as_ref()?;
         let holder = self.holder_under(&former.authority, around);
-        let hosts = address.tenants.iter().filter_map(|tenant| {
-            self.entries.get(&tenant.service).and_then(|entry| entry.record.host())
-        });
-        let let_go = hosts.last().is_some_and(|host| host != former.holder);
+        let named = self.names_as_host(ip, &former.holder);
+        let let_go = former.mark == Mark::Named && !named;
         let patience = former.since + self.settings.timing.duration;
         let over = holder.as_deref() != Some(&*former.holder) || let_go || around.now >= patience;
         if !over {
@@ -171,6 +169,14 @@ impl Services {
             address.former = None;
         }
         None
+    }
+
+    /// Whether a Service of an address says that this node holds it.
+    pub(super) fn names_as_host(&self, ip: IpAddr, node: &str) -> bool {
+        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
+        tenants.iter().any(|tenant| {
+            self.entries.get(&tenant.service).and_then(|entry| entry.record.host()) == Some(node)
+        })
     }
 
     /// What keeps this node from holding any address like this one.
@@ -286,10 +292,15 @@ impl Services {
                 return Want::Hold { until };
             }
         }
-        if free && !stopping && self.may_adopt(&authority, around) {
+        let unread = self.obstacle_is(ip, &Obstacle::Unread);
+        if (free || unread) && !stopping && self.may_adopt(&authority, around) {
             return Want::LeaveBe;
         }
         Want::Nothing
+    }
+
+    fn obstacle_is(&self, ip: IpAddr, obstacle: &Obstacle) -> bool {
+        self.addresses.get(&ip).is_some_and(|address| address.obstacle.as_ref() == Some(obstacle))
     }
 
     /// Until its Lease is read and claimed again, what an earlier run left here stays.

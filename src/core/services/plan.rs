@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Lead, Tenant};
+use super::tenancy::{Authority, Former, Lead, Mark, Tenant};
 use super::{Around, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
@@ -207,7 +207,7 @@ impl Services {
         if let Authority::Lease(new) = &authority {
             self.join_seat(new, ip);
         }
-        let former = self.former(before, &authority, around);
+        let former = self.former(ip, before, &authority, around);
         let Some(address) = self.addresses.get_mut(&ip) else { return };
         address.authority = authority;
         address.leader_since = None;
@@ -220,14 +220,27 @@ impl Services {
     }
 
     /// Who holds an address under the Lease that decided until now, if it is another node.
-    fn former(&self, before: Authority, after: &Authority, around: &Around<'_>) -> Option<Former> {
+    fn former(
+        &self,
+        ip: IpAddr,
+        before: Authority,
+        after: &Authority,
+        around: &Around<'_>,
+    ) -> Option<Former> {
         let none_before = matches!(before, Authority::Nobody);
         let none_after = matches!(after, Authority::Nobody);
         if none_before || none_after {
             return None;
         }
         let holder = self.holder_under(&before, around)?;
-        (holder != self.node).then_some(Former { authority: before, holder, since: around.now })
+        if holder == self.node {
+            return None;
+        }
+        let mark = match self.names_as_host(ip, &holder) {
+            true => Mark::Named,
+            false => Mark::Absent,
+        };
+        Some(Former { authority: before, holder, mark, since: around.now })
     }
 
     /// Who holds what is under an authority, as far as is known and its time is not up.

@@ -42,8 +42,19 @@ pub(crate) struct Former {
     pub(crate) authority: Authority,
     /// Who held it.
     pub(crate) holder: String,
+    /// Whether the annotation of a Service named that node then.
+    pub(crate) mark: Mark,
     /// When this node saw the change.
     pub(crate) since: Moment,
+}
+
+/// Whether `kube-vip.io/vipHost` named the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It did: when it no longer does, that node has let go.
+    Named,
+    /// It did not, and says nothing.
+    Absent,
 }
 
 /// Why this node may not hold an address now.

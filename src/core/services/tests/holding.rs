@@ -341,7 +341,7 @@ fn an_address_that_is_added_or_taken_away_leaves_the_others_up() {
     town.change("web", addresses("10.0.0.1,fd00::1"));
     town.settle();
     assert_eq!(town.holder("fd00::1"), town.holder("10.0.0.1"));
-    town.change("web", |record| record.ports = Box::default());
+    town.change("web", |record| *record = super::town::on_port(443, record.clone()));
     town.settle();
     town.change("web", addresses("10.0.0.1"));
     town.settle();

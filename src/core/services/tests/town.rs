@@ -510,6 +510,8 @@ impl Town {
                 self.nodes[n].kernel.remove(&vip.address)?;
                 Notice::AddressGone { link: vip.link, address: vip.address }
             }
+            // The shell does not announce what was refused in the same turn.
+            Command::Announce { .. } if refusal.is_some() => return None,
             Command::Announce { .. } => {
                 assert!(self.nodes[n].kernel.contains_key(&vip.address), "announced, not present");
                 self.announced.push((self.now, n, vip.address));
