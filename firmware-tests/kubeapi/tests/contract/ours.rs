@@ -34,10 +34,10 @@ pub(crate) const FORGETFUL: &[Case] = &[Case {
     server: Wanted::OfItsOwn,
 }];
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `test` with an [`Api`] made from the server's kubeconfig.
-fn with_api(bench: &Bench<'_>, test: impl AsyncFnOnce(Rc<LocalExecutor<'static>>, Api)) {
+pub(crate) fn with_api(bench: &Bench<'_>, test: impl AsyncFnOnce(Rc<LocalExecutor<'static>>, Api)) {
     let settings = AccessSettings {
         kubeconfig: Some(bench.server.kubeconfig().to_owned()),
         server_override: None,
