@@ -408,6 +408,55 @@ mod tests {
     }
 
     #[test]
+    fn what_others_wrote_is_kept_as_it_was_and_what_the_server_fills_in_is_not() {
+        let uid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+        let text = format!(
+            r#"{{"kind":"Lease","metadata":{{"namespace":"s","name":"n","uid":"{uid}",
+            "resourceVersion":"7","creationTimestamp":"2026-01-01T00:00:00Z","generation":4,
+            "managedFields":[{{"manager":"x"}}],"labels":{{"a\"":"b"}},"annotations":null,
+            "new":[1.50, 1e3]}},"spec":{{"holderIdentity":"a","strategy":"x"}},"status":{{}}}}"#
+        );
+        let lease = read(&text).unwrap();
+        let kept = lease.kept.rest.as_ref().unwrap();
+        assert_eq!(&*kept.metadata, r#","labels":{"a\"":"b"},"new":[1.50, 1e3]"#);
+        assert_eq!(&*kept.spec, r#","strategy":"x""#);
+        let body =
+            lease.kept.clone().body(&lease.lease(), Some("7"), &lease.record, SystemTime::now());
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["metadata"]["uid"], uid);
+        assert_eq!(body["metadata"]["new"], json!([1.5, 1000.0]));
+        let bare =
+            r#"{"metadata":{"name":"n","resourceVersion":"7"},"spec":{"holderIdentity":"a"}}"#;
+        assert_eq!(read(bare).unwrap().kept, Kept::default(), "most Leases carry nothing");
+    }
+
+    #[test]
+    fn a_uid_is_written_back_as_it_was_whatever_its_form() {
+        for uid in [
+            "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+            "00000000-0000-0000-0000-000000000000",
+            "6BA7B810-9DAD-41D1-80B4-00C04FD430C8",
+            "6ba7b8109dad41d180b400c04fd430c8",
+            "u-1",
+            "+1",
+            "\u{e9}",
+        ] {
+            assert_eq!(Uid::of(uid).text().as_deref(), Some(uid));
+        }
+        assert_eq!(Uid::of("").text(), None);
+        let uuid = Uid::of("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+        assert!(matches!(uuid, Uid::Uuid(_)), "{uuid:?}");
+    }
+
+    #[test]
+    fn a_lease_that_makes_no_sense_still_has_a_key() {
+        let text = r#"{"metadata":{"namespace":"s","name":"n"},"spec":{"renewTime":5}}"#;
+        let key = LeaseName { namespace: "s".into(), name: "n".into() };
+        assert_eq!(<Lease as Watched>::key(text), Ok(Some(key)));
+        assert!(read(text).is_err());
+    }
+
+    #[test]
     fn the_calendar_knows_leap_years_and_ends_of_centuries() {
         let at = |seconds| micro_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01T00:00:00.000000Z");

@@ -177,3 +177,7 @@ pub async fn set_label(
     let labels = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
     set_labels(connection, node, &labels).await
 }
+
+#[cfg(test)]
+#[path = "nodes/tests.rs"]
+mod tests;

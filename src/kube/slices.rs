@@ -197,3 +197,7 @@ fn place(node: Option<Box<str>>, hostname: Option<Box<str>>) -> Option<Box<str>>
     let given = |text: &Box<str>| !text.is_empty();
     node.filter(given).or_else(|| hostname.filter(given))
 }
+
+#[cfg(test)]
+#[path = "slices/tests.rs"]
+mod tests;
