@@ -405,3 +405,83 @@ fn a_stream_that_the_server_forgets_to_end_is_given_up() {
         assert!(followed.story().starts_with("= trouble(no answer within"), "{}", followed.story());
     });
 }
+
+#[test]
+fn a_stream_that_goes_silent_is_opened_anew_from_the_last_version_and_is_no_trouble() {
+    run(async |executor| {
+        let pace = Pace { silence: Duration::from_millis(50), ..quick() };
+        let watches = vec![
+            open(&event("ADDED", &thing("b", 6))),
+            open(&bookmark(9)),
+            open(&event("MODIFIED", &thing("b", 10))),
+        ];
+        let followed = follow(&executor, pace, script(vec![list(5, &[])], watches));
+        until("the last event", || followed.story().ends_with("+b10")).await;
+        assert_eq!(followed.story(), "= +b6 +b10");
+        assert_eq!(followed.resumed()[..3], ["5", "6", "9"]);
+        assert_eq!(followed.lists(), 1);
+    });
+}
+
+#[test]
+fn what_is_watched_is_asked_for_again_after_every_reconnection() {
+    run(async |executor| {
+        let watches = vec![
+            chunked(vec![Step::Close]),
+            status(410, "Expired"),
+            status(500, "Oops"),
+            open(&event("ADDED", &thing("b", 60))),
+        ];
+        let lists = vec![list(5, &[thing("a", 1)]), list(50, &[]), list(55, &[])];
+        let followed = follow(&executor, quick(), script(lists, watches));
+        until("the event", || followed.story().ends_with("+b60")).await;
+        let seen = followed.server.seen.borrow();
+        assert!(seen.len() >= 6, "{}", seen.len());
+        assert!(seen.iter().all(|seen| query(seen, "fieldSelector") == "a%3Db"));
+    });
+}
+
+#[test]
+fn what_was_deleted_while_nobody_watched_is_not_in_the_replacement() {
+    run(async |executor| {
+        let watches = vec![open(&expired()), idle()];
+        let lists = vec![
+            list(5, &[thing("a", 1), thing("b", 2), thing("c", 3)]),
+            list(50, &[thing("a", 1), thing("c", 30)]),
+        ];
+        let followed = follow(&executor, quick(), script(lists, watches));
+        followed.until("=a1,b2,c3 =a1,c30").await;
+    });
+}
+
+#[test]
+fn one_that_makes_no_sense_any_more_can_still_be_deleted() {
+    run(async |executor| {
+        let odd = thing("a", 7).replace("\"weight\":", "\"mass\":");
+        let text = event("MODIFIED", &odd) + &event("DELETED", &odd);
+        let followed =
+            follow(&executor, quick(), script(vec![list(5, &[thing("a", 1)])], vec![open(&text)]));
+        followed.until("=a1 rejected(a: missing field `weight`) -a").await;
+    });
+}
+
+#[test]
+fn one_that_does_not_count_is_left_out_and_nothing_is_said() {
+    run(async |executor| {
+        let text = event("ADDED", &thing("x", UNCOUNTED)) + &event("ADDED", &thing("b", 1_000));
+        let items = [thing("a", 1), thing("y", UNCOUNTED)];
+        let followed = follow(&executor, quick(), script(vec![list(5, &items)], vec![open(&text)]));
+        followed.until("=a1 +b1000").await;
+    });
+}
+
+#[test]
+fn an_item_that_is_nothing_or_of_a_wrong_type_does_not_cost_the_list() {
+    run(async |executor| {
+        let items = ["null", "7", "[]", "\"x\"", "{\"metadata\":7}"].map(str::to_owned);
+        let items: Vec<_> = items.into_iter().chain([thing("a", 1)]).collect();
+        let followed = follow(&executor, quick(), script(vec![list(5, &items)], vec![idle()]));
+        until("the list", || followed.story().ends_with("=a1")).await;
+        assert_eq!(followed.story().matches("rejected(").count(), 5, "{}", followed.story());
+    });
+}
