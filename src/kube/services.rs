@@ -118,10 +118,12 @@ enum Family {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 enum FamilyPolicy {
-    #[serde(alias = "")]
-    SingleStack,
-    PreferDualStack,
-    RequireDualStack,
+    #[serde(rename = "SingleStack", alias = "")]
+    Single,
+    #[serde(rename = "PreferDualStack")]
+    PreferDual,
+    #[serde(rename = "RequireDualStack")]
+    RequireDual,
 }
 
 #[derive(Deserialize)]
@@ -213,8 +215,8 @@ impl Spec {
         let families = self.ip_families.as_deref().unwrap_or_default();
         let both = families.contains(&Family::IPv4) && families.contains(&Family::IPv6);
         match (self.ip_family_policy, families.first()) {
-            (Some(FamilyPolicy::RequireDualStack), _) => Families::DualRequired,
-            (Some(FamilyPolicy::PreferDualStack), _) => Families::Dual,
+            (Some(FamilyPolicy::RequireDual), _) => Families::DualRequired,
+            (Some(FamilyPolicy::PreferDual), _) => Families::Dual,
             _ if both => Families::Dual,
             (_, Some(Family::IPv4)) => Families::V4,
             (_, Some(Family::IPv6)) => Families::V6,

@@ -194,8 +194,7 @@ impl Subset {
 
 /// EP-2.
 fn place(node: Option<Box<str>>, hostname: Option<Box<str>>) -> Option<Box<str>> {
-    let given = |text: &Box<str>| !text.is_empty();
-    node.filter(given).or_else(|| hostname.filter(given))
+    [node, hostname].into_iter().flatten().find(|text| !text.is_empty())
 }
 
 #[cfg(test)]
