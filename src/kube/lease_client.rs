@@ -2,7 +2,7 @@
 //! renewal never waits behind another request.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +11,7 @@ use ::kube::core::params::{GetParams, PostParams};
 
 use super::connection::Connection;
 use super::error::{ApiError, Kind};
-use super::leases::{Kept, Lease, collection};
+use super::lease::{Kept, Lease, collection};
 use super::transport::Api;
 use crate::core::{
     Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
@@ -33,7 +33,7 @@ pub struct LeaseMemory {
 
 #[derive(Debug)]
 struct Known {
-    version: String,
+    version: Box<str>,
     kept: Kept,
 }
 
@@ -51,8 +51,20 @@ impl LeaseMemory {
     }
 
     fn answered(&self, name: &LeaseName, lease: &Lease) {
-        let known = Known { version: lease.version.clone(), kept: lease.kept.clone() };
+        let version = lease.version.as_str().into();
+        let known = Known { version, kept: lease.kept.clone() };
         self.known.borrow_mut().insert(name.clone(), known);
+    }
+
+    /// A list of all Leases that `covers` names: the others of them are gone.
+    pub(crate) fn replaced(&self, all: &[Lease], covers: impl Fn(&LeaseName) -> bool) {
+        let there: BTreeSet<_> = all.iter().map(|one| (&*one.namespace, &*one.name)).collect();
+        self.known
+            .borrow_mut()
+            .retain(|name, _| !covers(name) || there.contains(&(&*name.namespace, &*name.name)));
+        for one in all {
+            self.watched(&one.lease(), one);
+        }
     }
 
     pub(crate) fn forget(&self, name: &LeaseName) {
@@ -61,7 +73,7 @@ impl LeaseMemory {
 
     fn kept(&self, name: &LeaseName, version: &str) -> Option<Kept> {
         let known = self.known.borrow();
-        known.get(name).filter(|known| known.version == version).map(|known| known.kept.clone())
+        known.get(name).filter(|known| *known.version == *version).map(|known| known.kept.clone())
     }
 }
 
@@ -115,8 +127,7 @@ impl LeaseClient {
             .map_err(|kind| self.error(name, kind))?;
         match self.connection.call(request, within).await {
             Ok(answer) => {
-                let lease: Lease = serde_json::from_slice(&answer.body)
-                    .map_err(|error| self.error(name, Kind::Malformed(error.to_string())))?;
+                let lease = parsed(&answer.body).map_err(|kind| self.error(name, kind))?;
                 self.memory.answered(name, &lease);
                 Ok(lease.view())
             }
@@ -184,8 +195,7 @@ impl LeaseClient {
     ) -> Result<Lease, ApiError> {
         let request = request.map_err(|kind| self.error(name, kind))?;
         let answer = self.connection.call(request, within).await?;
-        let lease: Lease = serde_json::from_slice(&answer.body)
-            .map_err(|error| self.error(name, Kind::Malformed(error.to_string())))?;
+        let lease = parsed(&answer.body).map_err(|kind| self.error(name, kind))?;
         self.memory.answered(name, &lease);
         Ok(lease)
     }
@@ -193,6 +203,11 @@ impl LeaseClient {
     fn error(&self, name: &LeaseName, kind: Kind) -> ApiError {
         kind.of(&self.connection.api().server(), &format!("Lease {name}"))
     }
+}
+
+fn parsed(body: &[u8]) -> Result<Lease, Kind> {
+    let json = str::from_utf8(body).map_err(|error| Kind::Malformed(error.to_string()))?;
+    Lease::of_json(json).map_err(Kind::Malformed)
 }
 
 fn local(error: ::kube::core::request::Error) -> Kind {

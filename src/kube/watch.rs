@@ -1,28 +1,26 @@
 //! List, then watch from that version, for ever: bookmarks, resume, 410, back-off.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use ::kube::core::WatchEvent;
 use ::kube::core::params::{ListParams, WatchParams};
 use ::kube::core::{Request, Status};
 use http::StatusCode;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use smol::Timer;
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Stream};
 use super::error::{ApiError, Kind};
 use super::framing::Lines;
+use super::json::{Text, name_of};
 use super::transport::Api;
 
-/// Objects asked for per page of a list.
-const PAGE: u32 = 500;
 /// More pages than this are no list.
-const MOST_PAGES: usize = 200;
-/// All pages of a list together.
-const LARGEST_LIST: usize = 64 << 20;
+const MOST_PAGES: usize = 500;
+/// All pages of a list together; only one of them is in memory at a time.
+const LARGEST_LIST: usize = 256 << 20;
 /// The longest `Retry-After` that is respected.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// The longest event.
@@ -31,7 +29,22 @@ const LONGEST_EVENT: usize = 1 << 20;
 const MOST_FRUITLESS: u32 = 3;
 
 /// An object that can be watched: only the fields that we read.
-pub trait Watched: DeserializeOwned {}
+pub trait Watched: Sized {
+    /// What names it: all that is known of one that was deleted.
+    type Key;
+
+    /// Reads it. `None`: it is none of those that count, and nothing is said of it.
+    ///
+    /// # Errors
+    /// The field that makes no sense.
+    fn read(json: &str) -> Result<Option<Self>, String>;
+
+    /// Reads only its name, so that an object that makes no sense can still go.
+    ///
+    /// # Errors
+    /// The field that makes no sense.
+    fn key(json: &str) -> Result<Option<Self::Key>, String>;
+}
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +55,8 @@ pub struct Scope {
     pub fields: Option<String>,
     /// `labelSelector`.
     pub labels: Option<String>,
+    /// Objects asked for per page of a list.
+    pub page: u32,
 }
 
 /// The watch's times.
@@ -53,6 +68,9 @@ pub struct Pace {
     pub stream: Duration,
     /// A stream is given up when the server has not ended it so long after that.
     pub slack: Duration,
+    /// A stream that brings nothing for so long, not even a bookmark (kube-apiserver sends one
+    /// a minute), is opened anew: it may be dead at the other end.
+    pub silence: Duration,
     /// The first wait after a failure.
     pub first_wait: Duration,
     /// The longest wait; a stream that lived so long was a healthy one.
@@ -65,21 +83,22 @@ impl Default for Pace {
             answer: Duration::from_secs(10),
             stream: Duration::from_secs(290),
             slack: Duration::from_secs(30),
+            silence: Duration::from_secs(130),
             first_wait: Duration::from_millis(200),
             longest_wait: Duration::from_secs(10),
         }
     }
 }
 
-/// What a watch tells.
+/// What a watch tells of objects `T` with keys `K`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<T> {
+pub enum Event<T, K> {
     /// All objects there are: what is not among them is gone.
     Replaced(Vec<T>),
     /// One was created or changed.
     Applied(T),
-    /// One was deleted; its last state.
-    Deleted(T),
+    /// One was deleted.
+    Deleted(K),
     /// An object that makes no sense was left out, and why.
     Rejected(String),
     /// It does not work, and why; told again only when the reason changes.
@@ -129,7 +148,7 @@ impl Watch {
     }
 
     /// Runs for ever. `sink` is awaited before anything more is read.
-    pub async fn run<T: Watched>(mut self, mut sink: impl AsyncFnMut(Event<T>)) {
+    pub async fn run<T: Watched>(mut self, mut sink: impl AsyncFnMut(Event<T, T::Key>)) {
         loop {
             match self.list(&mut sink).await {
                 Ok(version) => self.follow(version, &mut sink).await,
@@ -142,7 +161,7 @@ impl Watch {
     async fn follow<T: Watched>(
         &mut self,
         mut version: String,
-        sink: &mut impl AsyncFnMut(Event<T>),
+        sink: &mut impl AsyncFnMut(Event<T, T::Key>),
     ) {
         loop {
             let (started, before) = (Instant::now(), version.clone());
@@ -175,7 +194,7 @@ impl Watch {
     async fn stream<T: Watched>(
         &mut self,
         version: &mut String,
-        sink: &mut impl AsyncFnMut(Event<T>),
+        sink: &mut impl AsyncFnMut(Event<T, T::Key>),
     ) -> End {
         let length = self.pace.stream.mul_f64(1.0 - self.backoff.fraction() / 5.0);
         let mut limit = Timer::after(length + self.pace.slack);
@@ -188,13 +207,22 @@ impl Watch {
             self.recovered(sink).await;
         }
         let mut lines = Lines::new(LONGEST_EVENT);
+        let mut quiet = Timer::after(self.pace.silence);
         loop {
-            let silence = async {
+            let overdue = async {
                 (&mut limit).await;
                 Err(stream_error(&self.connection, &self.scope, Kind::Timeout(length)))
             };
-            match smol::future::or(stream.next(), silence).await {
-                Ok(Some(chunk)) => lines.push(&chunk),
+            let silent = async {
+                (&mut quiet).await;
+                Ok(None)
+            };
+            let news = smol::future::or(stream.next(), smol::future::or(overdue, silent));
+            match news.await {
+                Ok(Some(chunk)) => {
+                    lines.push(&chunk);
+                    quiet.set_after(self.pace.silence);
+                }
                 Ok(None) if lines.has_rest() => {
                     let kind = Kind::Malformed("the stream ended within an event".to_owned());
                     return End::Failed(stream_error(&self.connection, &self.scope, kind));
@@ -231,7 +259,7 @@ impl Watch {
         &mut self,
         lines: &mut Lines,
         version: &mut String,
-        sink: &mut impl AsyncFnMut(Event<T>),
+        sink: &mut impl AsyncFnMut(Event<T, T::Key>),
     ) -> Result<(), Kind> {
         loop {
             let line = match lines.next_line() {
@@ -239,25 +267,13 @@ impl Watch {
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(Kind::TooLarge(LONGEST_EVENT)),
             };
-            let event = decode(line)?;
+            let frame = decode(line)?;
             self.recovered(sink).await;
-            let seen = match &event {
-                WatchEvent::Added(object)
-                | WatchEvent::Modified(object)
-                | WatchEvent::Deleted(object) => version_of(object),
-                WatchEvent::Bookmark(bookmark) => Some(bookmark.metadata.resource_version.as_str()),
-                WatchEvent::Error(_) => None,
-            };
-            if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
-                seen.clone_into(version);
+            if let Some(seen) = frame.version() {
+                version.replace_range(.., &seen);
             }
-            match event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    sink(typed(object, Event::Applied)).await;
-                }
-                WatchEvent::Deleted(object) => sink(typed(object, Event::Deleted)).await,
-                WatchEvent::Bookmark(_) => {}
-                WatchEvent::Error(status) => return Err(of_event(&status)),
+            if let Some(event) = frame.event()? {
+                sink(event).await;
             }
         }
     }
@@ -265,7 +281,7 @@ impl Watch {
     /// Every page of the list; restarted once when its version expires under way.
     async fn list<T: Watched>(
         &mut self,
-        sink: &mut impl AsyncFnMut(Event<T>),
+        sink: &mut impl AsyncFnMut(Event<T, T::Key>),
     ) -> Result<String, ApiError> {
         let listed = match self.pages::<T>().await {
             Err(error) if matches!(error.kind, Kind::Gone(_)) => self.pages::<T>().await?,
@@ -284,7 +300,7 @@ impl Watch {
         let mut params = ListParams {
             label_selector: self.scope.labels.clone(),
             field_selector: self.scope.fields.clone(),
-            limit: Some(PAGE),
+            limit: Some(self.scope.page),
             ..ListParams::default()
         };
         let mut bytes = 0;
@@ -301,13 +317,13 @@ impl Watch {
                     Kind::TooLarge(LARGEST_LIST),
                 ));
             }
-            let page: Page<T> = serde_json::from_slice(&answer.body).map_err(|error| {
+            let page: Page<'_> = serde_json::from_slice(&answer.body).map_err(|error| {
                 stream_error(&self.connection, &self.scope, Kind::Malformed(error.to_string()))
             })?;
             for item in page.items.unwrap_or_default() {
-                match item {
-                    Lenient::Good(object) => listed.objects.push(object),
-                    Lenient::Bad(reason) => listed.rejected.push(reason),
+                match T::read(item.get()) {
+                    Ok(object) => listed.objects.extend(object),
+                    Err(reason) => listed.rejected.push(rejected(item, &reason)),
                 }
             }
             listed.version = page.metadata.resource_version;
@@ -320,7 +336,11 @@ impl Watch {
         Err(stream_error(&self.connection, &self.scope, kind))
     }
 
-    async fn wait_after<T>(&mut self, error: &ApiError, sink: &mut impl AsyncFnMut(Event<T>)) {
+    async fn wait_after<T, K>(
+        &mut self,
+        error: &ApiError,
+        sink: &mut impl AsyncFnMut(Event<T, K>),
+    ) {
         let text = error.to_string();
         if self.trouble.as_ref() != Some(&text) {
             self.trouble = Some(text.clone());
@@ -333,7 +353,7 @@ impl Watch {
         sleep(self.backoff.wait().max(asked)).await;
     }
 
-    async fn recovered<T>(&mut self, sink: &mut impl AsyncFnMut(Event<T>)) {
+    async fn recovered<T, K>(&mut self, sink: &mut impl AsyncFnMut(Event<T, K>)) {
         if self.trouble.take().is_some() {
             sink(Event::Recovered).await;
         }
@@ -353,33 +373,64 @@ async fn sleep(span: Duration) {
 }
 
 /// One line of a watch.
-fn decode(line: &[u8]) -> Result<WatchEvent<Value>, Kind> {
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+fn decode(line: &[u8]) -> Result<Frame<'_>, Kind> {
     serde_json::from_slice(line).map_err(|error| Kind::Malformed(format!("an event: {error}")))
 }
 
-fn version_of(object: &Value) -> Option<&str> {
-    object.get("metadata")?.get("resourceVersion")?.as_str()
-}
+impl Frame<'_> {
+    /// The object's version, where a watch can go on from.
+    fn version(&self) -> Option<Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(borrow)]
+            metadata: Metadata<'a>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Metadata<'a> {
+            #[serde(borrow)]
+            resource_version: Text<'a>,
+        }
+        if self.kind == "ERROR" {
+            return None;
+        }
+        let head: Head<'_> = serde_json::from_str(self.object.get()).ok()?;
+        let Text(version) = head.metadata.resource_version;
+        (!version.is_empty()).then_some(version)
+    }
 
-fn typed<T: Watched>(object: Value, event: fn(T) -> Event<T>) -> Event<T> {
-    let name = name_of(&object);
-    match serde_json::from_value(object) {
-        Ok(object) => event(object),
-        Err(error) => Event::Rejected(format!("{name}: {error}")),
+    /// What it says, if anything.
+    fn event<T: Watched>(&self) -> Result<Option<Event<T, T::Key>>, Kind> {
+        let json = self.object.get();
+        let event = match self.kind.as_ref() {
+            "ADDED" | "MODIFIED" => T::read(json).map(|object| object.map(Event::Applied)),
+            "DELETED" => T::key(json).map(|key| key.map(Event::Deleted)),
+            "BOOKMARK" => Ok(None),
+            "ERROR" => return Err(of_event(json)),
+            other => return Err(Kind::Malformed(format!("an event of type {other:?}"))),
+        };
+        Ok(event.unwrap_or_else(|reason| Some(Event::Rejected(rejected(self.object, &reason)))))
     }
 }
 
-fn name_of(object: &Value) -> String {
-    let field = |name: &str| object.get("metadata")?.get(name)?.as_str();
-    match (field("namespace"), field("name")) {
-        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
-        (None, Some(name)) => name.to_owned(),
-        (_, None) => "an object without a name".to_owned(),
-    }
+fn rejected(object: &RawValue, reason: &str) -> String {
+    format!("{}: {reason}", name_of(object.get()))
 }
 
 /// An ERROR event carries what would have been the answer's status.
-fn of_event(status: &Status) -> Kind {
+fn of_event(json: &str) -> Kind {
+    let status: Status = match serde_json::from_str(json) {
+        Ok(status) => status,
+        Err(error) => return Kind::Malformed(format!("an event: {error}")),
+    };
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let expired = status.reason == "Expired" || status.reason == "Gone";
     let code = if expired { StatusCode::GONE } else { code };
@@ -392,11 +443,12 @@ struct Listed<T> {
     version: String,
 }
 
+/// One object of many that makes no sense must not cost the others: they are read one by one.
 #[derive(Deserialize)]
-#[serde(bound = "T: Watched")]
-struct Page<T> {
+struct Page<'a> {
     metadata: PageMeta,
-    items: Option<Vec<Lenient<T>>>,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -404,21 +456,4 @@ struct Page<T> {
 struct PageMeta {
     resource_version: String,
     r#continue: Option<String>,
-}
-
-/// One object of many that makes no sense must not cost the others.
-enum Lenient<T> {
-    Good(T),
-    Bad(String),
-}
-
-impl<'de, T: Watched> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
-        let name = name_of(&object);
-        Ok(match serde_json::from_value(object) {
-            Ok(object) => Self::Good(object),
-            Err(error) => Self::Bad(format!("{name}: {error}")),
-        })
-    }
 }

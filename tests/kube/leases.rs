@@ -9,7 +9,7 @@ use serde_json::json;
 use viplet::core::{
     Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Stamp, WriteOutcome,
 };
-use viplet::kube::{Api, LeaseClient, LeaseMemory, LeaseNews, Pace, watch_leases};
+use viplet::kube::{Api, LeaseClient, LeaseMemory, LeaseNews, Pace, watch_lease};
 
 use super::server::{Server, serve, until};
 use super::setup::{Authority, Folder, kubeconfig, places, run, settings};
@@ -67,7 +67,7 @@ fn follow(executor: &Rc<smol::LocalExecutor<'static>>, api: &Api, memory: &Lease
     let (log, api, memory) = (Rc::clone(&told), api.clone(), memory.clone());
     executor
         .spawn(async move {
-            watch_leases(api, name(), memory, Pace::default(), async |news| {
+            watch_lease(api, name(), memory, Pace::default(), async |news| {
                 log.borrow_mut().push(news);
             })
             .await;

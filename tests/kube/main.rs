@@ -11,9 +11,11 @@
 
 mod access;
 mod calls;
+mod errands;
 mod leases;
 mod outcomes;
 mod server;
+mod services;
 mod setup;
 mod store;
 mod threads;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use viplet::core::{Input, LeaseRequest, LeaseVerb, LeaseView, WriteOutcome};
-use viplet::kube::{LeaseClient, LeaseMemory, LeaseNews, Pace, watch_leases};
+use viplet::kube::{LeaseClient, LeaseMemory, LeaseNews, Pace, watch_lease};
 
 use super::leases::{name, record};
 use super::server::{Step, Steps, answer, chunked, serve, until};
@@ -160,7 +160,7 @@ fn told(items: Vec<Value>, events: Vec<(&'static str, Value)>, expected: &str) {
         let log = Rc::new(RefCell::new(Vec::new()));
         let sink = Rc::clone(&log);
         let watch =
-            watch_leases(api, name(), LeaseMemory::default(), Pace::default(), async move |news| {
+            watch_lease(api, name(), LeaseMemory::default(), Pace::default(), async move |news| {
                 sink.borrow_mut().push(match news {
                     LeaseNews::Input(Input::Lease { view: LeaseView::Absent, .. }) => {
                         "absent".into()

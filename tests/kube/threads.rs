@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use viplet::kube::{LeaseClient, LeaseMemory, Pace, watch_leases};
+use viplet::kube::{LeaseClient, LeaseMemory, Pace, watch_lease};
 
 use super::leases::name;
 use super::server::{serve, until};
@@ -43,7 +43,7 @@ fn at_rest() {
         let _client = LeaseClient::new(&api, memory.clone());
         let told = std::rc::Rc::new(std::cell::Cell::new(0));
         let count = std::rc::Rc::clone(&told);
-        let watch = watch_leases(api, name(), memory, Pace::default(), async move |_| {
+        let watch = watch_lease(api, name(), memory, Pace::default(), async move |_| {
             count.set(count.get() + 1);
         });
         let _watch = executor.spawn(watch);

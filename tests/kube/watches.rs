@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 use smol::LocalExecutor;
-use viplet::kube::{Event, Pace, Scope, Watch, Watched};
+use viplet::kube::{Event, Pace, Scope, Watch, Watched, read_json};
 
 use super::server::{Seen, Server, Step, Steps, answer, chunked, serve, until};
 use super::setup::{Folder, api, run};
@@ -24,7 +24,25 @@ struct Meta {
     name: String,
 }
 
-impl Watched for Thing {}
+impl Watched for Thing {
+    type Key = Meta;
+
+    fn read(json: &str) -> Result<Option<Self>, String> {
+        let thing: Self = read_json(json)?;
+        Ok((thing.weight != UNCOUNTED).then_some(thing))
+    }
+
+    fn key(json: &str) -> Result<Option<Meta>, String> {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Meta,
+        }
+        read_json::<Named>(json).map(|named| Some(named.metadata))
+    }
+}
+
+/// Things that are so heavy do not count.
+const UNCOUNTED: u32 = 999;
 
 fn thing(name: &str, version: u32) -> String {
     json!({"metadata": {"name": name, "resourceVersion": version.to_string()}, "weight": version})
@@ -110,6 +128,7 @@ fn quick() -> Pace {
         answer: Duration::from_secs(5),
         stream: Duration::from_secs(60),
         slack: Duration::from_secs(5),
+        silence: Duration::from_secs(60),
         first_wait: Duration::from_millis(2),
         longest_wait: Duration::from_secs(3),
     }
@@ -125,15 +144,20 @@ fn follow(
     let told = Rc::new(RefCell::new(Vec::new()));
     let log = Rc::clone(&told);
     let short = |thing: &Thing| format!("{}{}", thing.metadata.name, thing.weight);
-    let scope = Scope { path: "/api/v1/things".into(), fields: Some("a=b".into()), labels: None };
+    let scope = Scope {
+        path: "/api/v1/things".into(),
+        fields: Some("a=b".into()),
+        labels: None,
+        page: 500,
+    };
     let watch = Watch::new(&api(executor, &folder, &server.url(), ""), scope, pace);
-    let watch = executor.spawn(watch.run(async move |event: Event<Thing>| {
+    let watch = executor.spawn(watch.run(async move |event: Event<Thing, Meta>| {
         let text = match event {
             Event::Replaced(all) => {
                 format!("={}", all.iter().map(short).collect::<Vec<_>>().join(","))
             }
             Event::Applied(thing) => format!("+{}", short(&thing)),
-            Event::Deleted(thing) => format!("-{}", short(&thing)),
+            Event::Deleted(meta) => format!("-{}", meta.name),
             Event::Rejected(reason) => format!("rejected({reason})"),
             Event::Trouble(reason) => {
                 let reason = reason.split(": ").skip(1).collect::<Vec<_>>().join(": ");
@@ -165,7 +189,7 @@ fn all_pages_of_a_list_are_one_replacement_and_the_watch_starts_at_its_version()
         ];
         let watch = open(&(event("ADDED", &thing("d", 6)) + &event("DELETED", &thing("a", 7))));
         let followed = follow(&executor, quick(), script(pages, vec![watch]));
-        followed.until("=a1,b2,c3 +d6 -a7").await;
+        followed.until("=a1,b2,c3 +d6 -a").await;
         let seen = followed.server.seen.borrow();
         assert_eq!(query(&seen[0], "limit"), "500");
         assert_eq!(query(&seen[0], "fieldSelector"), "a%3Db");
@@ -324,14 +348,14 @@ fn a_list_without_end_is_refused() {
         let followed = follow(&executor, quick(), move |_| {
             requests += 1;
             match requests {
-                1..=200 => page(5, &[thing("a", 1)], "more"),
-                201 => list(5, &[thing("a", 1)]),
+                1..=500 => page(5, &[thing("a", 1)], "more"),
+                501 => list(5, &[thing("a", 1)]),
                 _ => idle(),
             }
         });
         followed
             .until(
-                "trouble(the answer makes no sense: a list of more than 200 pages) =a1 recovered",
+                "trouble(the answer makes no sense: a list of more than 500 pages) =a1 recovered",
             )
             .await;
     });
@@ -379,5 +403,85 @@ fn a_stream_that_the_server_forgets_to_end_is_given_up() {
         let followed = follow(&executor, brief, script(vec![list(5, &[])], watches));
         until("the event", || followed.story().contains("+b6")).await;
         assert!(followed.story().starts_with("= trouble(no answer within"), "{}", followed.story());
+    });
+}
+
+#[test]
+fn a_stream_that_goes_silent_is_opened_anew_from_the_last_version_and_is_no_trouble() {
+    run(async |executor| {
+        let pace = Pace { silence: Duration::from_millis(50), ..quick() };
+        let watches = vec![
+            open(&event("ADDED", &thing("b", 6))),
+            open(&bookmark(9)),
+            open(&event("MODIFIED", &thing("b", 10))),
+        ];
+        let followed = follow(&executor, pace, script(vec![list(5, &[])], watches));
+        until("the last event", || followed.story().ends_with("+b10")).await;
+        assert_eq!(followed.story(), "= +b6 +b10");
+        assert_eq!(followed.resumed()[..3], ["5", "6", "9"]);
+        assert_eq!(followed.lists(), 1);
+    });
+}
+
+#[test]
+fn what_is_watched_is_asked_for_again_after_every_reconnection() {
+    run(async |executor| {
+        let watches = vec![
+            chunked(vec![Step::Close]),
+            status(410, "Expired"),
+            status(500, "Oops"),
+            open(&event("ADDED", &thing("b", 60))),
+        ];
+        let lists = vec![list(5, &[thing("a", 1)]), list(50, &[]), list(55, &[])];
+        let followed = follow(&executor, quick(), script(lists, watches));
+        until("the event", || followed.story().ends_with("+b60")).await;
+        let seen = followed.server.seen.borrow();
+        assert!(seen.len() >= 6, "{}", seen.len());
+        assert!(seen.iter().all(|seen| query(seen, "fieldSelector") == "a%3Db"));
+    });
+}
+
+#[test]
+fn what_was_deleted_while_nobody_watched_is_not_in_the_replacement() {
+    run(async |executor| {
+        let watches = vec![open(&expired()), idle()];
+        let lists = vec![
+            list(5, &[thing("a", 1), thing("b", 2), thing("c", 3)]),
+            list(50, &[thing("a", 1), thing("c", 30)]),
+        ];
+        let followed = follow(&executor, quick(), script(lists, watches));
+        followed.until("=a1,b2,c3 =a1,c30").await;
+    });
+}
+
+#[test]
+fn one_that_makes_no_sense_any_more_can_still_be_deleted() {
+    run(async |executor| {
+        let odd = thing("a", 7).replace("\"weight\":", "\"mass\":");
+        let text = event("MODIFIED", &odd) + &event("DELETED", &odd);
+        let followed =
+            follow(&executor, quick(), script(vec![list(5, &[thing("a", 1)])], vec![open(&text)]));
+        followed.until("=a1 rejected(a: missing field `weight`) -a").await;
+    });
+}
+
+#[test]
+fn one_that_does_not_count_is_left_out_and_nothing_is_said() {
+    run(async |executor| {
+        let text = event("ADDED", &thing("x", UNCOUNTED)) + &event("ADDED", &thing("b", 1_000));
+        let items = [thing("a", 1), thing("y", UNCOUNTED)];
+        let followed = follow(&executor, quick(), script(vec![list(5, &items)], vec![open(&text)]));
+        followed.until("=a1 +b1000").await;
+    });
+}
+
+#[test]
+fn an_item_that_is_nothing_or_of_a_wrong_type_does_not_cost_the_list() {
+    run(async |executor| {
+        let items = ["null", "7", "[]", "\"x\"", "{\"metadata\":7}"].map(str::to_owned);
+        let items: Vec<_> = items.into_iter().chain([thing("a", 1)]).collect();
+        let followed = follow(&executor, quick(), script(vec![list(5, &items)], vec![idle()]));
+        until("the list", || followed.story().ends_with("=a1")).await;
+        assert_eq!(followed.story().matches("rejected(").count(), 5, "{}", followed.story());
     });
 }

@@ -164,7 +164,7 @@ impl Call<'_> {
     fn list(&self, store: &Store, of: &Collection) -> Result<Outcome, ApiError> {
         let limit = usize::try_from(self.query.number("limit")?).unwrap_or(usize::MAX);
         let query = ListQuery {
-            selectors: self.selectors()?,
+            selectors: self.selectors(of)?,
             limit: Some(limit),
             from: self.query.text("continue").to_owned(),
         };
@@ -186,7 +186,8 @@ impl Call<'_> {
             seconds => Duration::from_secs(seconds),
         };
         let since = self.query.text("resourceVersion");
-        let begun = model.lock().store.watch(of, self.selectors()?, since, bookmarks);
+        let selectors = self.selectors(&of)?;
+        let begun = model.lock().store.watch(of, selectors, since, bookmarks);
         let frames = match begun {
             Ok(watch) => follow(Arc::clone(model), watch, timeout),
             // kube-apiserver opens the stream and says so in its only event.
@@ -201,8 +202,9 @@ impl Call<'_> {
         model.change(|inner| inner.store.delete(key, &options, &now()))
     }
 
-    fn selectors(&self) -> Result<Selectors, ApiError> {
-        Selectors::parse(self.query.text("fieldSelector"), self.query.text("labelSelector"))
+    fn selectors(&self, of: &Collection) -> Result<Selectors, ApiError> {
+        Selectors::parse(self.query.text("fieldSelector"), self.query.text("labelSelector"))?
+            .of(of.resource)
     }
 
     fn object(&self) -> Result<Value, ApiError> {

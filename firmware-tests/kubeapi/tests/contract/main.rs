@@ -16,8 +16,10 @@ mod deleting;
 mod listing;
 mod objects;
 mod ours;
+mod ours_services;
 mod patching;
 mod servers;
+mod services;
 mod shape;
 mod watching;
 mod writing;
@@ -68,6 +70,8 @@ fn all_cases() -> impl Iterator<Item = Case> {
         watching::FORGETFUL,
         ours::CASES,
         ours::FORGETFUL,
+        services::CASES,
+        ours_services::CASES,
     ];
     groups.into_iter().flatten().copied()
 }

@@ -14,7 +14,7 @@ use viplet::core::{
 use viplet::kube::access::Places;
 use viplet::kube::{
     AccessSettings, Api, ControlPlane, Detect, LeaseClient, LeaseMemory, LeaseNews, Pace,
-    set_label, watch_leases,
+    set_label, watch_lease,
 };
 
 use crate::bench::Bench;
@@ -34,10 +34,10 @@ pub(crate) const FORGETFUL: &[Case] = &[Case {
     server: Wanted::OfItsOwn,
 }];
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `test` with an [`Api`] made from the server's kubeconfig.
-fn with_api(bench: &Bench<'_>, test: impl AsyncFnOnce(Rc<LocalExecutor<'static>>, Api)) {
+pub(crate) fn with_api(bench: &Bench<'_>, test: impl AsyncFnOnce(Rc<LocalExecutor<'static>>, Api)) {
     let settings = AccessSettings {
         kubeconfig: Some(bench.server.kubeconfig().to_owned()),
         server_override: None,
@@ -147,7 +147,7 @@ fn follow(executor: &LocalExecutor<'static>, api: &Api, lease: LeaseName) -> Tol
     let told = Told::default();
     let (api, log) = (api.clone(), Rc::clone(&told));
     let watch = async move {
-        watch_leases(api, lease, LeaseMemory::default(), Pace::default(), async |news| {
+        watch_lease(api, lease, LeaseMemory::default(), Pace::default(), async |news| {
             if let LeaseNews::Input(Input::Lease { view, .. }) = news {
                 *log.borrow_mut() = match view {
                     LeaseView::Absent => "absent".to_owned(),

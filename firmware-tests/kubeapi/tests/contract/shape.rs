@@ -24,7 +24,14 @@ pub(crate) fn slim(body: &Value) -> Value {
         return status(slim, body);
     }
     if let Some(items) = body["items"].as_array() {
-        slim.insert("items".to_owned(), items.iter().map(self::slim).collect());
+        let kind = body["kind"].as_str().and_then(|kind| kind.strip_suffix("List"));
+        let item = |item: &Value| {
+            // What kind an item is, only its list says.
+            let mut item = item.clone();
+            item["kind"] = json!(kind);
+            self::slim(&item)
+        };
+        slim.insert("items".to_owned(), items.iter().map(item).collect());
         let metadata = &body["metadata"];
         slim.insert("continue".to_owned(), json!(metadata["continue"].is_string()));
         slim.insert("remaining".to_owned(), metadata["remainingItemCount"].clone());
@@ -78,7 +85,9 @@ fn content(field: &str, body: &Value) -> Option<Value> {
         ("Service", "spec") => {
             Some(json!({"type": value["type"], "loadBalancerIP": value["loadBalancerIP"]}))
         }
-        ("Service", "status") => Some(json!({"loadBalancer": value["loadBalancer"]})),
+        ("Service", "status") => {
+            Some(json!({"loadBalancer": value["loadBalancer"], "conditions": value["conditions"]}))
+        }
         ("Node" | "Namespace", _) => None,
         _ => Some(value.clone()),
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ApiError;
-use super::resource::Key;
+use super::resource::{Key, Resource};
 
 /// Which objects of a collection are meant.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -16,6 +16,8 @@ pub struct Selectors {
 enum Field {
     Name,
     Namespace,
+    /// `spec.type`, which only Services can be selected by.
+    Type,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,18 @@ impl Selectors {
         })
     }
 
+    /// The same, if objects of this resource can be selected by it.
+    ///
+    /// # Errors
+    /// 400 for a field that only others have.
+    pub fn of(self, resource: Resource) -> Result<Self, ApiError> {
+        let foreign = |term: &FieldTerm| term.field == Field::Type;
+        if resource != Resource::Services && self.fields.iter().any(foreign) {
+            return Err(ApiError::bad_request("field label not supported: spec.type"));
+        }
+        Ok(self)
+    }
+
     /// Whether anything is selected by.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -65,8 +79,9 @@ impl Selectors {
             let value = match term.field {
                 Field::Name => &key.name,
                 Field::Namespace => &key.namespace,
+                Field::Type => object["spec"]["type"].as_str().unwrap_or("ClusterIP"),
             };
-            (*value == term.value) == (term.sense == Sense::Is)
+            (value == term.value) == (term.sense == Sense::Is)
         };
         let labels = &object["metadata"]["labels"];
         self.fields.iter().all(field) && self.labels.iter().all(|term| term.matches(labels))
@@ -118,6 +133,7 @@ fn field_term(term: &str) -> Result<FieldTerm, ApiError> {
     let field = match name {
         "metadata.name" => Field::Name,
         "metadata.namespace" => Field::Namespace,
+        "spec.type" => Field::Type,
         _ => {
             return Err(ApiError::bad_request(format!("field label not supported: {name}")));
         }

@@ -244,6 +244,9 @@ impl Store {
             details["group"] = json!(key.resource.group());
         }
         self.forget(key);
+        if key.resource == Resource::Services {
+            return Ok(object); // kube-apiserver gives back what it was, only of these
+        }
         Ok(json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
             "details": details,

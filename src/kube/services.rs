@@ -1,0 +1,289 @@
+//! The Service on the wire (`v1`) as [`ServiceRecord`]: only what is read, each text once.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use super::json::{Text, read_json};
+use super::watch::{Scope, Watched};
+use crate::core::services::record::{
+    CONDITION, Condition, Families, Ingress, Protocol, Served, ServiceAnnotations, ServiceName,
+    ServicePort, ServiceRecord, TrafficPolicy,
+};
+
+/// What to watch: Services of type LoadBalancer, in one namespace or in all. One that becomes of
+/// another type leaves the selection, which the server tells as its deletion.
+#[must_use]
+pub fn service_scope(namespace: Option<&str>) -> Scope {
+    Scope {
+        path: super::collection("", namespace, "services"),
+        fields: Some("spec.type=LoadBalancer".to_owned()),
+        labels: None,
+        page: 100,
+    }
+}
+
+impl Watched for ServiceRecord {
+    type Key = ServiceName;
+
+    fn read(json: &str) -> Result<Option<Self>, String> {
+        let service: Service<'_> = read_json(json)?;
+        service.record().map(Some)
+    }
+
+    fn key(json: &str) -> Result<Option<ServiceName>, String> {
+        let named: Named = read_json(json)?;
+        Ok(Some(ServiceName { namespace: named.metadata.namespace, name: named.metadata.name }))
+    }
+}
+
+/// The name of any object that has a namespace.
+#[derive(Deserialize)]
+pub(crate) struct Named {
+    pub(crate) metadata: Name,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Name {
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
+}
+
+#[derive(Deserialize)]
+struct Service<'a> {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Option<Spec>,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    namespace: Box<str>,
+    name: Box<str>,
+    uid: Box<str>,
+    resource_version: Box<str>,
+    creation_timestamp: Option<Box<str>>,
+    annotations: Option<Annotations>,
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    #[serde(rename = "kube-vip.io/loadbalancerIPs")]
+    addresses: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/ignore")]
+    ignore: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/serviceInterface")]
+    interface: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/serviceVLAN")]
+    vlan: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/leaseName")]
+    lease: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/forcePerServiceElection")]
+    own_election: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/allow-reconcile-without-endpoints")]
+    without_endpoints: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/egress")]
+    egress: Option<Box<str>>,
+    #[serde(rename = "kube-vip.io/vipHost")]
+    host: Option<Box<str>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    load_balancer_class: Option<Box<str>>,
+    external_traffic_policy: Option<Policy>,
+    ip_families: Option<Vec<Family>>,
+    ip_family_policy: Option<FamilyPolicy>,
+    ports: Option<Vec<Port>>,
+    #[serde(rename = "loadBalancerIP")]
+    load_balancer_ip: Option<Box<str>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Policy {
+    #[serde(alias = "")]
+    Cluster,
+    Local,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Family {
+    IPv4,
+    IPv6,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+enum FamilyPolicy {
+    #[serde(rename = "SingleStack", alias = "")]
+    Single,
+    #[serde(rename = "PreferDualStack")]
+    PreferDual,
+    #[serde(rename = "RequireDualStack")]
+    RequireDual,
+}
+
+#[derive(Deserialize)]
+struct Port {
+    port: u16,
+    protocol: Option<WireProtocol>,
+    /// Only in a status: why the port is not served.
+    error: Option<Box<str>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum WireProtocol {
+    #[serde(rename = "TCP", alias = "")]
+    Tcp,
+    #[serde(rename = "UDP")]
+    Udp,
+    #[serde(rename = "SCTP")]
+    Sctp,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    #[serde(borrow)]
+    load_balancer: Option<LoadBalancer<'a>>,
+    #[serde(borrow)]
+    conditions: Option<Vec<WireCondition<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct LoadBalancer<'a> {
+    #[serde(borrow)]
+    ingress: Option<Vec<WireIngress<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireIngress<'a> {
+    #[serde(borrow)]
+    ip: Option<Text<'a>>,
+    hostname: Option<Box<str>>,
+    ports: Option<Vec<Port>>,
+}
+
+#[derive(Deserialize)]
+struct WireCondition<'a> {
+    #[serde(borrow)]
+    r#type: Option<Text<'a>>,
+    #[serde(borrow)]
+    status: Option<Text<'a>>,
+    reason: Option<Box<str>>,
+    message: Option<Box<str>>,
+}
+
+impl Service<'_> {
+    fn record(self) -> Result<ServiceRecord, String> {
+        let Metadata { namespace, name, uid, resource_version, creation_timestamp, annotations } =
+            self.metadata;
+        for (field, text) in [("namespace", &namespace), ("name", &name), ("uid", &uid)] {
+            if text.is_empty() {
+                return Err(format!("metadata.{field} is empty"));
+            }
+        }
+        let spec = self.spec.unwrap_or_default();
+        let families = spec.families();
+        let status = self.status.unwrap_or(Status { load_balancer: None, conditions: None });
+        let ingress = status.load_balancer.and_then(|balancer| balancer.ingress);
+        Ok(ServiceRecord {
+            name: ServiceName { namespace, name },
+            uid,
+            version: resource_version,
+            created: creation_timestamp.unwrap_or_default(),
+            class: spec.load_balancer_class,
+            policy: match spec.external_traffic_policy {
+                Some(Policy::Local) => TrafficPolicy::Local,
+                Some(Policy::Cluster) | None => TrafficPolicy::Cluster,
+            },
+            families,
+            ports: spec.ports.iter().flatten().map(Port::port).collect(),
+            load_balancer_ip: some(spec.load_balancer_ip),
+            annotations: annotations.and_then(Annotations::given),
+            ingress: ingress.into_iter().flatten().map(WireIngress::entry).collect(),
+            condition: ours(status.conditions),
+        })
+    }
+}
+
+impl Spec {
+    fn families(&self) -> Families {
+        let families = self.ip_families.as_deref().unwrap_or_default();
+        let both = families.contains(&Family::IPv4) && families.contains(&Family::IPv6);
+        match (self.ip_family_policy, families.first()) {
+            (Some(FamilyPolicy::RequireDual), _) => Families::DualRequired,
+            (Some(FamilyPolicy::PreferDual), _) => Families::Dual,
+            _ if both => Families::Dual,
+            (_, Some(Family::IPv4)) => Families::V4,
+            (_, Some(Family::IPv6)) => Families::V6,
+            (_, None) => Families::Any,
+        }
+    }
+}
+
+impl Annotations {
+    /// A record of them, if there is any of ours.
+    fn given(self) -> Option<Box<ServiceAnnotations>> {
+        let annotations = ServiceAnnotations {
+            addresses: self.addresses,
+            ignore: self.ignore,
+            interface: self.interface,
+            vlan: self.vlan,
+            lease: self.lease,
+            own_election: self.own_election,
+            without_endpoints: self.without_endpoints,
+            egress: self.egress,
+            host: self.host,
+        };
+        (annotations != ServiceAnnotations::default()).then(|| Box::new(annotations))
+    }
+}
+
+impl Port {
+    fn port(&self) -> ServicePort {
+        let protocol = match self.protocol {
+            Some(WireProtocol::Tcp) | None => Protocol::Tcp,
+            Some(WireProtocol::Udp) => Protocol::Udp,
+            Some(WireProtocol::Sctp) => Protocol::Sctp,
+        };
+        ServicePort { port: self.port, protocol }
+    }
+
+    fn works(&self) -> bool {
+        self.error.as_ref().is_none_or(|error| error.is_empty())
+    }
+}
+
+impl WireIngress<'_> {
+    fn entry(self) -> Ingress {
+        let ports = self.ports.unwrap_or_default();
+        Ingress {
+            address: self.ip.and_then(|Text(ip)| ip.trim().parse::<IpAddr>().ok()),
+            hostname: some(self.hostname),
+            ports: ports.iter().filter(|port| port.works()).map(Port::port).collect(),
+        }
+    }
+}
+
+fn ours(conditions: Option<Vec<WireCondition<'_>>>) -> Option<Box<Condition>> {
+    let is_ours = |one: &WireCondition<'_>| one.r#type.as_ref().is_some_and(|t| t.0 == CONDITION);
+    let one = conditions?.into_iter().find(is_ours)?;
+    let served = match one.status {
+        Some(Text(status)) if status == "True" => Served::Yes,
+        _ => Served::No,
+    };
+    let (reason, message) = (one.reason.unwrap_or_default(), one.message.unwrap_or_default());
+    Some(Box::new(Condition { served, reason, message }))
+}
+
+fn some(text: Option<Box<str>>) -> Option<Box<str>> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+#[path = "services/tests.rs"]
+mod tests;

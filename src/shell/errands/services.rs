@@ -1,0 +1,69 @@
+//! Writes to Services, a few at a time.
+
+use std::cell::OnceCell;
+use std::time::SystemTime;
+
+use smol::channel::{Receiver, Sender, TrySendError, bounded};
+
+use super::{POOL, Parts, QUEUE};
+use crate::core::Input;
+use crate::core::input::{ServiceOutcome, ServiceUpdate};
+use crate::kube::{Connection, update_service};
+
+/// Takes what is to be written to Services.
+pub(super) struct ServiceDesk {
+    parts: Parts,
+    /// Only a node that holds something writes.
+    pool: OnceCell<Sender<ServiceUpdate>>,
+}
+
+impl ServiceDesk {
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self { parts: parts.clone(), pool: OnceCell::new() }
+    }
+
+    pub(super) fn take(&self, update: ServiceUpdate) {
+        if let Err(TrySendError::Full(update) | TrySendError::Closed(update)) =
+            self.pool().try_send(update)
+        {
+            let why = "not sent: too many writes to Services are under way".to_owned();
+            self.parts.tell(answer(update, ServiceOutcome::Failed(why)));
+        }
+    }
+
+    fn pool(&self) -> &Sender<ServiceUpdate> {
+        self.pool.get_or_init(|| {
+            let (sender, updates) = bounded(QUEUE);
+            for _ in 0..POOL {
+                let task = carry(self.parts.clone(), updates.clone());
+                self.parts.executor.spawn(task).detach();
+            }
+            sender
+        })
+    }
+}
+
+async fn carry(parts: Parts, updates: Receiver<ServiceUpdate>) {
+    let mut connection: Option<Connection> = None;
+    while let Ok(update) = updates.recv().await {
+        let outcome = match parts.door.api() {
+            Ok(api) => {
+                let connection = connection.get_or_insert_with(|| api.connection());
+                update_service(connection, &update, SystemTime::now()).await
+            }
+            Err(why) => ServiceOutcome::Failed(why),
+        };
+        match &outcome {
+            ServiceOutcome::Done => parts.shared.api_said(Ok(())),
+            ServiceOutcome::Failed(why) => parts.shared.api_said(Err(why.clone())),
+            ServiceOutcome::Gone | ServiceOutcome::Conflict | ServiceOutcome::Refused(_) => {}
+        }
+        if parts.inbox.send(answer(update, outcome)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(update: ServiceUpdate, outcome: ServiceOutcome) -> Input {
+    Input::ServiceWritten { service: update.service, attempt: update.attempt, outcome }
+}

@@ -1,0 +1,139 @@
+//! The watches of Services, endpoints, nodes and all Leases: four connections, however many objects.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Parts;
+use super::leases::WATCH_AGAIN;
+use crate::core::Input;
+use crate::core::services::record::{Change, NodeRecord, ServiceRecord, SliceName, SliceRecord};
+use crate::core::settings::{EndpointSource, Services};
+use crate::kube::{
+    Coverage, EndpointSlice, Endpoints, Event, Lease, LeaseMemory, Pace, Scope, Watch, Watched,
+    node_scope, service_scope, without_foreign_labels,
+};
+
+/// After an outage the watches are back within this time.
+const AGAIN: Duration = Duration::from_secs(5);
+/// What is nice to have is not asked for more often, where it is forbidden.
+const SLOWLY: Duration = Duration::from_secs(60);
+/// Reasons that were said and are not said again.
+const REASONS_KNOWN: usize = 64;
+
+/// What is watched, how, and what it means when it fails.
+struct Subject {
+    /// In the log.
+    name: &'static str,
+    scope: Scope,
+    pace: Pace,
+    need: Need,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// Without it nothing goes on: the API server counts as failing.
+    Needed,
+    /// All goes on without it.
+    Optional,
+}
+
+/// Starts the watches.
+pub(super) fn start(
+    parts: &Parts,
+    services: &Services,
+    node: &str,
+    (coverage, memory): (&Coverage, &LeaseMemory),
+) {
+    let namespace = services.namespace.as_deref();
+    let subject = |name, scope| Subject { name, scope, pace: pace(AGAIN), need: Need::Needed };
+    let change = |change: Change<ServiceRecord, _>| Input::Services(change);
+    spawn(parts, subject("Services", service_scope(namespace)), change);
+    match services.endpoints {
+        EndpointSource::Slices => {
+            let scope = EndpointSlice::scope(namespace);
+            spawn(parts, subject("EndpointSlices", scope), slices::<EndpointSlice>);
+        }
+        EndpointSource::Endpoints => {
+            let scope = Endpoints::scope(namespace);
+            spawn(parts, subject("Endpoints", scope), slices::<Endpoints>);
+        }
+    }
+    let own = node.to_owned();
+    let need = Need::Optional;
+    let nodes = Subject { name: "Nodes", scope: node_scope(), pace: pace(SLOWLY), need };
+    spawn(parts, nodes, move |change: Change<NodeRecord, _>| {
+        Input::Nodes(mapped(change, |record| without_foreign_labels(record, &own)))
+    });
+    let mut leases = subject("Leases", coverage.scope());
+    leases.pace = pace(WATCH_AGAIN);
+    let (coverage, memory) = (coverage.clone(), memory.clone());
+    spawn(parts, leases, move |change: Change<Lease, _>| coverage.learn(change, &memory));
+}
+
+fn pace(longest_wait: Duration) -> Pace {
+    Pace { longest_wait, ..Pace::default() }
+}
+
+fn slices<T: Into<SliceRecord>>(change: Change<T, SliceName>) -> Input {
+    Input::Endpoints(mapped(change, T::into))
+}
+
+fn mapped<T, U, K>(change: Change<T, K>, each: impl Fn(T) -> U) -> Change<U, K> {
+    match change {
+        Change::Replaced(all) => Change::Replaced(all.into_iter().map(each).collect()),
+        Change::Applied(one) => Change::Applied(each(one)),
+        Change::Deleted(key) => Change::Deleted(key),
+    }
+}
+
+fn spawn<T: Watched + 'static>(
+    parts: &Parts,
+    subject: Subject,
+    input: impl Fn(Change<T, T::Key>) -> Input + 'static,
+) {
+    parts.executor.spawn(follow(parts.clone(), subject, input)).detach();
+}
+
+async fn follow<T: Watched>(
+    parts: Parts,
+    subject: Subject,
+    input: impl Fn(Change<T, T::Key>) -> Input,
+) {
+    let api = parts.api().await;
+    let Subject { name, scope, pace, need } = subject;
+    let mut known = BTreeSet::new();
+    let say = |outcome| {
+        if need == Need::Needed {
+            parts.shared.api_said(outcome);
+        }
+    };
+    let sink = async |event: Event<T, T::Key>| {
+        let change = match event {
+            Event::Replaced(all) => Change::Replaced(all),
+            Event::Applied(one) => Change::Applied(one),
+            Event::Deleted(key) => Change::Deleted(key),
+            Event::Rejected(reason) => return complain(name, reason, &mut known),
+            Event::Trouble(why) => {
+                log::warn!("{name} are not watched: {why}; it is tried again");
+                return say(Err(why));
+            }
+            Event::Recovered => {
+                log::info!("{name} are watched again");
+                return say(Ok(()));
+            }
+        };
+        let _ = parts.inbox.send(input(change)).await;
+    };
+    Watch::new(&api, scope, pace).run(sink).await;
+}
+
+/// Once for each reason: an object that makes no sense may change every second.
+fn complain(name: &str, reason: String, known: &mut BTreeSet<String>) {
+    if known.len() >= REASONS_KNOWN {
+        known.clear();
+    }
+    if !known.contains(&reason) {
+        log::warn!("one of the {name} makes no sense and is left out: {reason}");
+        known.insert(reason);
+    }
+}
