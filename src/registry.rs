@@ -1,6 +1,6 @@
 //! Which backends this build has: the only file that reads the features of Cargo.toml.
 
-use viplet_backend_api::{Backend, Class, Refusal};
+use viplet_backend_api::{Backend, Class, Refusal, Tag};
 
 use crate::config::Mode;
 
@@ -10,15 +10,15 @@ pub const FEATURES: &[&str] = &[
     "arp",
 ];
 
-/// Opens the backend of a mode.
+/// Opens the backend of a mode; `tag` marks what this instance installs.
 ///
 /// # Errors
 /// When the kernel refuses a socket (the text names the missing capability), or the build lacks
 /// the backend, which the settings' validation has already said.
-pub fn open(mode: Mode) -> Result<Box<dyn Backend>, Refusal> {
+pub fn open(mode: Mode, tag: Tag) -> Result<Box<dyn Backend>, Refusal> {
     match mode {
         #[cfg(feature = "arp")]
-        Mode::Arp => Ok(Box::new(viplet_arp::Arp::open()?)),
+        Mode::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),
         #[allow(unreachable_patterns, reason = "depends on the features")]
         other => Err(Refusal {
             class: Class::Misconfigured,

@@ -25,6 +25,7 @@ use std::rc::Rc;
 
 use smol::LocalExecutor;
 use smol::channel::bounded;
+use viplet_backend_api::Tag;
 
 use crate::config::Settings;
 use crate::core::Core;
@@ -65,7 +66,7 @@ impl From<std::io::Error> for RunError {
 /// When it cannot start, or cannot go on.
 pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
     let mode = settings.mode;
-    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode))));
+    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode, Tag::DEFAULT))));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
     core.seed = RandomState::new().build_hasher().finish();

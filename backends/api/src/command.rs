@@ -4,26 +4,43 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// The name of a network interface: 1 to 15 bytes, no `/`, no white space (`dev_valid_name`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Kept in place, as every address and every command has one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
-pub struct LinkName(String);
+pub struct LinkName {
+    /// Padded with zeros, which no name contains: the order is that of the text.
+    bytes: [u8; LinkName::MOST],
+    length: u8,
+}
 
 impl LinkName {
+    /// `IFNAMSIZ` without the zero at the end.
+    const MOST: usize = 15;
+
     /// Takes a name that the kernel would take (`net/core/dev.c`, `dev_valid_name`), else `None`.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        let length = (1..=15).contains(&name.len());
-        let special = name == "." || name == "..";
-        let bytes =
+        let special = name.is_empty() || name == "." || name == "..";
+        let plain =
             name.bytes().all(|b| b != b'/' && b != b':' && !b.is_ascii_whitespace() && b != 0);
-        (length && !special && bytes).then(|| Self(name.to_owned()))
+        let mut bytes = [0; Self::MOST];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        let length = u8::try_from(name.len()).ok()?;
+        (!special && plain).then_some(Self { bytes, length })
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LinkName").field(&self.as_str()).finish()
     }
 }
 
@@ -36,13 +53,13 @@ impl TryFrom<String> for LinkName {
 
 impl From<LinkName> for String {
     fn from(name: LinkName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 
 impl fmt::Display for LinkName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -152,6 +169,15 @@ mod tests {
             assert_eq!(LinkName::new(bad), None, "{bad:?}");
         }
         assert!(LinkName::new("fifteen-bytes-x").is_some());
+    }
+
+    #[test]
+    fn a_name_is_read_back_and_ordered_as_text() {
+        let names = ["a", "a-longer-one", "ab", "br\u{fc}cke", "eth0", "eth1", "fifteen-bytes-x"];
+        let made: Vec<_> = names.iter().map(|name| LinkName::new(name).unwrap()).collect();
+        assert!(made.iter().zip(names).all(|(made, name)| made.as_str() == name));
+        assert!(made.is_sorted() && names.is_sorted());
+        assert_eq!(format!("{:?}", made[4]), r#"LinkName("eth0")"#);
     }
 
     #[test]

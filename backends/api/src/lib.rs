@@ -3,7 +3,7 @@
 //! A backend makes virtual addresses present on this node, tells the network about them, and
 //! reports what it OBSERVES (dumped from the kernel or the peer), never what it was told to do.
 //! Calls come in this order: [`Backend::observe`] once, then any number of [`Backend::apply`]
-//! and [`Backend::poll_notice`]. A backend decides nothing: who holds an address, and until
+//! (or [`Backend::apply_all`]) and [`Backend::poll_notice`]. A backend decides nothing: who holds an address, and until
 //! when, is the core's business.
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
@@ -11,6 +11,7 @@
 mod command;
 mod error;
 mod observation;
+mod tag;
 
 pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Scope, Vip};
 pub use error::{Class, Refusal};
@@ -18,7 +19,9 @@ pub use observation::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,
     Rival, Usability,
 };
+pub use tag::Tag;
 
+use std::collections::BTreeSet;
 use std::task::{Context, Poll};
 
 /// One way of making addresses present and known: ARP/NDP, BGP, a route table, WireGuard.
@@ -37,6 +40,23 @@ pub trait Backend {
     /// # Errors
     /// With the kernel's or the peer's reason; nothing is left half done.
     fn apply(&mut self, command: &Command) -> Result<(), Refusal>;
+
+    /// Carries out several commands in the caller's turn, as if one after another, and gives the
+    /// outcome of each in their order; a refused one keeps back only the announcements of its
+    /// address that follow: their outcome is `Ok`, as its refusal says it all.
+    fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let mut refused = BTreeSet::new();
+        let mut one = |command: &Command| {
+            let address = command.vip().address;
+            if matches!(command, Command::Announce { .. }) && refused.contains(&address) {
+                return Ok(());
+            }
+            self.apply(command).inspect_err(|_| {
+                refused.insert(address);
+            })
+        };
+        commands.iter().map(&mut one).collect()
+    }
 
     /// Waits for the next thing observed. After an overrun the backend dumps by itself and
     /// yields a [`Notice::Snapshot`].

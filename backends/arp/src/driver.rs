@@ -1,40 +1,51 @@
 //! [`Arp`]: the backend. Addresses go to the kernel; announcements are sent in the caller's
 //! turn; claims of our addresses by other stations come back as notices.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use async_io::Async;
+use async_io::{Async, Timer};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use viplet_backend_api::{
-    Backend, Command, HardwareAddress, LinkKind, LinkState, Notice, Observation, Refusal, Rival,
-    Vip,
+    Backend, Command, HardwareAddress, LinkKind, LinkName, LinkState, Notice, Observation, Refusal,
+    Rival, Tag, Vip,
 };
-use viplet_netlink::{Kernel, LinkFacts};
+use viplet_netlink::{Kernel, LinkFacts, Placed};
 
 use crate::error;
 use crate::filter::{self, Instruction};
-use crate::machine::{Changed, Held, Origin};
+use crate::machine::{Announced, Changed, Held, Origin};
 use crate::sys;
-use crate::wire::{self, ETHERTYPE_ARP, ETHERTYPE_IPV6, Form, Station};
+use crate::wire::{self, ETHERTYPE_ARP, ETHERTYPE_IPV6, Station};
 
-/// `IFA_PROTO` on every address that viplet installs (design law 4).
-const TAG: u8 = 118;
 /// Longest frame that we look into; the rest of a longer one is cut off.
 const FRAME: usize = 2048;
 /// `PACKET_OUTGOING`: our own frame, looped back.
 const OUTGOING: u8 = 4;
 /// Frames looked at before the caller gets its turn back, however many wait.
 const FRAMES_AT_ONCE: usize = 64;
+/// Commands whose addresses are installed before the first of them is announced.
+const COMMANDS_AT_ONCE: usize = 128;
+/// New ears cost more the more addresses are held: so long for each of them they are not changed
+/// again, at most [`DEAF_MOST`]. A rival that is heard so much later is heard soon enough.
+const DEAF_EACH: Duration = Duration::from_micros(100);
+const DEAF_MOST: Duration = Duration::from_millis(100);
 
 /// ARP and NDP on the links of this node.
 #[derive(Debug)]
 pub struct Arp {
     kernel: Kernel,
     sender: Socket,
+    announced: Announced,
     held: Held,
     /// Of the kernel's addresses, when `held` was read from them.
     revision: Option<u64>,
+    /// Until when `held` stays as it is.
+    deaf: Option<Timer>,
     arp: Ear,
     advertisements: Ear,
 }
@@ -44,27 +55,88 @@ pub struct Arp {
 struct Ear {
     ethertype: u16,
     socket: Option<Async<Socket>>,
+    waiting: Waiting,
 }
 
+/// Whether frames may wait in a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Frames,
+    /// None when it was read last: the reactor says when there are.
+    Nothing,
+}
+
+/// The link of the announcement before, as looked up in this turn.
+type Known = Option<(LinkName, Option<LinkFacts>)>;
+
 impl Arp {
-    /// Opens the kernel's sockets and the one that announces.
+    /// Opens the kernel's sockets and the one that announces. `tag` marks the addresses of this
+    /// instance.
     ///
     /// # Errors
     /// `Forbidden` when the capability `NET_RAW` is missing.
-    pub fn open() -> Result<Self, Refusal> {
+    pub fn open(tag: Tag) -> Result<Self, Refusal> {
         Ok(Self {
-            kernel: Kernel::open(TAG)?,
+            kernel: Kernel::open(tag)?,
             sender: packet_socket()
                 .map_err(|e| error::packet("open a packet socket for ARP", &e))?,
+            announced: Announced::default(),
             held: Held::default(),
             revision: None,
-            arp: Ear { ethertype: ETHERTYPE_ARP, socket: None },
-            advertisements: Ear { ethertype: ETHERTYPE_IPV6, socket: None },
+            deaf: None,
+            arp: Ear::new(ETHERTYPE_ARP),
+            advertisements: Ear::new(ETHERTYPE_IPV6),
         })
     }
 
-    fn announce(&mut self, vip: &Vip) -> Result<(), Refusal> {
-        let link = self.kernel.link(&vip.link).ok_or_else(|| error::not_up(vip, None))?;
+    /// Installs and announcements: all installs in few system calls, then the announcements.
+    fn take(
+        &mut self,
+        commands: &[Command],
+        refused: &mut BTreeSet<IpAddr>,
+    ) -> Vec<Result<(), Refusal>> {
+        let installs: Vec<_> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Install { vip, lifetime } => Some((vip, *lifetime)),
+                _ => None,
+            })
+            .collect();
+        let mut placed = self.kernel.install_all(&installs).into_iter();
+        let mut known = None;
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let address = command.vip().address;
+            let outcome = match command {
+                Command::Install { .. } => {
+                    placed.next().unwrap_or(Ok(Placed::Refreshed)).map(|p| self.placed(address, p))
+                }
+                Command::Announce { .. } if refused.contains(&address) => Ok(()),
+                other => self.announce_as_known(other.vip(), &mut known),
+            };
+            if outcome.is_err() {
+                refused.insert(address);
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn placed(&mut self, address: IpAddr, placed: Placed) {
+        if placed == Placed::Added {
+            self.announced.forget(address);
+        }
+    }
+
+    fn announce_as_known(&mut self, vip: &Vip, known: &mut Known) -> Result<(), Refusal> {
+        if known.as_ref().is_none_or(|(name, _)| *name != vip.link) {
+            *known = Some((vip.link.clone(), self.kernel.link(&vip.link)));
+        }
+        self.announce(vip, known.as_ref().and_then(|(_, link)| link.as_ref()))
+    }
+
+    fn announce(&mut self, vip: &Vip, link: Option<&LinkFacts>) -> Result<(), Refusal> {
+        let link = link.ok_or_else(|| error::not_up(vip, None))?;
         if matches!(link.kind, LinkKind::Loopback | LinkKind::Other) {
             return Ok(());
         }
@@ -72,16 +144,17 @@ impl Arp {
             return Err(error::not_up(vip, Some(link.state)));
         }
         let odd = || error::odd_hardware(vip, &vip.link);
-        let station = station(&link).ok_or_else(odd)?;
+        let station = station(link).ok_or_else(odd)?;
         match vip.address {
-            std::net::IpAddr::V4(address) => {
-                for form in [Form::Request, Form::Reply] {
-                    let frame = wire::gratuitous_arp(address, &station, form).ok_or_else(odd)?;
+            IpAddr::V4(address) => {
+                for form in self.announced.forms(address) {
+                    let frame = wire::gratuitous_arp(address, &station, *form).ok_or_else(odd)?;
                     self.send(vip, (link.index, ETHERTYPE_ARP, &link.broadcast.0), &frame)?;
                 }
+                self.announced.count(address);
                 Ok(())
             }
-            std::net::IpAddr::V6(address) => {
+            IpAddr::V6(address) => {
                 let source = self.kernel.link_local(link.index).unwrap_or(address);
                 let packet =
                     wire::unsolicited_advertisement(address, source, &station).ok_or_else(odd)?;
@@ -99,21 +172,33 @@ impl Arp {
             .map_err(|e| error::packet(&format!("announce {vip}"), &e))
     }
 
-    /// Opens, narrows or closes the ears after the addresses held here have changed.
-    fn listen(&mut self) {
-        let now = Some(self.kernel.held_revision());
-        if std::mem::replace(&mut self.revision, now) == now {
+    /// Opens, narrows or closes the ears after the addresses held here have changed, unless that
+    /// was done just now: then later, in one go.
+    fn listen(&mut self, cx: &mut Context<'_>) {
+        if self.revision == Some(self.kernel.held_revision()) {
             return;
         }
-        for changed in self.held.update(self.kernel.held()) {
+        if self.deaf.as_mut().is_some_and(|timer| Pin::new(timer).poll(cx).is_pending()) {
+            return;
+        }
+        self.listen_now();
+        let each = u32::try_from(self.held.len()).unwrap_or(u32::MAX);
+        self.deaf = Some(Timer::after(DEAF_EACH.saturating_mul(each).min(DEAF_MOST)));
+    }
+
+    fn listen_now(&mut self) {
+        self.revision = Some(self.kernel.held_revision());
+        let changed = self.held.update(self.kernel.held());
+        self.announced.keep(&self.held);
+        for changed in changed {
             let outcome = match changed {
                 Changed::V4 => {
-                    let vips = self.held.v4();
+                    let vips: Vec<_> = self.held.v4().collect();
                     let open = (!vips.is_empty()).then(|| filter::arp_claims(&vips));
                     self.arp.set(open.as_deref())
                 }
                 Changed::V6 => {
-                    let vips = self.held.v6();
+                    let vips: Vec<_> = self.held.v6().collect();
                     let open = (!vips.is_empty()).then(|| filter::advertisements(&vips));
                     self.advertisements.set(open.as_deref())
                 }
@@ -125,7 +210,7 @@ impl Arp {
     }
 
     fn poll_rival(&mut self, cx: &mut Context<'_>) -> Poll<Rival> {
-        for ear in [&self.arp, &self.advertisements] {
+        for ear in [&mut self.arp, &mut self.advertisements] {
             let mut turns = 0..FRAMES_AT_ONCE;
             loop {
                 if turns.next().is_none() {
@@ -133,31 +218,31 @@ impl Arp {
                     cx.waker().wake_by_ref();
                     break;
                 }
-                match ear.poll_claim(cx) {
-                    Poll::Ready(claim) => {
-                        let rival = claim.and_then(|(claim, index)| self.rival(claim, index));
-                        if let Some(rival) = rival {
-                            return Poll::Ready(rival);
-                        }
-                    }
-                    Poll::Pending => break,
+                let Poll::Ready(claim) = ear.poll_claim(cx) else { break };
+                let heard = claim.and_then(|claim| rival(&self.kernel, &self.held, claim));
+                if let Some(rival) = heard {
+                    // The segment has to hear us whatever form it heeds.
+                    self.announced.forget(rival.address);
+                    return Poll::Ready(rival);
                 }
             }
         }
         Poll::Pending
     }
+}
 
-    fn rival(&self, claim: wire::Claim, index: u32) -> Option<Rival> {
-        let hardware = claim.hardware?;
-        let origin = if self.kernel.is_own_hardware(&hardware) {
-            Origin::OwnStation
-        } else {
-            Origin::Segment
-        };
-        let link = self.kernel.link_name(index)?.clone();
-        let rival = self.held.is_rival(index, claim.address, origin);
-        rival.then_some(Rival { address: claim.address, link, hardware })
+fn rival(kernel: &Kernel, held: &Held, (claim, index): (wire::Claim, u32)) -> Option<Rival> {
+    if !held.has(index, claim.address) {
+        return None;
     }
+    let hardware = claim.hardware?;
+    let origin = match kernel.is_own_hardware(&hardware) {
+        true => Origin::OwnStation,
+        false => Origin::Segment,
+    };
+    let link = kernel.link_name(index)?.clone();
+    let rival = held.is_rival(index, claim.address, origin);
+    rival.then_some(Rival { address: claim.address, link, hardware })
 }
 
 impl Backend for Arp {
@@ -167,21 +252,51 @@ impl Backend for Arp {
 
     fn observe(&mut self) -> Result<Observation, Refusal> {
         let observation = self.kernel.observe()?;
-        self.listen();
+        self.listen_now();
         Ok(observation)
     }
 
     fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
         match command {
-            Command::Install { vip, lifetime } => self.kernel.install(vip, *lifetime),
-            Command::Withdraw { vip } => self.kernel.withdraw(vip),
-            Command::Announce { vip } => self.announce(vip),
+            Command::Install { vip, lifetime } => {
+                let placed = self.kernel.install(vip, *lifetime)?;
+                self.placed(vip.address, placed);
+                Ok(())
+            }
+            Command::Withdraw { vip } => {
+                self.announced.forget(vip.address);
+                self.kernel.withdraw(vip)
+            }
+            Command::Announce { vip } => {
+                let link = self.kernel.link(&vip.link);
+                self.announce(vip, link.as_ref())
+            }
         }
+    }
+
+    fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let withdrawal = |command: &Command| matches!(command, Command::Withdraw { .. });
+        let mut refused = BTreeSet::new();
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for run in commands.chunk_by(|a, b| withdrawal(a) == withdrawal(b)) {
+            if run.first().is_some_and(withdrawal) {
+                for command in run {
+                    let outcome = self.apply(command);
+                    refused.extend(outcome.as_ref().is_err().then(|| command.vip().address));
+                    outcomes.push(outcome);
+                }
+            } else {
+                for some in run.chunks(COMMANDS_AT_ONCE) {
+                    outcomes.extend(self.take(some, &mut refused));
+                }
+            }
+        }
+        outcomes
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
         let notice = self.kernel.poll_notice(cx);
-        self.listen();
+        self.listen(cx);
         if notice.is_ready() {
             return notice;
         }
@@ -205,6 +320,10 @@ fn packet_socket() -> io::Result<Socket> {
 }
 
 impl Ear {
+    const fn new(ethertype: u16) -> Self {
+        Self { ethertype, socket: None, waiting: Waiting::Nothing }
+    }
+
     /// Listens for what `program` passes; without one, closes.
     fn set(&mut self, program: Option<&[Instruction]>) -> io::Result<()> {
         let Some(program) = program else {
@@ -230,13 +349,19 @@ impl Ear {
 
     /// Looks at the next frame: the claim in it, if any, and the index of the link on which it
     /// was heard.
-    fn poll_claim(&self, cx: &mut Context<'_>) -> Poll<Option<(wire::Claim, u32)>> {
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Option<(wire::Claim, u32)>> {
         let Some(socket) = &self.socket else { return Poll::Pending };
+        // Asked before it is read: most turns of the caller have another reason.
+        if self.waiting == Waiting::Nothing {
+            std::task::ready!(socket.poll_readable(cx)).ok();
+            self.waiting = Waiting::Frames;
+        }
         let mut buffer = [0; FRAME];
         Poll::Ready(match sys::receive(socket.get_ref(), &mut buffer) {
             Ok((_, from)) if from.pkttype == OUTGOING => None,
             Ok((frame, from)) => self.read(frame, &from).map(|claim| (claim, from.index)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.waiting = Waiting::Nothing;
                 return socket.poll_readable(cx).map(|_| None);
             }
             // ENETDOWN is reported once when a link goes down; the socket stays good.

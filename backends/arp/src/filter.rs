@@ -15,10 +15,15 @@ pub(crate) struct Instruction {
     pub(crate) operand: u32,
 }
 
-/// Addresses beyond which a program gets too long for the kernel (`net.core.optmem_max` is
-/// 20 KiB on older ones): then all claims are let through and looked at here.
-pub(crate) const MOST_V4: usize = 1000;
-/// As [`MOST_V4`]; an IPv6 address takes nine instructions.
+/// The longest program: the kernel has room for 20 KiB (`net.core.optmem_max` of older ones), and
+/// an instruction takes 8 bytes.
+const MOST: usize = 2000;
+/// So many ranges always fit.
+const MOST_RANGES: usize = (MOST - FRAME_OF_PROGRAM) / 3;
+/// Instructions before and after those of the ranges.
+const FRAME_OF_PROGRAM: usize = 4;
+/// IPv6 addresses beyond which all claims are let through and looked at here: an address takes
+/// nine instructions.
 pub(crate) const MOST_V6: usize = 200;
 
 /// `ret 0`: drop.
@@ -53,19 +58,62 @@ const fn equal_or_skip(value: u32, skip: u8) -> Instruction {
     Instruction { code: 0x15, jump_true: 0, jump_false: skip, operand: value }
 }
 
-/// Passes ARP whose sender protocol address is one of `vips`; none at all: nothing.
+/// `jge value`: less leaves `skip` instructions out.
+const fn at_least_or_skip(value: u32, skip: u8) -> Instruction {
+    Instruction { code: 0x35, jump_true: 0, jump_false: skip, operand: value }
+}
+
+/// `jgt value`: more leaves `skip` instructions out.
+const fn at_most_or_skip(value: u32, skip: u8) -> Instruction {
+    Instruction { code: 0x25, jump_true: skip, jump_false: 0, operand: value }
+}
+
+/// Passes ARP whose sender protocol address is one of `vips`, which are in order; none at all:
+/// nothing. Neighbouring addresses are one range. If there are too many ranges, the closest ones
+/// are joined: claims of strangers in between pass as well and are looked at here.
 pub(crate) fn arp_claims(vips: &[Ipv4Addr]) -> Vec<Instruction> {
     // The sender's protocol address follows 8 fixed bytes and a hardware address of [4] bytes.
     let mut program = vec![load_byte(4), MOVE_TO_X, load_word_at_x(8)];
-    if vips.len() > MOST_V4 {
-        program.extend([equal_or_skip(0, 1), DROP, PASS]);
-        return program;
-    }
-    for vip in vips {
-        program.extend([equal_or_skip(u32::from(*vip), 1), PASS]);
+    let exact = ranges(vips, 1);
+    if exact.iter().map(instructions).sum::<usize>() + FRAME_OF_PROGRAM <= MOST {
+        program.extend(exact.iter().flat_map(passing));
+    } else {
+        program.extend(ranges(vips, widest_gap_to_join(vips)).iter().flat_map(passing));
     }
     program.push(DROP);
     program
+}
+
+/// The first and the last address of each range; within one, an address and the next are at most
+/// `gap` apart.
+fn ranges(vips: &[Ipv4Addr], gap: u32) -> Vec<(u32, u32)> {
+    let near = |a: &Ipv4Addr, b: &Ipv4Addr| distance(*a, *b) <= gap;
+    let ends = |range: &[Ipv4Addr]| Some((range.first()?.to_bits(), range.last()?.to_bits()));
+    vips.chunk_by(near).filter_map(ends).collect()
+}
+
+/// The least gap that leaves at most [`MOST_RANGES`].
+fn widest_gap_to_join(vips: &[Ipv4Addr]) -> u32 {
+    let next = vips.iter().skip(1);
+    let mut gaps: Vec<u32> = vips.iter().zip(next).map(|(a, b)| distance(*a, *b)).collect();
+    gaps.sort_unstable_by(|a, b| b.cmp(a));
+    gaps.get(MOST_RANGES - 1).copied().unwrap_or(1)
+}
+
+fn distance(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
+    b.to_bits().saturating_sub(a.to_bits())
+}
+
+const fn instructions((first, last): &(u32, u32)) -> usize {
+    if *first == *last { 2 } else { 3 }
+}
+
+fn passing((first, last): &(u32, u32)) -> Vec<Instruction> {
+    if first == last {
+        vec![equal_or_skip(*first, 1), PASS]
+    } else {
+        vec![at_least_or_skip(*first, 2), at_most_or_skip(*last, 1), PASS]
+    }
 }
 
 /// Passes neighbour advertisements whose target is one of `vips`; none at all: nothing.

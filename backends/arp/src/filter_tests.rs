@@ -82,11 +82,36 @@ fn only_advertisements_of_the_held_ipv6_addresses_pass() {
 }
 
 #[test]
-fn too_many_addresses_for_a_program_let_all_claims_through_but_no_probes() {
-    let many: Vec<Ipv4Addr> = (0..2000).map(|n| Ipv4Addr::from(0x0a00_0000 + n)).collect();
+fn a_pool_of_addresses_is_one_range() {
+    let pool: Vec<Ipv4Addr> = (0..10_000).map(|n| Ipv4Addr::from(0x0a40_0000 + n)).collect();
+    let program = arp_claims(&pool);
+    assert_eq!(program.len(), 7);
     let station = Station::Ethernet([2; 6]);
-    let frames = [arp([10, 9, 9, 9].into(), &station), arp([0; 4].into(), &station)];
-    assert_eq!(passed(&arp_claims(&many), &frames), [0]);
+    let before = Ipv4Addr::from(0x0a3f_ffff);
+    let after = Ipv4Addr::from(0x0a40_0000 + 10_000);
+    let frames = [before, pool[0], pool[5000], pool[9999], after].map(|vip| arp(vip, &station));
+    assert_eq!(passed(&program, &frames), [1, 2, 3]);
+}
+
+#[test]
+fn a_thousand_scattered_addresses_fill_a_program_that_the_kernel_takes() {
+    for count in [998, 1000, 1001, 2000, 10_000] {
+        let vip = |n: u32| Ipv4Addr::from(0x0a00_0000 + n * 3 + u32::from(n > count / 2) * 4096);
+        let vips: Vec<Ipv4Addr> = (0..count).map(vip).collect();
+        let program = arp_claims(&vips);
+        assert!(program.len() <= 2000, "{count} addresses: {} instructions", program.len());
+        let station = Station::Ethernet([2; 6]);
+        let mut frames: Vec<_> = vips.iter().map(|vip| arp(*vip, &station)).collect();
+        // In the widest gap, far away, and a probe.
+        let gap = Ipv4Addr::from(u32::from(vip(count / 2)) + 2000);
+        frames.extend([gap, [10, 255, 9, 9].into(), [0; 4].into()].map(|a| arp(a, &station)));
+        let wanted: Vec<usize> = (0..vips.len()).collect();
+        assert_eq!(passed(&program, &frames), wanted, "{count} addresses");
+    }
+}
+
+#[test]
+fn too_many_ipv6_addresses_for_a_program_let_all_claims_through_and_nothing_else() {
     let many: Vec<Ipv6Addr> = (0..2000).map(|n| Ipv6Addr::from(n as u128)).collect();
     let frames = [advertisement("fd00::9".parse().unwrap()), vec![0; 64]];
     assert_eq!(passed(&advertisements(&many), &frames), [0]);
@@ -100,7 +125,8 @@ proptest! {
         held in prop::collection::vec((any::<[u8; 4]>(), any::<[u8; 16]>()), 1..12),
         other in any::<([u8; 4], [u8; 16])>(),
     ) {
-        let v4: Vec<Ipv4Addr> = held.iter().map(|(v4, _)| (*v4).into()).collect();
+        let mut v4: Vec<Ipv4Addr> = held.iter().map(|(v4, _)| (*v4).into()).collect();
+        v4.sort();
         let v6: Vec<Ipv6Addr> = held.iter().map(|(_, v6)| (*v6).into()).collect();
         prop_assume!(!v4.contains(&other.0.into()) && !v6.contains(&other.1.into()));
         let station = Station::Ethernet([2; 6]);

@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use viplet_arp::Arp;
 use viplet_backend_api::{
     Backend, Class, Command, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Rival, Scope,
-    Vip,
+    Tag, Vip,
 };
 
 const ARP: u16 = 0x0806;
@@ -40,7 +40,7 @@ fn announce(address: &str) -> Command {
 }
 
 fn arp() -> Arp {
-    let mut arp = Arp::open().unwrap();
+    let mut arp = Arp::open(Tag::DEFAULT).unwrap();
     arp.observe().unwrap();
     arp
 }
@@ -255,7 +255,7 @@ fn a_link_that_is_down_or_gone_is_said() {
 fn a_missing_capability_is_named() {
     let without = ["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"];
     in_namespace_after("a_missing_capability_is_named", &without, || {
-        let refused = Arp::open().unwrap_err();
+        let refused = Arp::open(Tag::DEFAULT).unwrap_err();
         assert_eq!(refused.class, Class::Forbidden);
         assert!(refused.reason.contains("the capability NET_RAW"), "{refused}");
     });

@@ -1,38 +1,37 @@
 //! [`Kernel`]: dumps, changes in the caller's turn, and a monitor that never leaves a gap.
 
+mod change;
+
 use std::collections::VecDeque;
-use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_io::Timer;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
-use netlink_packet_route::address::AddressFlags;
-use viplet_backend_api::{
-    Class, DuplicateDetection, HardwareAddress, Lifetime, LinkName, Notice, Observation, Owner,
-    Refusal, Vip,
-};
+pub use change::Placed;
+use viplet_backend_api::{HardwareAddress, LinkName, Notice, Observation, Refusal, Tag};
 
-use crate::encode::{self, Dump};
-use crate::error::{Capability, errno, io_refusal};
+use crate::encode::Dump;
+use crate::error::{Capability, io_refusal};
 use crate::monitor::{Heard, Monitor};
 use crate::observed::{Defaults, Follow, LinkFacts, Table, TagSupport};
 use crate::request::{Failure, Requests};
-use crate::restore::Kept;
-use crate::wire::{self, AddressRecord, Frame, LinkRecord, Message, Reject, RouteRecord, rtm};
+use crate::wire::{self, AddressRecord, Frame, LinkRecord, Message, Reject, RouteRecord};
 
 /// Asked for; the kernel gives what `net.core.rmem_max` allows.
 const MONITOR_BUFFER: i32 = 1 << 20;
-/// Notices kept for a caller that does not ask; beyond, one snapshot takes their place.
-const PENDING: usize = 4096;
+/// Notices kept for a caller that does not ask, or as many as there are links and addresses if
+/// that is more; beyond, one snapshot takes their place.
+const PENDING: usize = 1024;
+/// Room for notices that is kept when there are none.
+const PENDING_AT_REST: usize = 32;
 /// How long to wait before a failed dump is tried again.
 const BLIND_RETRY: Duration = Duration::from_secs(1);
 
 /// The kernel's links and addresses.
 #[derive(Debug)]
 pub struct Kernel {
-    tag: u8,
+    tag: Tag,
     requests: Requests,
     monitor: Monitor,
     table: Table,
@@ -57,7 +56,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the kernel refuses a socket.
-    pub fn open(tag: u8) -> Result<Self, Refusal> {
+    pub fn open(tag: Tag) -> Result<Self, Refusal> {
         Self::open_with_buffer(tag, MONITOR_BUFFER)
     }
 
@@ -65,12 +64,13 @@ impl Kernel {
     ///
     /// # Errors
     /// When the kernel refuses a socket.
-    pub fn open_with_buffer(tag: u8, bytes: i32) -> Result<Self, Refusal> {
+    pub fn open_with_buffer(tag: Tag, bytes: i32) -> Result<Self, Refusal> {
         let refuse = |error| io_refusal("open a netlink socket", &error, Capability::NetAdmin, "");
+        let requests = Requests::open().map_err(refuse)?;
         Ok(Self {
             tag,
-            requests: Requests::open().map_err(refuse)?,
-            monitor: Monitor::open(bytes).map_err(refuse)?,
+            monitor: Monitor::open(bytes, requests.port()).map_err(refuse)?,
+            requests,
             table: Table::new(tag, tag_support()),
             pending: VecDeque::new(),
             waker: None,
@@ -93,60 +93,6 @@ impl Kernel {
         Ok(self.table.observation())
     }
 
-    /// Makes `vip` present for at most `lifetime`; present already: refreshes it in place.
-    ///
-    /// # Errors
-    /// When the address is the node's own, the link is gone, or the kernel refuses.
-    pub fn install(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<(), Refusal> {
-        self.catch_up()?;
-        if let Some(link) = self.table.node_own(vip.address) {
-            return Err(node_own(vip, link));
-        }
-        let link = self.facts_or_lost(vip)?;
-        let others: Vec<AddressRecord> = self
-            .table
-            .entries(link.index, vip.address)
-            .filter(|entry| must_go_first(entry, vip) || entry.prefix_len != vip.prefix_len)
-            .cloned()
-            .collect();
-        let (before, after): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|entry| must_go_first(entry, vip));
-        for entry in before {
-            self.remove(&entry)?;
-        }
-        let payload = encode::encode_install(vip, link.index, lifetime, self.tag);
-        self.requests
-            .change(rtm::NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &payload)
-            .map_err(|failure| refuse(&format!("put {vip}"), &failure))?;
-        for entry in after {
-            self.remove(&entry)?;
-        }
-        Ok(())
-    }
-
-    /// Takes `vip` away; absent already, or only there as the node's own: nothing to do.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
-        self.catch_up()?;
-        let Some(link) = self.table.facts(&vip.link) else { return Ok(()) };
-        // The kernel tells of an IPv6 address without duplicate detection only a moment after it
-        // was added (`addrconf_dad_work`); a dump has it at once.
-        if vip.address.is_ipv6() && self.table.entries(link.index, vip.address).next().is_none() {
-            self.look_again()?;
-        }
-        let ours: Vec<AddressRecord> = self
-            .table
-            .entries(link.index, vip.address)
-            .filter(|entry| self.table.owner(entry) != Owner::Node)
-            .cloned()
-            .collect();
-        // One that cannot be removed does not keep the others.
-        let outcomes: Vec<_> = ours.iter().map(|entry| self.remove(entry)).collect();
-        outcomes.into_iter().collect()
-    }
-
     /// Waits for the next change. Every message lost is made up for by a [`Notice::Snapshot`].
     pub fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
         loop {
@@ -165,7 +111,8 @@ impl Kernel {
                 match self.monitor.poll(cx) {
                     Poll::Ready(()) => {}
                     Poll::Pending => {
-                        self.waker = Some(cx.waker().clone());
+                        self.pending.shrink_to(PENDING_AT_REST);
+                        self.wake_later(cx.waker());
                         return Poll::Pending;
                     }
                 }
@@ -177,6 +124,12 @@ impl Kernel {
     #[must_use]
     pub fn link(&mut self, name: &LinkName) -> Option<LinkFacts> {
         let _ = self.catch_up();
+        self.link_as_known(name)
+    }
+
+    /// As [`Kernel::link`], as of the last command.
+    #[must_use]
+    pub fn link_as_known(&self, name: &LinkName) -> Option<LinkFacts> {
         self.table.facts(name)
     }
 
@@ -215,47 +168,6 @@ impl Kernel {
         self.rejected
     }
 
-    fn facts_or_lost(&self, vip: &Vip) -> Result<LinkFacts, Refusal> {
-        self.table.facts(&vip.link).ok_or_else(|| {
-            io_refusal(
-                &format!("put {vip}"),
-                &io::Error::from_raw_os_error(errno::ENODEV),
-                Capability::NetAdmin,
-                "",
-            )
-        })
-    }
-
-    /// Removes one address, and puts back what the kernel took along with it.
-    fn remove(&mut self, entry: &AddressRecord) -> Result<(), Refusal> {
-        let kept = self.endangered(entry).then(|| Kept::read(&mut self.requests, entry.index));
-        let payload = encode::encode_remove(entry.address, entry.prefix_len, entry.index);
-        let outcome = match self.requests.change(rtm::DELADDR, 0, &payload) {
-            Err(failure) if failure.is(errno::EADDRNOTAVAIL) || failure.is(errno::ENODEV) => Ok(()),
-            other => other,
-        };
-        if let Some(kept) = kept {
-            kept.restore(&mut self.requests, entry);
-        }
-        outcome.map_err(|failure| refuse(&format!("remove {}", entry.address), &failure))
-    }
-
-    /// The last IPv4 address of a link takes the link's routes along; a primary one its
-    /// secondaries (`promote_secondaries` 0).
-    fn endangered(&self, entry: &AddressRecord) -> bool {
-        let mut others = self
-            .table
-            .entries_v4(entry.index)
-            .filter(|other| (other.address, other.prefix_len) != (entry.address, entry.prefix_len))
-            .peekable();
-        entry.address.is_ipv4()
-            && (others.peek().is_none()
-                || others.any(|other| {
-                    other.prefix_len == entry.prefix_len
-                        && other.flags.contains(AddressFlags::Secondary)
-                }))
-    }
-
     /// Brings the table up to this moment: the kernel queued every change before it returned.
     fn catch_up(&mut self) -> Result<(), Refusal> {
         self.drain();
@@ -282,6 +194,12 @@ impl Kernel {
             && let Some(waker) = self.waker.take()
         {
             waker.wake();
+        }
+    }
+
+    fn wake_later(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
         }
     }
 
@@ -327,7 +245,7 @@ impl Kernel {
             }
         }
         self.pending.extend(notices);
-        if self.pending.len() > PENDING {
+        if self.pending.len() > PENDING.max(self.table.size()) {
             self.pending.clear();
             self.pending.push_back(Notice::Snapshot(self.table.observation()));
         }
@@ -372,24 +290,6 @@ impl Kernel {
         };
         let outcome = self.requests.dump(dump, decoded);
         outcome.map_err(|failure| refuse(&format!("read {dump}"), &failure))
-    }
-}
-
-/// An IPv6 address cannot change its prefix length in place, and one that failed duplicate
-/// detection stays refused; neither answers or can be kept while it is replaced.
-fn must_go_first(entry: &AddressRecord, vip: &Vip) -> bool {
-    let stuck = entry.flags.contains(AddressFlags::Dadfailed)
-        && vip.duplicate_detection == DuplicateDetection::Skip;
-    vip.address.is_ipv6() && (entry.prefix_len != vip.prefix_len || stuck)
-}
-
-fn node_own(vip: &Vip, link: &LinkName) -> Refusal {
-    Refusal {
-        class: Class::Misconfigured,
-        reason: format!(
-            "{} is this node's own address on {link}; choose an address that no node has",
-            vip.address
-        ),
     }
 }
 

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use netlink_packet_core::{Emitable, NLA_HEADER_SIZE, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_core::{Emitable, NLA_HEADER_SIZE, NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
-use viplet_backend_api::{DuplicateDetection, Lifetime, Scope, Vip};
+use viplet_backend_api::{DuplicateDetection, Lifetime, Scope, Tag, Vip};
 
 use crate::wire::{AF_INET, AF_INET6, HEADER, rtm};
 
@@ -66,14 +66,13 @@ pub(crate) fn push_attribute(payload: &mut Vec<u8>, kind: u16, value: &[u8]) {
     payload.resize(payload.len().next_multiple_of(4), 0);
 }
 
-/// A whole message around a payload; asks for an answer.
+/// A whole message around a payload, which is padded already.
 pub(crate) fn encode(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
-    let ack = if flags & NLM_F_DUMP == NLM_F_DUMP { 0 } else { NLM_F_ACK };
     let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend_from_slice(&length.to_ne_bytes());
     bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(&(NLM_F_REQUEST | ack | flags).to_ne_bytes());
+    bytes.extend_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
     bytes.extend_from_slice(&sequence.to_ne_bytes());
     bytes.extend_from_slice(&0_u32.to_ne_bytes());
     bytes.extend_from_slice(payload);
@@ -82,7 +81,7 @@ pub(crate) fn encode(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Ve
 
 /// `RTM_NEWADDR`'s payload for a VIP: deprecated from the start, so that it is never a source
 /// address, and gone when nobody refreshes it.
-pub(crate) fn encode_install(vip: &Vip, index: u32, lifetime: Lifetime, tag: u8) -> Vec<u8> {
+pub(crate) fn encode_install(vip: &Vip, index: u32, lifetime: Lifetime, tag: Tag) -> Vec<u8> {
     let mut message = address_message(vip.address, vip.prefix_len, index);
     message.header.scope = match vip.scope {
         Scope::Universe => AddressScope::Universe,
@@ -94,7 +93,7 @@ pub(crate) fn encode_install(vip: &Vip, index: u32, lifetime: Lifetime, tag: u8)
     if vip.address.is_ipv6() && vip.duplicate_detection == DuplicateDetection::Skip {
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
-    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::from(tag)));
+    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::from(tag.value())));
     emit(&message)
 }
 

@@ -3,6 +3,8 @@
 //!
 //! - `wire` and `encode`: netlink bytes ↔ records; pure, never panics.
 //! - `observed`: the table of links and addresses; pure; turns kernel messages into notices.
+//! - `census`: how many IPv4 addresses a link has, and what the removal of one takes along; pure.
+//! - `filter`: keeps what is of no concern away from the monitor; pure.
 //! - `request`: one socket for questions and changes, answered in the caller's turn.
 //! - `monitor`: one socket that hears every change.
 //! - `driver`: [`Kernel`], which joins them.
@@ -11,15 +13,17 @@
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+mod census;
 mod driver;
 mod encode;
 mod error;
+mod filter;
 mod monitor;
 mod observed;
 mod request;
 mod restore;
 mod wire;
 
-pub use driver::Kernel;
+pub use driver::{Kernel, Placed};
 pub use error::{Capability, io_refusal};
 pub use observed::LinkFacts;

@@ -6,7 +6,10 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
+use socket2::SockRef;
+
 use crate::error::errno;
+use crate::filter;
 use crate::request::MSG_TRUNC;
 use crate::wire::Frames;
 
@@ -33,10 +36,15 @@ pub(crate) enum Heard<'a> {
 }
 
 impl Monitor {
-    /// `bytes`: the receive buffer; the kernel allows at most `net.core.rmem_max`.
-    pub(crate) fn open(bytes: i32) -> io::Result<Self> {
+    /// `bytes`: the receive buffer; the kernel allows at most `net.core.rmem_max`. `port`: of the
+    /// socket by which we ask for changes.
+    pub(crate) fn open(bytes: i32, port: u32) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.set_rx_buf_sz(bytes)?;
+        // It only saves work: what it would keep away is passed over as well.
+        if let Err(error) = SockRef::from(&socket).attach_filter(&filter::of_concern(port)) {
+            log::debug!("netlink: no filter on the monitor: {error}");
+        }
         socket.bind(&SocketAddr::new(0, 0))?;
         for group in GROUPS {
             socket.add_membership(group)?;

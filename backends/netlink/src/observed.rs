@@ -10,9 +10,10 @@ use std::time::Duration;
 use netlink_packet_route::address::AddressFlags;
 use viplet_backend_api::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Notice,
-    Observation, Owner, Usability,
+    Observation, Owner, Tag, Usability,
 };
 
+use crate::census::{Census, Endangered};
 use crate::wire::{
     AF_INET, AF_INET6, AddressRecord, LinkRecord, Message, RouteRecord, TABLE_MAIN, UNICAST,
 };
@@ -93,7 +94,7 @@ pub(crate) fn is_default(route: &RouteRecord) -> bool {
         && !route.links.is_empty()
 }
 
-type AddressKey = (u32, IpAddr, u8);
+pub(crate) type AddressKey = (u32, IpAddr, u8);
 
 /// Everything observed.
 #[derive(Debug)]
@@ -102,18 +103,20 @@ pub(crate) struct Table {
     support: TagSupport,
     links: BTreeMap<u32, LinkRecord>,
     addresses: BTreeMap<AddressKey, AddressRecord>,
+    census: Census,
     defaults: Defaults,
     held_revision: u64,
 }
 
 impl Table {
     /// An empty table; addresses whose `IFA_PROTO` is `tag` are ours.
-    pub(crate) fn new(tag: u8, support: TagSupport) -> Self {
+    pub(crate) fn new(tag: Tag, support: TagSupport) -> Self {
         Self {
-            tag,
+            tag: tag.value(),
             support,
             links: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            census: Census::default(),
             defaults: Defaults::default(),
             held_revision: 0,
         }
@@ -128,9 +131,10 @@ impl Table {
     ) {
         self.links = links.into_iter().map(|link| (link.index, link)).collect();
         self.addresses.clear();
+        self.census = Census::default();
         for address in addresses {
             self.learn_support(&address);
-            self.addresses.insert(key(&address), address);
+            self.insert(address);
         }
         self.defaults = defaults;
         self.held_changed();
@@ -191,28 +195,58 @@ impl Table {
     }
 
     fn apply_link_gone(&mut self, index: u32, notices: &mut Vec<Notice>) -> Follow {
-        self.addresses.retain(|(link, _, _), _| *link != index);
-        self.held_changed();
+        let gone: Vec<_> = self.addresses.range(keys_of(index)).map(|(key, _)| *key).collect();
+        for key in gone {
+            self.remove(&key);
+        }
         notices.extend(self.links.remove(&index).map(|link| Notice::LinkGone(link.name)));
         self.flushed(index)
     }
 
     fn apply_address(&mut self, address: AddressRecord, notices: &mut Vec<Notice>) {
         self.learn_support(&address);
-        let before = self.addresses.insert(key(&address), address.clone());
-        let before = before.and_then(|old| self.address(&old));
-        let Some(after) = self.address(&address) else { return };
-        if before.as_ref().map(|old| old.owner) != Some(after.owner) {
+        let Some(after) = self.address(&address) else {
+            self.insert(address);
+            return;
+        };
+        let may_be_held = self.may_be_held(&address);
+        let before = self.insert(address);
+        if before.as_ref().is_some_and(|old| self.may_be_held(old)) != may_be_held {
             self.held_changed();
         }
+        let before = before.and_then(|old| self.address(&old));
         if !before.is_some_and(|old| is_same(&old, &after)) {
             notices.push(Notice::Address(after));
         }
     }
 
+    fn insert(&mut self, address: AddressRecord) -> Option<AddressRecord> {
+        self.census.count(&address);
+        let before = self.addresses.insert(key(&address), address);
+        if let Some(old) = &before {
+            self.census.discount(old);
+        }
+        before
+    }
+
+    fn remove(&mut self, key: &AddressKey) -> Option<AddressRecord> {
+        let gone = self.addresses.remove(key)?;
+        self.census.discount(&gone);
+        if self.may_be_held(&gone) {
+            self.held_changed();
+        }
+        Some(gone)
+    }
+
+    /// The lifetime of an address was wound up by us: the monitor does not tell of it.
+    pub(crate) fn refreshed(&mut self, key: &AddressKey, seconds: u32) {
+        if let Some(record) = self.addresses.get_mut(key) {
+            record.valid = Some(seconds);
+        }
+    }
+
     fn apply_address_gone(&mut self, address: &AddressRecord, notices: &mut Vec<Notice>) -> Follow {
-        let Some(gone) = self.addresses.remove(&key(address)) else { return Follow::Nothing };
-        self.held_changed();
+        let Some(gone) = self.remove(&key(address)) else { return Follow::Nothing };
         let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
         let name = link.name.clone();
         // The same address may be there a second time with another prefix length.
@@ -241,8 +275,9 @@ impl Table {
     }
 
     fn learn_support(&mut self, address: &AddressRecord) {
-        if address.tag.is_some() {
+        if address.tag.is_some() && self.support == TagSupport::Absent {
             self.support = TagSupport::Reported;
+            self.held_changed();
         }
     }
 
@@ -298,19 +333,28 @@ impl Table {
         self.addresses.range((index, address, 0)..=(index, address, u8::MAX)).map(|(_, a)| a)
     }
 
-    /// The IPv4 entries of a link.
-    pub(crate) fn entries_v4(&self, index: u32) -> impl Iterator<Item = &AddressRecord> {
-        self.addresses.range(keys_of(index)).map(|(_, a)| a).filter(|a| a.address.is_ipv4())
+    /// Whether the removal of an entry may take others, or routes, along.
+    pub(crate) fn endangers(&self, record: &AddressRecord) -> Endangered {
+        self.census.endangered_by(record)
     }
 
     /// The link that has `address` as the node's own, if any has.
     pub(crate) fn node_own(&self, address: IpAddr) -> Option<&LinkName> {
-        self.addresses
-            .values()
-            .filter(|record| record.address == address && self.owner(record) == Owner::Node)
-            .filter_map(|record| self.links.get(&record.index))
-            .map(|link| &link.name)
-            .find(|name| name.as_str() != KUBE_PROXY_LINK)
+        let own = |link: &&LinkRecord| {
+            link.name.as_str() != KUBE_PROXY_LINK
+                && self.entries(link.index, address).any(|a| self.owner(a) == Owner::Node)
+        };
+        self.links.values().find(own).map(|link| &link.name)
+    }
+
+    /// How many notices say more than a snapshot would.
+    pub(crate) fn size(&self) -> usize {
+        self.links.len() + self.addresses.len()
+    }
+
+    /// A link's index by its name.
+    pub(crate) fn index(&self, name: &LinkName) -> Option<u32> {
+        self.links.values().find(|link| link.name == *name).map(|link| link.index)
     }
 
     /// A link by its name.
@@ -336,28 +380,41 @@ impl Table {
 
     /// An IPv6 link-local address of a link that can be used as a source.
     pub(crate) fn link_local(&self, index: u32) -> Option<Ipv6Addr> {
+        const FIRST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+        const LAST: Ipv6Addr = Ipv6Addr::from_bits(FIRST.to_bits() | (u128::MAX >> 10));
         self.addresses
-            .range(keys_of(index))
+            .range((index, IpAddr::V6(FIRST), 0)..=(index, IpAddr::V6(LAST), u8::MAX))
             .map(|(_, record)| record)
             .filter(|record| usability(record.flags) == Usability::Usable)
             .find_map(|record| match record.address {
-                IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(v6),
-                _ => None,
+                IpAddr::V6(v6) => Some(v6),
+                IpAddr::V4(_) => None,
             })
     }
 
     /// Our own addresses, with the index of their link; without tags, those that may be ours.
     pub(crate) fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        let untagged =
-            |record: &AddressRecord| self.support == TagSupport::Absent && record.valid.is_some();
         self.addresses
             .values()
-            .filter(move |record| match self.owner(record) {
-                Owner::Viplet => true,
-                Owner::Predecessor => untagged(record),
-                Owner::Node => false,
-            })
+            .filter(|record| self.may_be_held(record))
             .map(|record| (record.index, record.address))
+    }
+
+    fn may_be_held(&self, record: &AddressRecord) -> bool {
+        match self.owner(record) {
+            Owner::Viplet => true,
+            Owner::Predecessor => self.support == TagSupport::Absent && record.valid.is_some(),
+            Owner::Node => false,
+        }
+    }
+
+    /// Whether an install of ours with this key would change nothing but the lifetime.
+    pub(crate) fn is_settled(&self, key: &AddressKey) -> bool {
+        self.addresses.get(key).is_some_and(|record| {
+            self.owner(record) == Owner::Viplet
+                && record.valid.is_some()
+                && usability(record.flags) == Usability::Usable
+        })
     }
 }
 
@@ -365,18 +422,17 @@ fn key(record: &AddressRecord) -> AddressKey {
     (record.index, record.address, record.prefix_len)
 }
 
+/// The keys of all entries of a link.
 fn keys_of(index: u32) -> std::ops::RangeInclusive<AddressKey> {
     let last = IpAddr::V6(Ipv6Addr::from(u128::MAX));
     (index, IpAddr::from([0, 0, 0, 0]), 0)..=(index, last, u8::MAX)
 }
 
-/// A refresh of our own address matters (the dead-man was wound up), of the node's it does not.
+/// How long an address stays is no news, only whether it may go by itself at all.
 fn is_same(old: &Address, new: &Address) -> bool {
-    match new.owner {
-        Owner::Viplet if new.valid_for.is_some() => false,
-        Owner::Viplet | Owner::Predecessor => old == new,
-        Owner::Node => Address { valid_for: new.valid_for, ..old.clone() } == *new,
-    }
+    let lasting = |address: &Address| address.valid_for.is_none();
+    let alike = lasting(old) == lasting(new) || new.owner == Owner::Node;
+    alike && Address { valid_for: new.valid_for, ..old.clone() } == *new
 }
 
 fn state(link: &LinkRecord) -> LinkState {

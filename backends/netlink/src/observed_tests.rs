@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TAG: u8 = 118;
+const TAG: Tag = Tag::DEFAULT;
 
 fn link(index: u32, name: &str) -> LinkRecord {
     LinkRecord {
@@ -31,7 +31,7 @@ fn ours(text: &str) -> AddressRecord {
     AddressRecord {
         flags: AddressFlags::Deprecated,
         valid: Some(15),
-        tag: Some(TAG),
+        tag: Some(TAG.value()),
         ..address(text, 32)
     }
 }
@@ -86,14 +86,52 @@ fn one_tag_in_a_dump_shows_that_the_kernel_reports_them() {
 }
 
 #[test]
-fn a_refresh_of_ours_is_a_notice_and_one_of_the_nodes_is_not() {
+fn a_refresh_is_no_notice_and_no_change_of_what_is_held() {
     let mut table = table();
-    let message = || Message::Address(ours("10.0.0.5"));
-    assert_eq!(apply(&mut table, message()).len(), 1);
-    assert_eq!(apply(&mut table, message()).len(), 1);
+    let held = |seconds| AddressRecord { valid: Some(seconds), ..ours("10.0.0.5") };
+    assert_eq!(apply(&mut table, Message::Address(held(15))).len(), 1);
+    let revision = table.held_revision();
+    assert_eq!(apply(&mut table, Message::Address(held(14))), []);
+    assert_eq!(apply(&mut table, Message::Address(held(15))), []);
+    assert_eq!(table.held_revision(), revision);
     let leased = |valid| AddressRecord { valid: Some(valid), ..address("10.0.0.9", 24) };
     assert_eq!(apply(&mut table, Message::Address(leased(100))).len(), 1);
     assert_eq!(apply(&mut table, Message::Address(leased(200))), []);
+    assert_eq!(table.held_revision(), revision, "the node's own is not held");
+}
+
+#[test]
+fn an_address_of_ours_that_stays_for_ever_or_does_not_answer_any_more_is_a_notice() {
+    let mut table = table();
+    apply(&mut table, Message::Address(ours("10.0.0.5")));
+    let for_ever = AddressRecord { valid: None, ..ours("10.0.0.5") };
+    assert_eq!(apply(&mut table, Message::Address(for_ever)).len(), 1);
+    let duplicate = AddressRecord {
+        flags: AddressFlags::Deprecated | AddressFlags::Dadfailed,
+        ..ours("10.0.0.5")
+    };
+    assert_eq!(apply(&mut table, Message::Address(duplicate)).len(), 1);
+    let nodes = AddressRecord { tag: None, ..address("10.0.0.5", 32) };
+    let said = apply(&mut table, Message::Address(nodes));
+    assert!(matches!(&said[..], [Notice::Address(a)] if a.owner == Owner::Node), "{said:?}");
+}
+
+#[test]
+fn what_is_held_changes_with_ours_and_with_nobody_elses() {
+    let mut table = table();
+    let mut changes = |message| {
+        let before = table.held_revision();
+        apply(&mut table, message);
+        table.held_revision() != before
+    };
+    assert!(changes(Message::Address(ours("10.0.0.5"))));
+    let of_a_pod = AddressRecord { index: 2, ..address("fe80::1", 64) };
+    assert!(!changes(Message::Address(of_a_pod.clone())));
+    assert!(!changes(Message::AddressGone(of_a_pod)));
+    assert!(!changes(Message::LinkGone(2)));
+    assert!(changes(Message::AddressGone(ours("10.0.0.5"))));
+    changes(Message::Address(ours("10.0.0.6")));
+    assert!(changes(Message::LinkGone(1)));
 }
 
 #[test]

@@ -7,9 +7,11 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 
+use viplet_backend_api::LinkName;
+
 use crate::encode::{Dump, push_attribute};
 use crate::error::errno;
-use crate::request::{Failure, Requests};
+use crate::request::{Change, Failure, Requests};
 use crate::wire::{self, AddressRecord, Frame, Message, rta, rtm};
 
 /// `RTPROT_KERNEL`: routes that the kernel makes for addresses by itself.
@@ -65,7 +67,7 @@ impl Kept {
         for (record, payload) in &self.addresses {
             let there = now.addresses.iter().any(|(other, _)| same(other, record));
             if !there && !same(record, removed) {
-                let added = requests.change(rtm::NEWADDR, NLM_F_CREATE, payload);
+                let added = requests.change(&Change::heard(rtm::NEWADDR, NLM_F_CREATE, payload));
                 report(&format!("{}/{}", record.address, record.prefix_len), added);
             }
         }
@@ -75,13 +77,25 @@ impl Kept {
             match found.map(|other| other.liveness) {
                 Some(Liveness::Alive) => continue,
                 // A replace would find the next hops equal and leave the dead one dead.
-                Some(Liveness::Dead) => drop(requests.change(rtm::DELROUTE, 0, &route.request)),
+                Some(Liveness::Dead) => {
+                    drop(requests.change(&Change::heard(rtm::DELROUTE, 0, &route.request)));
+                }
                 None => {}
             }
             let flags = NLM_F_CREATE | NLM_F_APPEND;
-            report("a route", requests.change(rtm::NEWROUTE, flags, &route.request));
+            let addition = Change::heard(rtm::NEWROUTE, flags, &route.request);
+            report("a route", requests.change(&addition));
         }
     }
+}
+
+/// Whether the kernel makes a secondary address of the link the primary one when that goes; if it
+/// cannot be read: no.
+pub(crate) fn promotes_secondaries(link: &LinkName) -> bool {
+    ["all", link.as_str()].iter().any(|name| {
+        let path = format!("/proc/sys/net/ipv4/conf/{name}/promote_secondaries");
+        std::fs::read_to_string(path).is_ok_and(|value| value.trim() != "0")
+    })
 }
 
 fn report(what: &str, outcome: Result<(), Failure>) {

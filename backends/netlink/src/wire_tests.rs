@@ -2,7 +2,7 @@
 
 use netlink_packet_route::address::{AddressProtocol, CacheInfo};
 use proptest::prelude::*;
-use viplet_backend_api::{DuplicateDetection, Lifetime, Scope, Vip};
+use viplet_backend_api::{DuplicateDetection, Lifetime, Scope, Tag, Vip};
 
 use super::*;
 use crate::encode::{encode, encode_install, push_attribute};
@@ -39,7 +39,12 @@ fn vip(address: &str, prefix_len: u8) -> Vip {
 }
 
 fn address_bytes(vip: &Vip) -> Vec<u8> {
-    encode(rtm::NEWADDR, 0, 1, &encode_install(vip, 7, Lifetime::from_secs(15).unwrap(), 118))
+    encode(
+        rtm::NEWADDR,
+        0,
+        1,
+        &encode_install(vip, 7, Lifetime::from_secs(15).unwrap(), Tag::DEFAULT),
+    )
 }
 
 fn only(bytes: &[u8]) -> Message {
@@ -76,7 +81,7 @@ fn a_link_that_leaves_a_bridge_is_not_gone() {
 #[test]
 fn an_install_is_deprecated_finite_and_tagged() {
     let message = AddressMessage::parse(
-        &encode_install(&vip("fd00::5", 64), 7, Lifetime::from_secs(15).unwrap(), 118)[..],
+        &encode_install(&vip("fd00::5", 64), 7, Lifetime::from_secs(15).unwrap(), Tag::DEFAULT)[..],
     )
     .unwrap();
     let mut cache = CacheInfo::default();

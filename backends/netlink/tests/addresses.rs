@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use namespace::{Station, cable, eventually, in_namespace, ip, sysctl};
 use viplet_backend_api::{
-    Address, Class, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Scope, Usability, Vip,
+    Address, Class, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Scope, Tag, Usability,
+    Vip,
 };
-use viplet_netlink::Kernel;
+use viplet_netlink::{Kernel, Placed};
 
-const TAG: u8 = 118;
+const TAG: Tag = Tag::DEFAULT;
 
 fn vip(text: &str) -> Vip {
     let (address, prefix_len) = text.split_once('/').unwrap();
@@ -107,16 +108,11 @@ fn a_refresh_extends_the_lifetime_in_place() {
         let mut kernel = kernel();
         for text in ["10.0.0.5/32", "fd00::5/128"] {
             let vip = vip(text);
-            kernel.install(&vip, seconds(5)).unwrap();
-            notices(&mut kernel);
-            kernel.install(&vip, seconds(500)).unwrap();
-            let said = notices(&mut kernel);
-            assert!(none_gone(&said), "{said:?}");
-            assert!(
-                said.iter().any(|notice| matches!(notice, Notice::Address(entry)
-                    if entry.valid_for.unwrap() > Duration::from_secs(400))),
-                "{said:?}"
-            );
+            assert_eq!(kernel.install(&vip, seconds(5)).unwrap(), Placed::Added);
+            eventually("the kernel has told of it", || !notices(&mut kernel).is_empty());
+            assert_eq!(kernel.install(&vip, seconds(500)).unwrap(), Placed::Refreshed);
+            // Nothing but the lifetime has changed: that is no news.
+            assert_eq!(notices(&mut kernel), []);
             let entry = only(&mut kernel, &vip.address.to_string());
             assert!(entry.valid_for.unwrap() > Duration::from_secs(400));
             // Shortened as well: what remains of a lease may be less than what was installed.
@@ -378,5 +374,73 @@ fn a_duplicate_that_the_kernel_finds_is_noticed_as_the_address_going() {
         });
         assert!(said.iter().any(|notice| matches!(notice, Notice::Address(entry)
             if entry.usability == Usability::Tentative)));
+    });
+}
+
+#[test]
+fn many_addresses_are_installed_and_refreshed_at_once_and_one_refused_does_not_keep_the_others() {
+    let test = "many_addresses_are_installed_and_refreshed_at_once_and_one_refused_does_not_keep_the_others";
+    in_namespace(test, || {
+        cable();
+        ip("addr add 10.0.0.7/24 dev left");
+        // Another prefix length: cannot be done in one message.
+        ip("addr add 10.0.0.8/24 dev left preferred_lft 0 valid_lft forever");
+        let mut kernel = kernel();
+        let nowhere = Vip { link: LinkName::new("nowhere").unwrap(), ..vip("10.0.0.9/32") };
+        let mut vips: Vec<Vip> = (1..=150).map(|last| vip(&format!("10.0.1.{last}/32"))).collect();
+        vips.extend((1..=10).map(|last| vip(&format!("fd00::{last}/128"))));
+        vips.insert(3, vip("10.0.0.7/32"));
+        vips.insert(5, nowhere);
+        vips.insert(70, vip("10.0.0.10/33"));
+        vips.insert(80, vip("10.0.0.8/32"));
+        let refused = [(3, Class::Misconfigured), (5, Class::Lost), (70, Class::Misconfigured)];
+        for placed in [Placed::Added, Placed::Refreshed] {
+            let all: Vec<_> = vips.iter().map(|vip| (vip, seconds(300))).collect();
+            let outcomes = kernel.install_all(&all);
+            assert_eq!(outcomes.len(), vips.len());
+            for (place, outcome) in outcomes.into_iter().enumerate() {
+                let why = refused.iter().find(|(at, _)| *at == place).map(|(_, class)| *class);
+                let seen = outcome.map_err(|refusal| refusal.class);
+                assert_eq!(seen, why.map_or(Ok(placed), Err), "{}", vips[place]);
+            }
+            let ours = |kernel: &mut Kernel| {
+                let all = kernel.observe().unwrap().addresses.into_iter();
+                all.filter(|entry| entry.owner == Owner::Viplet).count()
+            };
+            eventually("the kernel has told of them", || ours(&mut kernel) == 161);
+        }
+        assert_eq!(only(&mut kernel, "10.0.0.8").prefix_len, 32);
+    });
+}
+
+#[test]
+fn an_address_that_ran_out_and_is_installed_again_is_noticed() {
+    in_namespace("an_address_that_ran_out_and_is_installed_again_is_noticed", || {
+        cable();
+        let mut kernel = kernel();
+        let vip = vip("10.0.0.5/32");
+        kernel.install(&vip, seconds(1)).unwrap();
+        notices(&mut kernel);
+        eventually("it is gone", || !ip("addr show left").contains("10.0.0.5"));
+        assert_eq!(kernel.install(&vip, seconds(300)).unwrap(), Placed::Added);
+        let said = notices(&mut kernel);
+        assert!(matches!(&said[..], [Notice::AddressGone { .. }, Notice::Address(_)]), "{said:?}");
+    });
+}
+
+#[test]
+fn removing_a_primary_address_whose_secondaries_the_kernel_promotes_leaves_them_to_it() {
+    let test = "removing_a_primary_address_whose_secondaries_the_kernel_promotes_leaves_them_to_it";
+    in_namespace(test, || {
+        cable();
+        sysctl("net.ipv4.conf.left.promote_secondaries", "1");
+        let mut kernel = kernel();
+        for text in ["10.0.0.5/24", "10.0.0.6/24", "10.0.0.7/24"] {
+            kernel.install(&vip(text), seconds(300)).unwrap();
+        }
+        for (text, left) in [("10.0.0.5/24", 2), ("10.0.0.6/24", 1), ("10.0.0.7/24", 0)] {
+            kernel.withdraw(&vip(text)).unwrap();
+            assert_eq!(ip("-4 addr show left").matches("inet ").count(), left);
+        }
     });
 }

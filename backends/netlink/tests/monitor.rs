@@ -11,11 +11,11 @@ use async_io::Timer;
 use namespace::{PATIENCE, Woken, cable, eventually, in_namespace, ip};
 use viplet_backend_api::{
     DefaultRoute, DuplicateDetection, Lifetime, Link, LinkKind, LinkName, LinkState, Notice,
-    Observation, Scope, Vip,
+    Observation, Scope, Tag, Vip,
 };
 use viplet_netlink::Kernel;
 
-const TAG: u8 = 118;
+const TAG: Tag = Tag::DEFAULT;
 
 fn kernel() -> Kernel {
     let mut kernel = Kernel::open(TAG).unwrap();
@@ -255,5 +255,32 @@ fn notices_that_a_command_read_wake_the_one_who_waits() {
         });
         assert!(told.any(|notice| matches!(notice, Notice::Address(entry)
             if entry.address.to_string() == "10.0.0.9")));
+    });
+}
+
+#[test]
+fn a_refresh_of_an_address_of_ours_wakes_nobody() {
+    in_namespace("a_refresh_of_an_address_of_ours_wakes_nobody", || {
+        cable();
+        let mut kernel = kernel();
+        let lifetime = Lifetime::from_secs(300).unwrap();
+        kernel.install(&vip("10.0.0.5"), lifetime).unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = woken.clone().into();
+        let mut cx = Context::from_waker(&waker);
+        while kernel.poll_notice(&mut cx).is_ready() {}
+        for _ in 0..20 {
+            kernel.install(&vip("10.0.0.5"), lifetime).unwrap();
+        }
+        // What comes after them wakes: had they, it would have been before.
+        assert!(!woken.0.load(Ordering::SeqCst));
+        ip("addr add 10.0.0.9/24 dev left");
+        eventually("woken by another address", || woken.0.load(Ordering::SeqCst));
+        let mut told = std::iter::from_fn(|| match kernel.poll_notice(&mut cx) {
+            Poll::Ready(notice) => Some(notice),
+            Poll::Pending => None,
+        });
+        assert!(matches!(told.next(), Some(Notice::Address(entry))
+            if entry.address.to_string() == "10.0.0.9"));
     });
 }

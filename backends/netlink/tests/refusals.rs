@@ -4,11 +4,11 @@
 mod namespace;
 
 use namespace::{cable, in_namespace, in_namespace_after, sysctl};
-use viplet_backend_api::{Class, DuplicateDetection, Lifetime, LinkName, Refusal, Scope, Vip};
+use viplet_backend_api::{Class, DuplicateDetection, Lifetime, LinkName, Refusal, Scope, Tag, Vip};
 use viplet_netlink::Kernel;
 
 fn install(address: &str, prefix_len: u8, link: &str) -> Result<(), Refusal> {
-    let mut kernel = Kernel::open(118).unwrap();
+    let mut kernel = Kernel::open(Tag::DEFAULT).unwrap();
     kernel.observe().unwrap();
     let vip = Vip {
         address: address.parse().unwrap(),
@@ -17,7 +17,7 @@ fn install(address: &str, prefix_len: u8, link: &str) -> Result<(), Refusal> {
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     };
-    kernel.install(&vip, Lifetime::from_secs(10).unwrap())
+    kernel.install(&vip, Lifetime::from_secs(10).unwrap()).map(drop)
 }
 
 #[test]

@@ -170,10 +170,16 @@ impl Kernel {
             None => (Usability::Usable, None),
         };
         let prefix_len = vip.prefix_len;
+        // As the backend does: a lifetime that was wound up is no news.
+        let known = before.is_some_and(|held| {
+            (held.prefix_len, held.owner) == (prefix_len, Owner::Viplet) && held.ends.is_some()
+        });
         let held = Held { prefix_len, owner: Owner::Viplet, ends, usability, detected };
         let notice = Notice::Address(shown(&key, &held, now));
         self.addresses.insert(key, held);
-        self.tell(notice);
+        if !known {
+            self.tell(notice);
+        }
         done
     }
 

@@ -134,6 +134,9 @@ impl Node {
     }
 
     fn give(&mut self, input: Input) {
+        if let Input::Observed(Notice::AddressGone { link, address }) = &input {
+            self.kernel.remove(&(*address, link.clone()));
+        }
         let mut inputs = vec![input];
         let mut turns = 0;
         while !inputs.is_empty() {
@@ -168,7 +171,15 @@ impl Node {
                 seen.address = vip.address;
                 seen.valid_for = Some(Duration::from_secs(u64::from(lifetime.as_secs())));
                 self.expiry.extend(seen.valid_for.map(|left| (key.clone(), self.now + left)));
-                self.kernel.insert(key, seen.clone());
+                let before = self.kernel.insert(key, seen.clone());
+                // As the backend does: a lifetime that was wound up is no news.
+                let same = |old: &Address| {
+                    Address { valid_for: seen.valid_for, ..old.clone() } == seen
+                        && old.valid_for.is_some()
+                };
+                if before.is_some_and(|old| same(&old)) {
+                    return None;
+                }
                 Notice::Address(seen)
             }
             Command::Withdraw { .. } => {
