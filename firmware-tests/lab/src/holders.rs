@@ -1,7 +1,8 @@
 //! Who has an address: one thread lists the addresses of every node every 10 ms, straight from
-//! each kernel, and keeps the spans in which each node had each watched address.
+//! each kernel, and keeps the spans in which each node had each watched address. Where a list takes
+//! long (hundreds of addresses) it looks less often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::rtnl::Rtnl;
-use crate::topology::Lab;
+use crate::topology::{Lab, is_own};
 
 const PERIOD: Duration = Duration::from_millis(10);
 
@@ -105,6 +106,13 @@ impl Timeline {
     }
 }
 
+/// Which addresses are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    These,
+    All,
+}
+
 type Timelines = Arc<Mutex<BTreeMap<IpAddr, Timeline>>>;
 
 /// The thread that watches, until this value is dropped.
@@ -118,6 +126,15 @@ pub struct HolderWatch {
 impl HolderWatch {
     /// Watches `addresses` on all nodes of `lab`.
     pub fn start(lab: &Lab, addresses: &[IpAddr]) -> Self {
+        Self::watch(lab, Watched::These, addresses)
+    }
+
+    /// Watches every address on all nodes of `lab` but those that are the nodes' own.
+    pub fn start_all(lab: &Lab) -> Self {
+        Self::watch(lab, Watched::All, &[])
+    }
+
+    fn watch(lab: &Lab, watched: Watched, addresses: &[IpAddr]) -> Self {
         let mut sockets: Vec<Rtnl> =
             lab.nodes.iter().map(|node| node.namespace.run(Rtnl::open)).collect();
         let timelines: Timelines = Arc::default();
@@ -130,17 +147,21 @@ impl HolderWatch {
             while !stopped.load(Ordering::Relaxed) {
                 let round = Instant::now();
                 for (node, socket) in sockets.iter_mut().enumerate() {
-                    let here = socket.addresses();
+                    let here: BTreeSet<IpAddr> =
+                        socket.addresses().into_iter().map(|one| one.address).collect();
                     let at = Instant::now();
-                    for (address, timeline) in shared.lock().unwrap().iter_mut() {
-                        let there = here.iter().any(|one| one.address == *address);
-                        timeline.see(node, at, if there { Sight::There } else { Sight::Absent });
-                    }
+                    look(&mut shared.lock().unwrap(), watched, (node, at), &here);
                 }
-                thread::sleep(PERIOD.saturating_sub(round.elapsed()));
+                let took = round.elapsed();
+                thread::sleep(PERIOD.saturating_sub(took).max(took));
             }
         });
         Self { timelines, stop, thread: Some(thread) }
+    }
+
+    /// Forgets all that was: for a watch over all addresses.
+    pub fn forget(&self) {
+        self.timelines.lock().unwrap().clear();
     }
 
     /// What was seen of `address` so far.
@@ -156,6 +177,24 @@ impl HolderWatch {
     /// Who has `address` now.
     pub fn holders(&self, address: IpAddr) -> Vec<usize> {
         self.timeline(address).holders()
+    }
+}
+
+/// Notes what one node had at one moment.
+fn look(
+    timelines: &mut BTreeMap<IpAddr, Timeline>,
+    watched: Watched,
+    (node, at): (usize, Instant),
+    here: &BTreeSet<IpAddr>,
+) {
+    if watched == Watched::All {
+        for address in here.iter().filter(|address| !is_own(**address)) {
+            timelines.entry(*address).or_default();
+        }
+    }
+    for (address, timeline) in timelines {
+        let sight = if here.contains(address) { Sight::There } else { Sight::Absent };
+        timeline.see(node, at, sight);
     }
 }
 

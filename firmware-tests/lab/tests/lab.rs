@@ -9,6 +9,8 @@
 
 #[path = "lab/api.rs"]
 mod api;
+#[path = "lab/bed.rs"]
+mod bed;
 #[path = "lab/case.rs"]
 mod case;
 #[path = "lab/instruments.rs"]
@@ -23,6 +25,8 @@ mod node;
 mod program;
 #[path = "lab/rivals.rs"]
 mod rivals;
+#[path = "lab/services_which.rs"]
+mod services_which;
 #[path = "lab/taking.rs"]
 mod taking;
 
@@ -52,7 +56,10 @@ fn main() -> ExitCode {
         program::trials(),
         names::trials(),
         rivals::trials(),
+        services_which::trials(),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    bed::close();
+    conclusion.exit_code()
 }
