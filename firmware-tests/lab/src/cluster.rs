@@ -15,9 +15,10 @@ use crate::binaries;
 use crate::capture::Capture;
 use crate::holders::HolderWatch;
 use crate::http::{self, Answer};
+use crate::objects;
 use crate::prober::{self, Prober};
 use crate::process::{Process, Program};
-use crate::store::Store;
+use crate::store::{Store, Write};
 use crate::topology::{Lab, Wire, is_own};
 use crate::wait::wait_for;
 
@@ -232,6 +233,14 @@ impl Cluster {
         self.capture.forget();
         (self.plan, self.origin) = (plan, Instant::now());
         self.ping_all();
+    }
+
+    /// Makes a Node object for each node, with its addresses.
+    pub fn register_nodes(&self) {
+        for node in &self.lab.nodes {
+            let object = objects::node(&node.name, &node.address.to_string());
+            self.store().write("/api/v1/nodes", Write::Create(object));
+        }
     }
 
     /// Takes every address off a node but its own.

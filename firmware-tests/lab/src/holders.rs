@@ -92,6 +92,19 @@ impl Timeline {
         self.overlaps().iter().map(|overlap| overlap.length).max().unwrap_or_default()
     }
 
+    /// The longest time since `since` in which nobody had it, up to `now`; a time before somebody
+    /// first had it does not count.
+    pub fn longest_absence(&self, since: Instant, now: Instant) -> Duration {
+        let Some(first) = self.spans.first() else { return now - since };
+        let mut had = since.max(first.first);
+        let mut longest = Duration::ZERO;
+        for span in &self.spans {
+            longest = longest.max(span.first.saturating_duration_since(had));
+            had = had.max(if span.gone.is_some() { span.last } else { now });
+        }
+        longest.max(now.saturating_duration_since(had))
+    }
+
     /// The most nodes that ever had it at once.
     pub fn most_holders(&self) -> usize {
         let at_once = |moment: Instant| {
@@ -227,6 +240,19 @@ mod tests {
         assert_eq!(moved.overlaps(), []);
         assert_eq!(moved.holders(), [1]);
         assert_eq!(moved.most_holders(), 1);
+    }
+
+    #[test]
+    fn an_absence_is_the_time_between_two_holders_and_from_the_last_one_to_now() {
+        let seen = timeline(&[(0, 0, There), (0, 10, There), (0, 20, Absent), (1, 70, There)]);
+        let first = seen.spans[0].first;
+        let at = |millis| first + Duration::from_millis(millis);
+        assert_eq!(seen.longest_absence(first, at(80)), Duration::from_millis(60));
+        assert_eq!(seen.longest_absence(at(30), at(80)), Duration::from_millis(40));
+        let gone = timeline(&[(0, 0, There), (0, 10, Absent)]);
+        let first = gone.spans[0].first;
+        let now = first + Duration::from_millis(90);
+        assert_eq!(gone.longest_absence(first, now), Duration::from_millis(90));
     }
 
     #[test]

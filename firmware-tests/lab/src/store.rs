@@ -215,6 +215,19 @@ impl<'a> Store<'a> {
         ours.map(seen).collect()
     }
 
+    /// A label of a Node.
+    pub fn node_label(&self, node: &str, key: &str) -> Option<String> {
+        let node = self.find(&format!("/api/v1/nodes/{node}"))?;
+        node["metadata"]["labels"][key].as_str().map(str::to_owned)
+    }
+
+    /// Gives a Lease to somebody, as a rival would take it.
+    #[track_caller]
+    pub fn give_lease(&self, namespace: &str, name: &str, holder: &str) {
+        let patch = json!({"spec": {"holderIdentity": holder}});
+        self.write(&format!("{LEASES}/namespaces/{namespace}/leases/{name}"), Write::Merge(patch));
+    }
+
     /// Who holds a Lease, if it exists; empty when nobody does.
     pub fn lease_holder(&self, namespace: &str, name: &str) -> Option<String> {
         let lease = self.find(&format!("{LEASES}/namespaces/{namespace}/leases/{name}"))?;
@@ -235,7 +248,8 @@ impl<'a> Store<'a> {
         self.list(&format!("{LEASES}/leases")).iter().filter_map(held).collect()
     }
 
-    /// Removes what a test may have left: Services, slices, Endpoints, Events, Leases.
+    /// Removes what a test may have left: Services, slices, Endpoints, Events, Leases,
+    /// Nodes.
     pub fn clear(&self) {
         let kinds = [
             "/api/v1/services",
@@ -243,6 +257,7 @@ impl<'a> Store<'a> {
             "/api/v1/endpoints",
             "/api/v1/events",
             "/apis/coordination.k8s.io/v1/leases",
+            "/api/v1/nodes",
         ];
         let left = || -> Vec<String> {
             kinds
@@ -284,10 +299,13 @@ pub fn path(service: &Service) -> String {
 /// The path of an object that a test may remove.
 fn removable(kind: &str, object: &Value) -> Option<String> {
     let text = |field: &str| object["metadata"][field].as_str();
-    let (namespace, name) = (text("namespace")?, text("name")?);
+    let (name, (group, plural)) = (text("name")?, kind.rsplit_once('/')?);
     let servers = name == "kubernetes" || name.starts_with("apiserver-");
-    let (group, plural) = kind.rsplit_once('/')?;
-    (!servers).then(|| format!("{group}/namespaces/{namespace}/{plural}/{name}"))
+    let path = match text("namespace") {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("{kind}/{name}"),
+    };
+    (!servers).then_some(path)
 }
 
 fn write_in_turn(client: &Client, writes: &[(String, Write)], next: &AtomicUsize) -> Vec<String> {

@@ -53,6 +53,7 @@ pub(crate) fn run(name: &str, plan: Plan, body: impl FnOnce(&mut Cluster)) {
             Err(why) => return skip_unless_required(name, &why.to_string()),
         },
     };
+    cluster.register_nodes();
     body(&mut cluster);
     *bed() = Some(cluster);
 }
@@ -75,11 +76,6 @@ pub(crate) fn slow() -> Plan {
 /// An address of the lab.
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
-}
-
-/// An address that no node has of its own, by number.
-pub(crate) fn vip(number: u8) -> IpAddr {
-    IpAddr::from([10, 77, 1, number])
 }
 
 /// A ready endpoint on each node.
@@ -128,8 +124,17 @@ pub(crate) fn wait_for_event(
     });
 }
 
-/// Waits until a Service is refused, with an Event and a condition that have these texts; no node
-/// has `address`.
+/// Waits for an Event of type Warning about a Service with these texts.
+#[track_caller]
+pub(crate) fn wait_for_warning(cluster: &Cluster, service: &Service, parts: &[&str]) {
+    wait_until(&format!("a warning about {} with {parts:?}", service.name), SOON, || {
+        cluster.store().events(service).iter().any(|event| {
+            event.weight == "Warning" && parts.iter().all(|part| event.message.contains(part))
+        })
+    });
+}
+
+/// Waits until a Service is refused, with an Event and a condition that have these texts.
 #[track_caller]
 pub(crate) fn wait_for_refusal(cluster: &Cluster, service: &Service, parts: &[&str]) {
     wait_for_event(cluster, service, ("Warning", "Refused"), parts);
