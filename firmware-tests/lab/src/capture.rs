@@ -68,10 +68,15 @@ impl Capture {
         self.frames.lock().unwrap().clear();
     }
 
-    /// When each address was first announced at or after `since`.
-    pub fn firsts_since(&self, since: Instant) -> BTreeMap<IpAddr, Instant> {
+    /// When each address was first announced at or after `since` by a frame that `counts`.
+    pub fn firsts_since(
+        &self,
+        since: Instant,
+        counts: impl Fn(&Frame) -> bool,
+    ) -> BTreeMap<IpAddr, Instant> {
         let mut firsts = BTreeMap::new();
-        for frame in self.frames.lock().unwrap().iter().filter(|frame| frame.at >= since) {
+        let frames = self.frames.lock().unwrap();
+        for frame in frames.iter().filter(|frame| frame.at >= since && counts(frame)) {
             firsts.entry(frame.address).or_insert(frame.at);
         }
         firsts

@@ -99,6 +99,13 @@ impl Plan {
         Self { user: ApiUser::ServiceAccount, duty: Duty::Services, ..plan }
     }
 
+    /// With nothing noted of what the programs ask of the API server.
+    #[must_use]
+    pub fn unaudited(mut self) -> Self {
+        self.user = ApiUser::Unaudited;
+        self
+    }
+
     /// With the control plane's address 10.77.0.100 too.
     #[must_use]
     pub fn and_control_plane(mut self) -> Self {

@@ -132,6 +132,7 @@ type Timelines = Arc<Mutex<BTreeMap<IpAddr, Timeline>>>;
 #[derive(Debug)]
 pub struct HolderWatch {
     timelines: Timelines,
+    rest: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -154,10 +155,15 @@ impl HolderWatch {
         for address in addresses {
             timelines.lock().unwrap().insert(*address, Timeline::default());
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        let (shared, stopped) = (Arc::clone(&timelines), Arc::clone(&stop));
+        let [rest, stop] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (shared, resting, stopped) =
+            (Arc::clone(&timelines), Arc::clone(&rest), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
+                if resting.load(Ordering::Relaxed) {
+                    thread::sleep(PERIOD);
+                    continue;
+                }
                 let round = Instant::now();
                 for (node, socket) in sockets.iter_mut().enumerate() {
                     let here: BTreeSet<IpAddr> =
@@ -169,7 +175,18 @@ impl HolderWatch {
                 thread::sleep(PERIOD.saturating_sub(took).max(took));
             }
         });
-        Self { timelines, stop, thread: Some(thread) }
+        Self { timelines, rest, stop, thread: Some(thread) }
+    }
+
+    /// Looks no more until [`HolderWatch::resume`]: a look at a thousand addresses costs time that
+    /// a measurement may need.
+    pub fn rest(&self) {
+        self.rest.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks again.
+    pub fn resume(&self) {
+        self.rest.store(false, Ordering::Relaxed);
     }
 
     /// Forgets all that was: for a watch over all addresses.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use viplet_kubeapi::client::{Answer, Client, Payload};
@@ -141,6 +141,30 @@ impl<'a> Store<'a> {
         if self.try_write(&one, Write::Replace(object.clone())).code == 404 {
             self.write(&all, Write::Create(object));
         }
+    }
+
+    /// Makes a Service (its endpoints are there) and watches it; the moment before the request, and
+    /// that at which its status could first be read, unless `patience` was over.
+    pub fn create_timed(
+        &self,
+        service: &Service,
+        patience: Duration,
+    ) -> (Instant, Option<Instant>) {
+        let (client, object) = (self.client.clone(), service.object());
+        let all = services(&service.namespace);
+        let watch = format!("{all}?watch=true&fieldSelector=metadata.name%3D{}", service.name);
+        self.namespace.run(move || {
+            let mut events = client.watch(&watch).expect("a watch of one Service");
+            let sent = Instant::now();
+            let answer = send(&client, &all, &Write::Create(object));
+            assert_eq!(answer.code, 201, "{}", answer.text);
+            while let Ok(event) = events.next_change(patience.saturating_sub(sent.elapsed())) {
+                if event["object"]["status"]["loadBalancer"]["ingress"][0]["ip"].is_string() {
+                    return (sent, Some(Instant::now()));
+                }
+            }
+            (sent, None)
+        })
     }
 
     /// The Service as it is now.

@@ -26,7 +26,7 @@ pub(crate) fn close() {
 /// A test of Services. No address may be on two nodes at once, and nothing may be asked of the API
 /// server that the manifest's rights do not allow.
 pub(crate) fn trial(name: &'static str, plan: fn() -> Plan, body: fn(&mut Cluster)) -> Trial {
-    Trial::test(name, move || {
+    Trial::test(format!("services: {name}"), move || {
         run(name, plan(), |cluster| {
             let before = cluster.requests().len();
             body(cluster);

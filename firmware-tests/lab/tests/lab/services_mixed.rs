@@ -29,7 +29,7 @@ const SLACK: Duration = Duration::from_millis(100);
 const SERVICES: [&str; 3] = ["10.77.1.1", "10.77.1.2", "10.77.1.3"];
 
 fn mixed(name: &'static str, plan: fn() -> Plan) -> Trial {
-    Trial::test(name, move || {
+    Trial::test(format!("services: {name}"), move || {
         match find_kube_vip() {
             Err(why) => skip(name, &why),
             Ok(kube_vip) => {
