@@ -8,7 +8,9 @@ use viplet_kubeapi::client::{Answer, Client, Payload};
 use viplet_kubeapi::http::{Effect, Ending, ModelServer, Rule};
 use viplet_kubeapi::real::{RealError, RealOptions, RealServer};
 
+use crate::account::{self, ACCOUNT, Request, USER};
 use crate::namespace::Namespace;
+use crate::store::Store;
 use crate::topology::API_ADDRESS;
 
 const MODEL_PORT: u16 = 8080;
@@ -22,6 +24,17 @@ pub enum ApiKind {
     Model,
     /// The real kube-apiserver: starts in 4 s, where there is one.
     Real,
+}
+
+/// As whom the programs come to the real API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiUser {
+    /// In `system:masters`: everything is allowed.
+    Master,
+    /// The ServiceAccount of `manifests/rbac.yaml`, with its rights; each of its requests is noted.
+    ServiceAccount,
+    /// The same, and nothing is noted: where the API server's time counts.
+    Unaudited,
 }
 
 enum Server {
@@ -52,10 +65,14 @@ impl Api {
     ///
     /// # Errors
     /// There is no real API server on this machine, or it did not start.
-    pub fn start(kind: ApiKind, namespace: &Namespace, folder: &Path) -> Result<Self, RealError> {
+    pub fn start(
+        (kind, user): (ApiKind, ApiUser),
+        namespace: &Namespace,
+        folder: &Path,
+    ) -> Result<Self, RealError> {
         match kind {
             ApiKind::Model => Ok(Self::model(namespace, folder)),
-            ApiKind::Real => Self::real(namespace),
+            ApiKind::Real => Self::real(namespace, user),
         }
     }
 
@@ -67,12 +84,43 @@ impl Api {
         Self { server: Server::Model(server), client: Client::plain(address), kubeconfig }
     }
 
-    fn real(namespace: &Namespace) -> Result<Self, RealError> {
-        let address = SocketAddr::from((API_ADDRESS, REAL_PORT));
-        let server = namespace.run(move || RealServer::start(&RealOptions::at(address)))?;
-        let kubeconfig = server.kubeconfig("viplet", &["system:masters"], None)?;
+    fn real(namespace: &Namespace, user: ApiUser) -> Result<Self, RealError> {
+        let options = RealOptions::at(SocketAddr::from((API_ADDRESS, REAL_PORT)));
+        let options = match user {
+            ApiUser::Master | ApiUser::Unaudited => options,
+            ApiUser::ServiceAccount => options.audited(USER),
+        };
+        let server = namespace.run(move || RealServer::start(&options))?;
         let client = server.admin().clone();
+        let (server, kubeconfig) = match user {
+            ApiUser::Master => {
+                let kubeconfig = server.kubeconfig("viplet", &["system:masters"], None)?;
+                (server, kubeconfig)
+            }
+            ApiUser::ServiceAccount | ApiUser::Unaudited => {
+                account::grant(&Store::new(namespace, &client));
+                // It asks the server for a token, so it has to run on the namespace's thread.
+                let (server, kubeconfig) = namespace.run(move || {
+                    let kubeconfig = server.token_kubeconfig(ACCOUNT.0, ACCOUNT.1, None);
+                    (server, kubeconfig)
+                });
+                (server, kubeconfig?)
+            }
+        };
         Ok(Self { server: Server::Real(Box::new(server)), client, kubeconfig })
+    }
+
+    /// The way of an administrator, from inside the `api` namespace.
+    pub fn store<'a>(&'a self, namespace: &'a Namespace) -> Store<'a> {
+        Store::new(namespace, &self.client)
+    }
+
+    /// What the ServiceAccount has asked for so far, oldest first.
+    pub fn requests(&self) -> Vec<Request> {
+        match &self.server {
+            Server::Real(server) => server.audit().iter().filter_map(Request::from_audit).collect(),
+            Server::Model(_) => Vec::new(),
+        }
     }
 
     /// The kubeconfig.
@@ -158,11 +206,20 @@ impl Api {
 
     /// Writes of leases that the API server has answered, by `apiserver_request_total`.
     pub fn lease_writes(&self, namespace: &Namespace) -> u64 {
+        self.writes(namespace, |line| line.contains("resource=\"leases\""))
+    }
+
+    /// All writes that the API server has answered, by `apiserver_request_total`.
+    pub fn all_writes(&self, namespace: &Namespace) -> u64 {
+        self.writes(namespace, |_| true)
+    }
+
+    fn writes(&self, namespace: &Namespace, counts: impl Fn(&str) -> bool) -> u64 {
         let page = self.get(namespace, "/metrics").expect("the API server's metrics").text;
         let is_write = |line: &&str| {
             let verbs = ["verb=\"PUT\"", "verb=\"POST\"", "verb=\"PATCH\""];
             line.starts_with("apiserver_request_total{")
-                && line.contains("resource=\"leases\"")
+                && counts(line)
                 && verbs.iter().any(|verb| line.contains(verb))
         };
         let counts = page.lines().filter(is_write);

@@ -1,5 +1,6 @@
 //! What the client sees on the wire: gratuitous ARP and unsolicited neighbour advertisements.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,8 @@ use crate::namespace::Namespace;
 use crate::raw;
 use crate::rtnl::Rtnl;
 
-const ETH_P_ALL: u16 = 0x0003;
+/// ARP and IPv6; no other frame costs us anything.
+const PROTOCOLS: [u16; 2] = [0x0806, 0x86dd];
 
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,30 +46,40 @@ pub struct Frame {
 pub struct Capture {
     frames: Arc<Mutex<Vec<Frame>>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Capture {
     /// Records what arrives in `namespace`.
     pub fn start(namespace: &Namespace) -> Self {
-        let mut socket = namespace.run(|| {
-            let protocol = Protocol::from(i32::from(ETH_P_ALL.to_be()));
-            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("AF_PACKET");
-            socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-            socket
-        });
         let frames: Arc<Mutex<Vec<Frame>>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
-        let (shared, stopped) = (Arc::clone(&frames), Arc::clone(&stop));
-        let thread = thread::spawn(move || {
-            let mut buffer = [0; 2048];
-            while !stopped.load(Ordering::Relaxed) {
-                if let Ok(length) = socket.read(&mut buffer) {
-                    shared.lock().unwrap().extend(announcement(&buffer[..length]));
-                }
-            }
-        });
-        Self { frames, stop, thread: Some(thread) }
+        let record = |protocol| {
+            let socket = namespace.run(move || open(protocol));
+            let (shared, stopped) = (Arc::clone(&frames), Arc::clone(&stop));
+            thread::spawn(move || listen(socket, &shared, &stopped))
+        };
+        let threads = PROTOCOLS.map(record).into();
+        Self { frames, stop, threads }
+    }
+
+    /// Forgets what was recorded.
+    pub fn forget(&self) {
+        self.frames.lock().unwrap().clear();
+    }
+
+    /// When each address was first announced at or after `since` by a frame that `counts`.
+    pub fn firsts_since(
+        &self,
+        since: Instant,
+        counts: impl Fn(&Frame) -> bool,
+    ) -> BTreeMap<IpAddr, Instant> {
+        let mut firsts = BTreeMap::new();
+        let frames = self.frames.lock().unwrap();
+        for frame in frames.iter().filter(|frame| frame.at >= since && counts(frame)) {
+            firsts.entry(frame.address).or_insert(frame.at);
+        }
+        firsts
     }
 
     /// The announcements of `address` so far.
@@ -85,8 +97,26 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+    }
+}
+
+fn open(protocol: u16) -> Socket {
+    let protocol = Protocol::from(i32::from(protocol.to_be()));
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("AF_PACKET");
+    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+    // A thousand addresses may be announced at once.
+    socket.set_recv_buffer_size(4 << 20).expect("a receive buffer");
+    socket
+}
+
+fn listen(mut socket: Socket, frames: &Mutex<Vec<Frame>>, stop: &AtomicBool) {
+    let mut buffer = [0; 2048];
+    while !stop.load(Ordering::Relaxed) {
+        if let Ok(length) = socket.read(&mut buffer) {
+            frames.lock().unwrap().extend(announcement(&buffer[..length]));
         }
     }
 }

@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use viplet_kubeapi::real::RealError;
 
-use crate::api::{Api, ApiKind, LeaseSeen};
+use crate::account::Request;
+use crate::api::{Api, ApiKind, ApiUser, LeaseSeen};
 use crate::binaries;
 use crate::capture::Capture;
 use crate::holders::HolderWatch;
 use crate::http::{self, Answer};
+use crate::objects;
 use crate::prober::{self, Prober};
 use crate::process::{Process, Program};
-use crate::topology::{Lab, Wire};
+use crate::store::{Store, Write};
+use crate::topology::{Lab, Wire, is_own};
 use crate::wait::wait_for;
 
 /// Where viplet serves `/status`, `/readyz`, `/metrics` (`prometheus_server`).
@@ -41,6 +44,17 @@ impl Timing {
     }
 }
 
+/// What is asked of the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// The control plane's addresses.
+    ControlPlane,
+    /// The addresses of Services, whichever they come to be.
+    Services,
+    /// Both.
+    Both,
+}
+
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -52,6 +66,10 @@ pub struct Plan {
     pub timing: Timing,
     /// Which API server.
     pub api: ApiKind,
+    /// As whom the programs come to it.
+    pub user: ApiUser,
+    /// What is asked of the programs.
+    pub duty: Duty,
     /// How often the client asks.
     pub probe_every: Duration,
     /// More settings, on every node.
@@ -67,9 +85,32 @@ impl Plan {
             addresses: vec![address],
             timing: Timing::SHORT,
             api: ApiKind::Model,
+            user: ApiUser::Master,
+            duty: Duty::ControlPlane,
             probe_every: prober::PERIOD,
             settings: Vec::new(),
         }
+    }
+
+    /// `nodes` nodes that serve Services on the real API server, with the rights of a
+    /// ServiceAccount; no control plane.
+    pub fn services(nodes: u8) -> Self {
+        let plan = Self::new(nodes).addresses(&[]).api(ApiKind::Real);
+        Self { user: ApiUser::ServiceAccount, duty: Duty::Services, ..plan }
+    }
+
+    /// With nothing noted of what the programs ask of the API server.
+    #[must_use]
+    pub fn unaudited(mut self) -> Self {
+        self.user = ApiUser::Unaudited;
+        self
+    }
+
+    /// With the control plane's address 10.77.0.100 too.
+    #[must_use]
+    pub fn and_control_plane(mut self) -> Self {
+        self.duty = Duty::Both;
+        self.addresses(&["10.77.0.100"])
     }
 
     /// With these addresses instead.
@@ -165,16 +206,79 @@ impl Cluster {
     pub fn try_new(plan: Plan) -> Result<Self, RealError> {
         let folder = Folder::new();
         let lab = Lab::new(plan.nodes);
-        let api = Api::start(plan.api, &lab.api, &folder.0)?;
-        let watch = HolderWatch::start(&lab, &plan.addresses);
-        let capture = Capture::start(&lab.client);
-        let probe = |address: &IpAddr| {
-            (*address, Prober::start_every(&lab.client, *address, plan.probe_every))
+        let api = Api::start((plan.api, plan.user), &lab.api, &folder.0)?;
+        let watch = match plan.duty {
+            Duty::ControlPlane => HolderWatch::start(&lab, &plan.addresses),
+            Duty::Services | Duty::Both => HolderWatch::start_all(&lab),
         };
-        let probers = plan.addresses.iter().map(probe).collect();
+        if plan.duty != Duty::ControlPlane {
+            lab.widen();
+        }
+        let capture = Capture::start(&lab.client);
         let programs = lab.nodes.iter().map(|_| None).collect();
         let (past, origin) = (Vec::new(), Instant::now());
-        Ok(Self { programs, past, probers, capture, watch, api, lab, plan, folder, origin })
+        let probers = BTreeMap::new();
+        let mut cluster =
+            Self { programs, past, probers, capture, watch, api, lab, plan, folder, origin };
+        cluster.ping_all();
+        Ok(cluster)
+    }
+
+    /// As if it were built anew by another plan for as many nodes and the same API server: nothing
+    /// runs, nothing is stored, no node has an address but its own.
+    pub fn rearrange(&mut self, plan: Plan) {
+        self.probers.clear();
+        for node in 0..self.lab.nodes.len() {
+            self.retire(node);
+            self.lab.restore(node, Wire::Lan);
+            self.lab.restore(node, Wire::Mgmt);
+            self.strip(node);
+        }
+        self.store().clear();
+        self.past.clear();
+        self.watch.forget();
+        self.capture.forget();
+        (self.plan, self.origin) = (plan, Instant::now());
+        self.ping_all();
+    }
+
+    /// Makes a Node object for each node, with its addresses.
+    pub fn register_nodes(&self) {
+        for node in &self.lab.nodes {
+            let object = objects::node(&node.name, &node.address.to_string());
+            self.store().write("/api/v1/nodes", Write::Create(object));
+        }
+    }
+
+    /// Takes every address off a node but its own.
+    pub fn strip(&self, node: usize) {
+        self.lab.nodes[node].rtnl(|rtnl| {
+            for listed in rtnl.addresses().into_iter().filter(|one| !is_own(one.address)) {
+                let _ = rtnl.remove_address_at(listed.link, (listed.address, listed.prefix));
+            }
+        });
+    }
+
+    fn ping_all(&mut self) {
+        for address in self.plan.addresses.clone() {
+            self.ping(address);
+        }
+    }
+
+    /// Lets the client ping one more address.
+    pub fn ping(&mut self, address: IpAddr) {
+        let (client, period) = (&self.lab.client, self.plan.probe_every);
+        self.probers.entry(address).or_insert_with(|| Prober::start_every(client, address, period));
+    }
+
+    /// The API server's objects.
+    pub fn store(&self) -> Store<'_> {
+        self.api.store(&self.lab.api)
+    }
+
+    /// What the programs asked of the API server, as a ServiceAccount, in all of its time.
+    pub fn requests(&self) -> Vec<Request> {
+        self.api.requests()
     }
 
     /// The first address.
@@ -209,14 +313,11 @@ impl Cluster {
 
     /// A program that takes kube-vip's environment, as a node runs it.
     pub fn manager(&self, path: PathBuf, node: usize) -> Program {
-        let addresses: Vec<String> = self.plan.addresses.iter().map(ToString::to_string).collect();
         let Timing(lease, deadline, retry) = self.plan.timing;
         let config = self.api.kubeconfig().to_str().expect("a UTF-8 path").to_owned();
         let program = Program::new(path)
             .arg("manager")
             .env("vip_arp", "true")
-            .env("cp_enable", "true")
-            .env("address", &addresses.join(","))
             .env("vip_interface", Wire::Lan.link())
             .env("vip_nodename", &self.lab.nodes[node].name)
             .env("cp_namespace", "kube-system")
@@ -226,7 +327,20 @@ impl Cluster {
             .env("vip_retryperiod", &retry.to_string())
             .env("k8s_config_file", &config)
             .env("prometheus_server", ":2112");
+        let program = self.with_duty(program);
         self.plan.settings.iter().fold(program, |program, (name, value)| program.env(name, value))
+    }
+
+    fn with_duty(&self, program: Program) -> Program {
+        let addresses: Vec<String> = self.plan.addresses.iter().map(ToString::to_string).collect();
+        let holds = |program: Program| {
+            program.env("cp_enable", "true").env("address", &addresses.join(","))
+        };
+        match self.plan.duty {
+            Duty::ControlPlane => holds(program),
+            Duty::Services => program.env("svc_enable", "true"),
+            Duty::Both => holds(program).env("svc_enable", "true"),
+        }
     }
 
     /// Starts viplet on a node.

@@ -1,7 +1,8 @@
 //! Who has an address: one thread lists the addresses of every node every 10 ms, straight from
-//! each kernel, and keeps the spans in which each node had each watched address.
+//! each kernel, and keeps the spans in which each node had each watched address. Where a list takes
+//! long (hundreds of addresses) it looks less often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::rtnl::Rtnl;
-use crate::topology::Lab;
+use crate::topology::{Lab, is_own};
 
 const PERIOD: Duration = Duration::from_millis(10);
 
@@ -91,6 +92,19 @@ impl Timeline {
         self.overlaps().iter().map(|overlap| overlap.length).max().unwrap_or_default()
     }
 
+    /// The longest time since `since` in which nobody had it, up to `now`; a time before somebody
+    /// first had it does not count.
+    pub fn longest_absence(&self, since: Instant, now: Instant) -> Duration {
+        let Some(first) = self.spans.first() else { return now - since };
+        let mut had = since.max(first.first);
+        let mut longest = Duration::ZERO;
+        for span in &self.spans {
+            longest = longest.max(span.first.saturating_duration_since(had));
+            had = had.max(if span.gone.is_some() { span.last } else { now });
+        }
+        longest.max(now.saturating_duration_since(had))
+    }
+
     /// The most nodes that ever had it at once.
     pub fn most_holders(&self) -> usize {
         let at_once = |moment: Instant| {
@@ -105,12 +119,20 @@ impl Timeline {
     }
 }
 
+/// Which addresses are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    These,
+    All,
+}
+
 type Timelines = Arc<Mutex<BTreeMap<IpAddr, Timeline>>>;
 
 /// The thread that watches, until this value is dropped.
 #[derive(Debug)]
 pub struct HolderWatch {
     timelines: Timelines,
+    rest: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -118,29 +140,58 @@ pub struct HolderWatch {
 impl HolderWatch {
     /// Watches `addresses` on all nodes of `lab`.
     pub fn start(lab: &Lab, addresses: &[IpAddr]) -> Self {
+        Self::watch(lab, Watched::These, addresses)
+    }
+
+    /// Watches every address on all nodes of `lab` but those that are the nodes' own.
+    pub fn start_all(lab: &Lab) -> Self {
+        Self::watch(lab, Watched::All, &[])
+    }
+
+    fn watch(lab: &Lab, watched: Watched, addresses: &[IpAddr]) -> Self {
         let mut sockets: Vec<Rtnl> =
             lab.nodes.iter().map(|node| node.namespace.run(Rtnl::open)).collect();
         let timelines: Timelines = Arc::default();
         for address in addresses {
             timelines.lock().unwrap().insert(*address, Timeline::default());
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        let (shared, stopped) = (Arc::clone(&timelines), Arc::clone(&stop));
+        let [rest, stop] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (shared, resting, stopped) =
+            (Arc::clone(&timelines), Arc::clone(&rest), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
+                if resting.load(Ordering::Relaxed) {
+                    thread::sleep(PERIOD);
+                    continue;
+                }
                 let round = Instant::now();
                 for (node, socket) in sockets.iter_mut().enumerate() {
-                    let here = socket.addresses();
+                    let here: BTreeSet<IpAddr> =
+                        socket.addresses().into_iter().map(|one| one.address).collect();
                     let at = Instant::now();
-                    for (address, timeline) in shared.lock().unwrap().iter_mut() {
-                        let there = here.iter().any(|one| one.address == *address);
-                        timeline.see(node, at, if there { Sight::There } else { Sight::Absent });
-                    }
+                    look(&mut shared.lock().unwrap(), watched, (node, at), &here);
                 }
-                thread::sleep(PERIOD.saturating_sub(round.elapsed()));
+                let took = round.elapsed();
+                thread::sleep(PERIOD.saturating_sub(took).max(took));
             }
         });
-        Self { timelines, stop, thread: Some(thread) }
+        Self { timelines, rest, stop, thread: Some(thread) }
+    }
+
+    /// Looks no more until [`HolderWatch::resume`]: a look at a thousand addresses costs time that
+    /// a measurement may need.
+    pub fn rest(&self) {
+        self.rest.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks again.
+    pub fn resume(&self) {
+        self.rest.store(false, Ordering::Relaxed);
+    }
+
+    /// Forgets all that was: for a watch over all addresses.
+    pub fn forget(&self) {
+        self.timelines.lock().unwrap().clear();
     }
 
     /// What was seen of `address` so far.
@@ -156,6 +207,24 @@ impl HolderWatch {
     /// Who has `address` now.
     pub fn holders(&self, address: IpAddr) -> Vec<usize> {
         self.timeline(address).holders()
+    }
+}
+
+/// Notes what one node had at one moment.
+fn look(
+    timelines: &mut BTreeMap<IpAddr, Timeline>,
+    watched: Watched,
+    (node, at): (usize, Instant),
+    here: &BTreeSet<IpAddr>,
+) {
+    if watched == Watched::All {
+        for address in here.iter().filter(|address| !is_own(**address)) {
+            timelines.entry(*address).or_default();
+        }
+    }
+    for (address, timeline) in timelines {
+        let sight = if here.contains(address) { Sight::There } else { Sight::Absent };
+        timeline.see(node, at, sight);
     }
 }
 
@@ -188,6 +257,19 @@ mod tests {
         assert_eq!(moved.overlaps(), []);
         assert_eq!(moved.holders(), [1]);
         assert_eq!(moved.most_holders(), 1);
+    }
+
+    #[test]
+    fn an_absence_is_the_time_between_two_holders_and_from_the_last_one_to_now() {
+        let seen = timeline(&[(0, 0, There), (0, 10, There), (0, 20, Absent), (1, 70, There)]);
+        let first = seen.spans[0].first;
+        let at = |millis| first + Duration::from_millis(millis);
+        assert_eq!(seen.longest_absence(first, at(80)), Duration::from_millis(60));
+        assert_eq!(seen.longest_absence(at(30), at(80)), Duration::from_millis(40));
+        let gone = timeline(&[(0, 0, There), (0, 10, Absent)]);
+        let first = gone.spans[0].first;
+        let now = first + Duration::from_millis(90);
+        assert_eq!(gone.longest_absence(first, now), Duration::from_millis(90));
     }
 
     #[test]

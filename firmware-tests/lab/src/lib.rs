@@ -13,6 +13,7 @@
     clippy::string_slice
 )]
 
+mod account;
 pub mod api;
 pub mod binaries;
 pub mod capture;
@@ -22,17 +23,22 @@ mod echoes;
 pub mod holders;
 pub mod http;
 pub mod namespace;
+pub mod objects;
 pub mod privilege;
 pub mod prober;
 pub mod process;
 mod raw;
 pub mod rtnl;
+pub mod store;
+pub mod sweep;
 pub mod topology;
 pub mod wait;
 
+pub use account::Request;
 pub use capture::{Capture, Frame, FrameKind};
 pub use holders::{HolderWatch, Timeline};
 pub use namespace::Namespace;
+pub use objects::{Endpoint, Health, Service};
 pub use prober::Prober;
 pub use process::{Process, Program};
 pub use topology::{Lab, Node, Wire};

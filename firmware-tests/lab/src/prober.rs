@@ -98,7 +98,7 @@ impl Drop for Prober {
 }
 
 /// The client's own wait for the processor must not look like silence. As an ordinary user we wait.
-fn take_precedence() {
+pub(crate) fn take_precedence() {
     let _ = setpriority_process(Some(gettid()), -20);
 }
 
@@ -142,7 +142,7 @@ fn listen(
     }
 }
 
-fn echo_request(target: IpAddr, identifier: u16, sequence: u16) -> [u8; 16] {
+pub(crate) fn echo_request(target: IpAddr, identifier: u16, sequence: u16) -> [u8; 16] {
     let mut packet = [0; 16];
     packet[0] = if target.is_ipv4() { 8 } else { 128 };
     packet[4..6].copy_from_slice(&identifier.to_be_bytes());

@@ -168,6 +168,12 @@ impl Rtnl {
         self.change(RouteNetlinkMessage::DelAddress(message), NLM_F_ACK)
     }
 
+    /// Removes an address from a link by its index.
+    pub fn remove_address_at(&mut self, link: u32, (ip, prefix): (IpAddr, u8)) -> io::Result<()> {
+        let message = address_at(link, (ip, prefix));
+        self.change(RouteNetlinkMessage::DelAddress(message), NLM_F_ACK)
+    }
+
     /// Adds a default route by `gateway`.
     pub fn add_default_route(&mut self, gateway: IpAddr) -> io::Result<()> {
         let header = RouteHeader {
@@ -211,13 +217,7 @@ impl Rtnl {
         ip: IpAddr,
         prefix: u8,
     ) -> io::Result<AddressMessage> {
-        let mut message = AddressMessage::default();
-        message.header.family = family(ip);
-        message.header.prefix_len = prefix;
-        message.header.index = index(self, link)?;
-        message.attributes.push(AddressAttribute::Local(ip));
-        message.attributes.push(AddressAttribute::Address(ip));
-        Ok(message)
+        Ok(address_at(index(self, link)?, (ip, prefix)))
     }
 
     fn link(&mut self, name: &str) -> io::Result<LinkMessage> {
@@ -291,6 +291,16 @@ fn named(name: &str) -> LinkMessage {
     let mut link = LinkMessage::default();
     link.attributes.push(LinkAttribute::IfName(name.to_owned()));
     link
+}
+
+fn address_at(link: u32, (ip, prefix): (IpAddr, u8)) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family(ip);
+    message.header.prefix_len = prefix;
+    message.header.index = link;
+    message.attributes.push(AddressAttribute::Local(ip));
+    message.attributes.push(AddressAttribute::Address(ip));
+    message
 }
 
 fn index(rtnl: &mut Rtnl, name: &str) -> io::Result<u32> {

@@ -142,6 +142,14 @@ impl Lab {
         self.set_port(node, wire, LinkState::Up);
     }
 
+    /// Tells the client that all of 10.77.0.0/16 is on its link: room for many addresses.
+    pub fn widen(&self) {
+        let wide = |rtnl: &mut Rtnl| {
+            rtnl.set_address("eth0", (IpAddr::V4(CLIENT_ADDRESS), 16), Lifetime::FOREVER)
+        };
+        self.client.run(move || wide(&mut Rtnl::open())).expect("a wider network");
+    }
+
     /// Gives a node one more link on the lan, up and without an address of its own.
     pub fn add_link(&self, node: usize, link: &'static str) {
         let node = &self.nodes[node];
@@ -156,6 +164,22 @@ impl Lab {
     fn set_port(&self, node: usize, wire: Wire, state: LinkState) {
         let name = port(&self.nodes[node].name, wire);
         self.switch.run(move || Rtnl::open().set_up(&name, state)).expect("the switch's port");
+    }
+}
+
+/// Whether an address is a machine's own in this lab: below 10.77.0.100 and fd77::100, on the
+/// management network, on `lo`, or link-local. All others are virtual ones.
+pub fn is_own(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => {
+            let [first, second, third, host] = ip.octets();
+            first == 127 || second == 78 || (second == 77 && third == 0 && host < 100)
+        }
+        IpAddr::V6(ip) => {
+            let [first, rest @ .., host] = ip.segments();
+            let low = rest == [0; 6] && host < 0x100;
+            first & 0xffc0 == 0xfe80 || ((first == 0xfd77 || first == 0) && low)
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 
 #[path = "lab/api.rs"]
 mod api;
+#[path = "lab/bed.rs"]
+mod bed;
 #[path = "lab/case.rs"]
 mod case;
 #[path = "lab/instruments.rs"]
@@ -23,6 +25,22 @@ mod node;
 mod program;
 #[path = "lab/rivals.rs"]
 mod rivals;
+#[path = "lab/services_changing.rs"]
+mod services_changing;
+#[path = "lab/services_holding.rs"]
+mod services_holding;
+#[path = "lab/services_links.rs"]
+mod services_links;
+#[path = "lab/services_mixed.rs"]
+mod services_mixed;
+#[path = "lab/services_moving.rs"]
+mod services_moving;
+#[path = "lab/services_where.rs"]
+mod services_where;
+#[path = "lab/services_which.rs"]
+mod services_which;
+#[path = "lab/services_written.rs"]
+mod services_written;
 #[path = "lab/taking.rs"]
 mod taking;
 
@@ -52,7 +70,17 @@ fn main() -> ExitCode {
         program::trials(),
         names::trials(),
         rivals::trials(),
+        services_which::trials(),
+        services_links::trials(),
+        services_holding::trials(),
+        services_where::trials(),
+        services_written::trials(),
+        services_changing::trials(),
+        services_moving::trials(),
+        services_mixed::trials(),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    bed::close();
+    conclusion.exit_code()
 }

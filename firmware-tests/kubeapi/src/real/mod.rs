@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use authority::Authority;
@@ -39,13 +39,22 @@ pub struct RealOptions {
     /// Further addresses under which it is reached, such as virtual ones (for its certificate,
     /// which always holds `listen`, loopback and the name `kubernetes`).
     pub addresses: Vec<IpAddr>,
+    /// The user whose every request is noted in [`RealServer::audit`].
+    pub audited: Option<String>,
 }
 
 impl RealOptions {
     /// A server at `listen` with no further addresses.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, addresses: Vec::new() }
+        Self { listen, addresses: Vec::new(), audited: None }
+    }
+
+    /// With every request of this user noted.
+    #[must_use]
+    pub fn audited(mut self, user: &str) -> Self {
+        self.audited = Some(user.to_owned());
+        self
     }
 }
 
@@ -100,8 +109,11 @@ impl RealServer {
         let admin = authority.user("admin", &["system:masters"])?;
         let ca = authority.certificate();
         let admin = Client::tls(address, &ca, Some((&admin.certificate, &admin.key)))?;
-        let processes =
-            Processes::start(program, folder.path(), &flags(address, folder.path(), &server))?;
+        let mut flags = flags(address, folder.path(), &server);
+        if let Some(user) = &options.audited {
+            flags.extend(audit_flags(folder.path(), user)?);
+        }
+        let processes = Processes::start(program, folder.path(), &flags)?;
         let mut started = Self { address, authority, admin, processes, folder };
         started.wait_until_ready()?;
         Ok(started)
@@ -135,6 +147,14 @@ impl RealServer {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("log")
+    }
+
+    /// What the audited user asked for, oldest first (`audit.k8s.io/v1` Events; empty without
+    /// [`RealOptions::audited`]).
+    #[must_use]
+    pub fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("audit")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The id of its process, to stop and continue it.
@@ -242,7 +262,10 @@ impl RealServer {
 
 fn flags(address: SocketAddr, folder: &Path, server: &Identity) -> Vec<String> {
     let file = |name: &str| folder.join(name).display().to_string();
-    let range = if address.is_ipv4() { "10.96.0.0/16" } else { "fd00:96::/112" };
+    let range = match address.is_ipv4() {
+        true => "10.96.0.0/16,fd00:96::/112",
+        false => "fd00:96::/112,10.96.0.0/16",
+    };
     vec![
         format!("--bind-address={}", address.ip()),
         format!("--advertise-address={}", address.ip()),
@@ -259,6 +282,23 @@ fn flags(address: SocketAddr, folder: &Path, server: &Identity) -> Vec<String> {
         "--endpoint-reconciler-type=none".to_owned(),
         "--allow-privileged=true".to_owned(),
     ]
+}
+
+/// Notes each request of one user when it is answered, and nothing else.
+fn audit_flags(folder: &Path, user: &str) -> io::Result<[String; 2]> {
+    let policy = json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "users": [user]}, {"level": "None"}],
+    });
+    let file = folder.join("audit-policy");
+    std::fs::write(&file, policy.to_string())?;
+    let log = folder.join("audit");
+    Ok([
+        format!("--audit-policy-file={}", file.display()),
+        format!("--audit-log-path={}", log.display()),
+    ])
 }
 
 /// A free port where none is named.

@@ -5,15 +5,20 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use viplet_lab::rtnl::Lifetime;
+use viplet_lab::sweep::Sweep;
 use viplet_lab::wait::stays_for;
 use viplet_lab::{HolderWatch, Lab, Prober, Wire, wait_until};
 
 const SOON: Duration = Duration::from_secs(3);
+/// No answer for so long is no accident.
+const SILENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 4] = [
+    let tests: [(&str, fn()); 6] = [
         ("lab: the client hears an address that a node has, over IPv4 and IPv6", hears),
         ("lab: two nodes with one address are seen within 50 ms", sees_two_holders),
+        ("lab: addresses that nobody named are seen too, but not a node's own", sees_all),
+        ("lab: of many addresses the silent one is known", sweeps),
         ("lab: a cut cable silences a node and a restored one does not", cuts),
         ("lab: an address with a lifetime is gone when it ends", expires),
     ];
@@ -62,6 +67,42 @@ fn sees_two_holders() {
         watch.timeline(address).longest_overlap() > Duration::from_millis(20)
     });
     assert_eq!(watch.timeline(address).most_holders(), 2);
+}
+
+fn sees_all() {
+    let lab = Lab::new(1);
+    let watch = HolderWatch::start_all(&lab);
+    for text in ["10.77.1.7", "fd77::107"] {
+        let address: IpAddr = text.parse().unwrap();
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        lab.nodes[0].rtnl(move |rtnl| {
+            rtnl.set_address("eth0", (address, prefix), Lifetime::FOREVER).unwrap();
+        });
+        wait_until("it is seen", SOON, || watch.holders(address) == [0]);
+    }
+    assert_eq!(watch.timelines().len(), 2, "{:?}", watch.timelines());
+}
+
+fn sweeps() {
+    let lab = Lab::new(1);
+    lab.widen();
+    let addresses: Vec<IpAddr> = (1..=50).map(|host| IpAddr::from([10, 77, 3, host])).collect();
+    let all = addresses.clone();
+    lab.nodes[0].rtnl(move |rtnl| {
+        for address in all {
+            rtnl.set_address("eth0", (address, 32), Lifetime::FOREVER).unwrap();
+        }
+    });
+    let sweep = Sweep::start(&lab.client, &addresses, Duration::from_millis(20));
+    let since = Instant::now();
+    wait_until("all answer", SOON, || sweep.silent_since(since).is_empty());
+    let (gone, since) = (addresses[20], Instant::now());
+    lab.nodes[0].rtnl(move |rtnl| rtnl.remove_address("eth0", (gone, 32)).unwrap());
+    wait_until("one is silent", SOON, || sweep.longest_silences(since)[&gone] > SILENT);
+    let silences = sweep.longest_silences(since);
+    let others = silences.iter().filter(|(address, _)| **address != gone);
+    assert!(others.map(|(_, silence)| *silence).max().unwrap() < SILENT);
+    assert_eq!(sweep.silent_since(Instant::now() - SILENT / 2), [gone]);
 }
 
 fn cuts() {

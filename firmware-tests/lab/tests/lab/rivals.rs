@@ -90,7 +90,7 @@ fn run(name: &str, nodes: u8, need: Need, body: Body) {
     }
 }
 
-fn find_kube_vip() -> Result<PathBuf, String> {
+pub(crate) fn find_kube_vip() -> Result<PathBuf, String> {
     let path = std::env::var_os("KUBE_VIP").ok_or("KUBE_VIP does not name a kube-vip binary")?;
     std::fs::canonicalize(&path).map_err(|why| format!("KUBE_VIP: {why}"))
 }

@@ -15,6 +15,8 @@ pub(crate) enum Unit {
     PercentOfACore,
     /// Per minute.
     PerMinute,
+    /// Per second.
+    PerSecond,
 }
 
 impl Unit {
@@ -26,6 +28,7 @@ impl Unit {
             Self::Number => "number",
             Self::PercentOfACore => "% of a core",
             Self::PerMinute => "per minute",
+            Self::PerSecond => "per second",
         }
     }
 
@@ -39,7 +42,7 @@ impl Unit {
             Self::Bytes => format!("{:.2} MiB", value / f64::from(1 << 20)),
             Self::Number => format!("{value}"),
             Self::PercentOfACore => format!("{value:.3} %"),
-            Self::PerMinute => format!("{value:.1}"),
+            Self::PerMinute | Self::PerSecond => format!("{value:.1}"),
         }
     }
 }

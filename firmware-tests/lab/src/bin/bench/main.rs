@@ -10,10 +10,12 @@
 
 mod figures;
 mod machine;
+mod many;
 mod options;
 mod report;
 mod rig;
 mod scenes;
+mod services;
 
 use std::process::ExitCode;
 
@@ -49,7 +51,7 @@ fn measure(options: &Options) -> Result<(), String> {
     for scene in scenes::all().into_iter().filter(|scene| options.wants(scene.name)) {
         let repetitions = scene.repetitions(options);
         for round in 0..repetitions {
-            for contender in &contenders {
+            for contender in contenders.iter().filter(|one| scene.who.includes(one)) {
                 eprintln!("{} {}/{repetitions}: {}", scene.name, round + 1, contender.name);
                 let phase = f64::from(round) / f64::from(repetitions);
                 (scene.play)(&mut rig, contender, phase, &mut figures);

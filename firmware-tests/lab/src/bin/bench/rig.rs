@@ -41,7 +41,7 @@ pub(crate) enum Silence {
 const PROBE_EVERY: Duration = Duration::from_millis(1);
 /// From a holder on, until the others have surely read the lease and watch it.
 const SETTLE: Duration = Duration::from_secs(2);
-const NODES: u8 = 3;
+pub(crate) const NODES: u8 = 3;
 
 impl Rig {
     /// Builds it; nothing that is measured runs yet.
@@ -52,6 +52,11 @@ impl Rig {
         let plan = Plan::new(NODES).api(ApiKind::Real).probe_every(PROBE_EVERY);
         let cluster = Cluster::try_new(plan).map_err(|why| why.to_string())?;
         Ok(Self { cluster })
+    }
+
+    /// A lab of another plan instead of this one: for scenes that fill the API server.
+    pub(crate) fn renew(&mut self, plan: Plan) {
+        self.cluster = Cluster::new(plan);
     }
 
     /// The address.

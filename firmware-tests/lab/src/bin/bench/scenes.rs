@@ -10,16 +10,35 @@ use viplet_lab::cluster::Timing;
 use crate::figures::{Figures, Unit};
 use crate::options::Options;
 use crate::rig::{Contender, Rig, Silence};
+use crate::services;
 
 /// Plays a scene; the third argument is the place within a renewal period, from 0 to 1.
-type Play = fn(&mut Rig, &Contender, f64, &mut Figures);
+pub(crate) type Play = fn(&mut Rig, &Contender, f64, &mut Figures);
+
+/// Which programs play a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// All of them.
+    Everybody,
+    /// viplet alone.
+    Viplet,
+}
+
+impl Who {
+    /// Whether this program plays it.
+    pub(crate) fn includes(self, contender: &Contender) -> bool {
+        self == Self::Everybody || contender.name == "viplet"
+    }
+}
 
 /// One scene.
 pub(crate) struct Scene {
     /// Its name.
     pub(crate) name: &'static str,
     /// At most so often.
-    most: u32,
+    pub(crate) most: u32,
+    /// Which programs play it.
+    pub(crate) who: Who,
     /// Plays it once.
     pub(crate) play: Play,
 }
@@ -34,8 +53,8 @@ impl Scene {
 /// All scenes, in their order.
 pub(crate) fn all() -> Vec<Scene> {
     let any = u32::MAX;
-    let scene = |name, most, play: Play| Scene { name, most, play };
-    vec![
+    let scene = |name, most, play: Play| Scene { name, most, who: Who::Everybody, play };
+    let mut scenes = vec![
         scene("noise", 1, noise),
         scene("start", any, start),
         scene("planned move 5/3/1", any, |rig, who, phase, figures| {
@@ -54,7 +73,10 @@ pub(crate) fn all() -> Vec<Scene> {
         scene("kill -9", any, kill),
         scene("freeze", any, freeze),
         scene("idle", 1, idle),
-    ]
+    ];
+    // Last: they leave a lab of another kind.
+    scenes.extend(services::all());
+    scenes
 }
 
 /// Silences of an address that nobody moves, each in a time as long as a planned move is watched;
@@ -264,11 +286,11 @@ fn longest_silence(rig: &Rig, since: Instant, silence: Silence) -> f64 {
     }
 }
 
-fn secs(duration: Duration) -> f64 {
+pub(crate) fn secs(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
-fn count(number: usize) -> f64 {
+pub(crate) fn count(number: usize) -> f64 {
     as_float(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
