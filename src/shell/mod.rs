@@ -66,7 +66,8 @@ impl From<std::io::Error> for RunError {
 /// When it cannot start, or cannot go on.
 pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
     let mode = settings.mode;
-    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode, Tag::DEFAULT))));
+    let tag = Tag::of_instance(&settings.instance);
+    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode, tag))));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
     core.seed = RandomState::new().build_hasher().finish();

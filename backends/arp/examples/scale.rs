@@ -150,7 +150,9 @@ fn measure(family: Family, count: u32) {
         wall.elapsed().as_secs_f64() * 1e3 / thousands,
     );
     // Past the announcements that are more than the later ones.
-    (0..4).for_each(|_| drop(carry_out(&mut arp, &announces, CHUNK)));
+    (0..4).for_each(|_| {
+        let _ = carry_out(&mut arp, &announces, CHUNK);
+    });
     for (kind, commands) in [("announcing", &announces), ("refreshing", &installs)] {
         let sample = commands.get(..commands.len().min(2_000)).unwrap();
         for (how, chunk) in [("64 a turn", CHUNK), ("10 a turn", 10), ("one a turn", 1)] {
