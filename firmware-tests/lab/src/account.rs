@@ -23,33 +23,8 @@ pub(crate) fn grant(store: &Store<'_>) {
 
 fn manifest() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/rbac.yaml");
-    std::fs::read_to_string(file).unwrap_or_else(|_| RIGHTS.to_owned())
+    std::fs::read_to_string(file).expect("manifests/rbac.yaml")
 }
-
-/// The same as long as there is no such file.
-const RIGHTS: &str = r#"
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: kube-vip, namespace: kube-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: system:kube-vip-role}
-rules:
-- {apiGroups: [""], resources: [services], verbs: [get, list, watch, update]}
-- {apiGroups: [""], resources: [services/status], verbs: [update]}
-- {apiGroups: [""], resources: [endpoints], verbs: [list, watch]}
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
-- {apiGroups: [""], resources: [nodes], verbs: [get, list, watch, patch]}
-- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, watch, create, update]}
-- {apiGroups: [""], resources: [events], verbs: [create]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: system:kube-vip-binding}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:kube-vip-role}
-subjects: [{kind: ServiceAccount, name: kube-vip, namespace: kube-system}]
-"#;
 
 fn objects(text: &str) -> Vec<Value> {
     let documents = serde_yaml_ng::Deserializer::from_str(text);

@@ -48,7 +48,9 @@ fn measure(options: &Options) -> Result<(), String> {
         let size = path.metadata().map_or(0, |file| file.len());
         figures.note(name, "binary", Unit::Bytes, scenes::as_float(size));
     }
-    for scene in scenes::all().into_iter().filter(|scene| options.wants(scene.name)) {
+    let scenes = scenes::all();
+    let names: Vec<&str> = scenes.iter().map(|scene| scene.name).collect();
+    for scene in scenes.iter().filter(|scene| options.wants(scene.name, &names)) {
         let repetitions = scene.repetitions(options);
         for round in 0..repetitions {
             for contender in contenders.iter().filter(|one| scene.who.includes(one)) {

@@ -48,9 +48,12 @@ impl Options {
         }
     }
 
-    /// Whether a scene of this name is asked for.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        name.contains(&self.only)
+    /// Whether a scene of this name is asked for: by its name among `all`, else by a part of it.
+    pub(crate) fn wants(&self, name: &str, all: &[&str]) -> bool {
+        match all.contains(&self.only.as_str()) {
+            true => name == self.only,
+            false => name.contains(&self.only),
+        }
     }
 }
 
