@@ -60,6 +60,13 @@ impl Backend for Opening {
         }
     }
 
+    fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        match &mut self.backend {
+            Some(backend) => backend.apply_all(commands),
+            None => commands.iter().map(|command| self.apply(command)).collect(),
+        }
+    }
+
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
         loop {
             if let Some(backend) = &mut self.backend {

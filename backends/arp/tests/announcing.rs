@@ -260,3 +260,68 @@ fn a_missing_capability_is_named() {
         assert!(refused.reason.contains("the capability NET_RAW"), "{refused}");
     });
 }
+
+/// The operation and the address of the next gratuitous ARP.
+fn said(microphone: &mut Socket) -> (u8, u8) {
+    let heard = frame(microphone, |_| true);
+    (heard[21], heard[31])
+}
+
+#[test]
+fn later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addresses() {
+    let test = "later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addresses";
+    in_namespace(test, || {
+        cable();
+        let mut right = microphone(ARP);
+        let mut arp = arp();
+        let both = [announce("10.0.0.5"), announce("10.0.0.6")];
+        let mut hear = |arp: &mut Arp, commands: &[Command], frames: usize| {
+            assert!(arp.apply_all(commands).iter().all(Result::is_ok));
+            (0..frames).map(|_| said(&mut right)).collect::<Vec<_>>()
+        };
+        for command in [install("10.0.0.5"), install("10.0.0.6")] {
+            arp.apply(&command).unwrap();
+        }
+        for _ in 0..4 {
+            assert_eq!(hear(&mut arp, &both, 4), [(1, 5), (2, 5), (1, 6), (2, 6)]);
+        }
+        for _ in 0..2 {
+            assert_eq!(hear(&mut arp, &both, 2), [(1, 5), (1, 6)]);
+            // A refresh changes nothing about it.
+            hear(&mut arp, &[install("10.0.0.5"), install("10.0.0.6")], 0);
+            assert_eq!(hear(&mut arp, &both, 2), [(2, 5), (2, 6)]);
+        }
+        let again =
+            [Command::Withdraw { vip: vip("10.0.0.5") }, install("10.0.0.5"), both[0].clone()];
+        assert_eq!(hear(&mut arp, &again, 2), [(1, 5), (2, 5)]);
+        assert_eq!(hear(&mut arp, &both[1..], 1), [(1, 6)]);
+    });
+}
+
+#[test]
+fn of_many_commands_at_once_a_refused_install_keeps_back_its_own_announcement_only() {
+    let test = "of_many_commands_at_once_a_refused_install_keeps_back_its_own_announcement_only";
+    in_namespace(test, || {
+        cable();
+        ip("addr add 10.0.0.7/24 dev left");
+        let mut right = microphone(ARP);
+        let mut arp = arp();
+        let mut commands = vec![install("10.0.0.7"), announce("10.0.0.7")];
+        commands.extend((100..200).flat_map(|last| {
+            let address = format!("10.0.0.{last}");
+            [install(&address), announce(&address)]
+        }));
+        commands.push(Command::Withdraw { vip: vip("10.0.0.100") });
+        commands.push(announce("10.0.0.7"));
+        let outcomes = arp.apply_all(&commands);
+        assert_eq!(outcomes.len(), commands.len());
+        assert!(outcomes[0].as_ref().is_err_and(|r| r.class == Class::Misconfigured));
+        assert!(outcomes[1..].iter().all(Result::is_ok), "{outcomes:?}");
+        arp.apply(&announce("10.0.0.99")).unwrap();
+        let heard: Vec<_> = (0..202).map(|_| said(&mut right).1).collect();
+        let wanted: Vec<u8> = (100..200).chain([99]).flat_map(|last| [last, last]).collect();
+        assert_eq!(heard, wanted);
+        assert!(!ip("addr show left").contains("10.0.0.100/"));
+        assert!(ip("addr show left").contains("10.0.0.199/"));
+    });
+}

@@ -237,7 +237,7 @@ impl Claim {
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
         self.withdrawn_at = None;
-        self.seen = false;
+        self.seen = here.is_some_and(ours); // A refresh is not observed.
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
     }
 
@@ -291,7 +291,7 @@ impl Claim {
         let (true, Some(lifetime)) = (due && !self.waits(now), lifetime) else { return };
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
-        self.seen = false;
+        self.seen = here.is_some_and(ours); // A refresh is not observed.
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
     }
 
