@@ -150,55 +150,71 @@ impl Node {
         self.carry_out(effects, now)
     }
 
-    /// Effects in order; a refusal is handled before those that follow it.
+    /// Effects in order; a refusal is handled before those that follow it. Commands that follow
+    /// one another go to the backend together.
     fn carry_out(&mut self, effects: Vec<Effect>, decided: Moment) -> Turn {
         let mut queue = VecDeque::from(effects);
         let mut refused: Vec<IpAddr> = Vec::new();
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                Effect::Backend(command) => {
-                    queue.extend(self.apply(command, decided, &mut refused));
-                }
-                Effect::Lease(request) => self.errands.lease(request),
-                Effect::Resolve { name } => self.errands.resolve(name),
-                Effect::Label { key, value } => self.errands.label(key, value),
-                Effect::Service(update) => self.errands.service(update),
-                Effect::Event(event) => self.errands.event(event),
-                Effect::ServiceLabels(labels) => self.errands.service_labels(labels),
-                Effect::Report(report) => write(&report),
-                Effect::Stopped => return Turn::Last,
+        let mut batch: Vec<Command> = Vec::new();
+        loop {
+            let next = queue.pop_front();
+            if let Some(Effect::Backend(command)) = next {
+                batch.push(command);
+                continue;
+            }
+            if !batch.is_empty() {
+                queue.extend(self.apply(std::mem::take(&mut batch), decided, &mut refused));
+            }
+            match next {
+                Some(Effect::Lease(request)) => self.errands.lease(request),
+                Some(Effect::Resolve { name }) => self.errands.resolve(name),
+                Some(Effect::Label { key, value }) => self.errands.label(key, value),
+                Some(Effect::Service(update)) => self.errands.service(update),
+                Some(Effect::Event(event)) => self.errands.event(event),
+                Some(Effect::ServiceLabels(labels)) => self.errands.service_labels(labels),
+                Some(Effect::Report(report)) => write(&report),
+                Some(Effect::Stopped) => return Turn::Last,
+                Some(Effect::Backend(_)) => {}
+                None if queue.is_empty() => return Turn::More,
+                None => {}
             }
         }
-        Turn::More
     }
 
-    /// What the core does about a refusal, if there is one.
+    /// What the core does about refusals, if there are any.
     fn apply(
         &mut self,
-        command: Command,
+        mut commands: Vec<Command>,
         decided: Moment,
         refused: &mut Vec<IpAddr>,
     ) -> Vec<Effect> {
-        let address = command.vip().address;
-        if matches!(command, Command::Announce { .. }) && refused.contains(&address) {
-            return Vec::new();
-        }
+        commands.retain(|command| {
+            let announce = matches!(command, Command::Announce { .. });
+            !announce || !refused.contains(&command.vip().address)
+        });
+        let outcomes = self.apply_in_time(&commands, decided);
         let mut effects = Vec::new();
-        if let Err(refusal) = self.apply_in_time(&command, decided) {
-            refused.push(address);
+        for (command, outcome) in commands.into_iter().zip(outcomes) {
+            let Err(refusal) = outcome else { continue };
+            refused.push(command.vip().address);
             let input = Input::Refused { command, refusal };
             self.shared.core.borrow_mut().handle(input, clock::now(), &mut effects);
         }
         effects
     }
 
-    fn apply_in_time(&mut self, command: &Command, decided: Moment) -> Result<(), Refusal> {
+    fn apply_in_time(&mut self, commands: &[Command], decided: Moment) -> Vec<Result<(), Refusal>> {
         let late = clock::now().since(decided);
-        if late > FRESH && !matches!(command, Command::Withdraw { .. }) {
-            let reason = format!("not done: {:.1} s late, decided anew", late.as_secs_f64());
-            return Err(Refusal { class: Class::Transient, reason });
+        if late <= FRESH {
+            return self.backend.apply_all(commands);
         }
-        self.backend.apply(command)
+        let reason = format!("not done: {:.1} s late, decided anew", late.as_secs_f64());
+        let refusal = Refusal { class: Class::Transient, reason };
+        let one = |command: &Command| match command {
+            Command::Withdraw { .. } => self.backend.apply(command),
+            Command::Install { .. } | Command::Announce { .. } => Err(refusal.clone()),
+        };
+        commands.iter().map(one).collect()
     }
 }
 

@@ -7,6 +7,9 @@ use crate::core::election::term;
 use crate::core::observed::{Observed, SeenAddress};
 use crate::core::time::Moment;
 
+/// The word for an announcement that is due.
+pub const ANNOUNCEMENT: &str = "an announcement";
+
 /// A moment and what is due then.
 type Due = (Moment, &'static str);
 
@@ -23,7 +26,7 @@ impl Claim {
         let work = match want {
             Want::Hold { until } => {
                 let announcing = self.announcing.as_ref().filter(|_| self.is_usable(observed));
-                let announce = announcing.map(|s| (s.next(), "an announcement"));
+                let announce = announcing.map(|s| (s.next(), ANNOUNCEMENT));
                 let install = self.install_due(until, here, now);
                 [announce, install].into_iter().flatten().min_by_key(|(at, _)| *at)
             }

@@ -9,6 +9,8 @@ use viplet_backend_api::{
     Class, Command, DuplicateDetection, LinkState, Owner, Refusal, Usability, Vip,
 };
 
+pub use due::ANNOUNCEMENT;
+
 use super::announce::{Rhythm, Schedule};
 use super::election::term;
 use super::fitness::Penalty;

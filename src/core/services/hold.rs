@@ -339,60 +339,60 @@ impl Services {
         }
     }
 
-    /// Reconciles some of the addresses on the agenda.
+    /// Reconciles some of the addresses on the agenda: commands first, which go to the kernel
+    /// together, then what is said of them.
     pub(super) fn pulse_some(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        let mut reports = Vec::new();
         for _ in 0..MOST_PER_TURN {
-            let Some(ip) = self.agenda.pulses.pop_first() else { return };
-            self.pulse(ip, around, effects);
+            let Some(ip) = self.agenda.pulses.pop_first() else { break };
+            effects.extend(self.pulse(ip, around, &mut reports).into_iter().map(Effect::Backend));
         }
+        effects.extend(reports.into_iter().map(Effect::Report));
     }
 
-    fn pulse(&mut self, ip: IpAddr, around: &Around<'_>, effects: &mut Vec<Effect>) {
+    fn pulse(
+        &mut self,
+        ip: IpAddr,
+        around: &Around<'_>,
+        reports: &mut Vec<Report>,
+    ) -> Vec<Command> {
         if !self.addresses.contains_key(&ip) {
-            return;
+            return Vec::new();
         }
         let want = self.want(ip, around);
         self.ready_claim(ip, want, around);
         let rhythm = self.rhythm(ip);
-        let Some(address) = self.addresses.get_mut(&ip) else { return };
-        if let Some(claim) = &mut address.claim {
+        let mut commands = Vec::new();
+        if let Some(claim) = self.addresses.get_mut(&ip).and_then(|a| a.claim.as_mut()) {
             let before = (claim.lingers(around.observed), claim.is_announcing());
-            let commands = claim.reconcile(want, around.observed, around.now, rhythm);
+            commands = claim.reconcile(want, around.observed, around.now, rhythm);
             let came = claim.came_to_be_held(around.observed);
             let after = (claim.lingers(around.observed), claim.is_announcing());
             let vip = claim.vip().clone();
             if came || before != after {
                 self.tell_tenants(ip);
             }
-            self.report(&vip, came.then_some("held and announced"), around, effects);
-            if commands.iter().any(|command| matches!(command, Command::Withdraw { .. })) {
-                self.report(&vip, Some("is withdrawn"), around, effects);
-            }
-            effects.extend(commands.into_iter().map(Effect::Backend));
+            let goes = commands.iter().any(|command| matches!(command, Command::Withdraw { .. }));
+            let words = [came.then_some("held and announced"), goes.then_some("is withdrawn")];
+            reports.extend(words.into_iter().flatten().map(|what| self.report(&vip, what, around)));
         }
         self.let_go(ip, want, around);
         self.rearm_address(ip, want, around);
+        commands
     }
 
-    fn report(
-        &self,
-        vip: &Vip,
-        what: Option<&str>,
-        around: &Around<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(what) = what else { return };
+    fn report(&self, vip: &Vip, what: &str, around: &Around<'_>) -> Report {
         let why = self.why_here(vip.address, around);
-        let text = format!("{vip}: {what}: {why}");
-        effects.push(Effect::Report(Report { level: Level::Info, text }));
+        Report { level: Level::Info, text: format!("{vip}: {what}: {why}") }
     }
 
     /// A claim with the address as it is to be, where there is anything to do about it.
     fn ready_claim(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
         let vip = self.vip(ip, around);
         let there = around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet);
+        let control_planes = around.has_control_plane(ip);
         let Some(address) = self.addresses.get_mut(&ip) else { return };
-        if address.authority == Authority::ControlPlane {
+        if control_planes {
             address.claim = None; // The control plane's own claim sees to it.
             return;
         }
@@ -454,6 +454,7 @@ impl Services {
     fn rearm_address(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
         let next = self.address_due(ip, want, around);
         if let Some(address) = self.addresses.get_mut(&ip) {
+            let next = next.map(|(at, why)| (address.together(at, why), why));
             self.agenda.rearm(&Item::Address(ip), &mut address.due, next);
         }
     }
@@ -513,6 +514,9 @@ impl Services {
     /// Whether an address of this Lease may still be on this node.
     pub(super) fn lingers(&self, ip: IpAddr, around: &Around<'_>) -> bool {
         let Some(address) = self.addresses.get(&ip) else { return false };
+        if around.has_control_plane(ip) {
+            return false;
+        }
         address.claim.as_ref().is_some_and(|claim| claim.lingers(around.observed))
             || around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet)
     }

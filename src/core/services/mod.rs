@@ -72,6 +72,14 @@ pub struct Around<'a> {
     pub now: Moment,
 }
 
+impl Around<'_> {
+    /// Whether an address is one of the control plane's, whose own claim sees to it.
+    fn has_control_plane(&self, address: IpAddr) -> bool {
+        let claims = |group: &Group| group.claims.contains_key(&address) || group.wants(address);
+        self.control_plane.is_some_and(claims)
+    }
+}
+
 /// Whether a list was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Listed {

@@ -3,13 +3,17 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::agenda::Due;
 use super::record::{ServiceName, ServicePort};
 use super::request::{AskedLease, AskedLink};
-use crate::core::claim::Claim;
+use crate::core::claim::{ANNOUNCEMENT, Claim};
 use crate::core::lease::LeaseName;
 use crate::core::time::Moment;
+
+/// Periodic announcements of many addresses are sent in turns that are so far apart.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// A Service that asks for an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +119,18 @@ pub(crate) struct Lead {
 }
 
 impl Address {
+    /// When something is to be done that is due at `at`: a periodic announcement, which may be a
+    /// little late, together with those of other addresses.
+    pub(crate) fn together(&self, at: Moment, why: &str) -> Moment {
+        let burst_over = self.claim.as_ref().is_some_and(|claim| claim.announced() >= 4);
+        if why != ANNOUNCEMENT || !burst_over {
+            return at;
+        }
+        let (step, since) = (TOGETHER.as_nanos(), at.since_boot().as_nanos());
+        let rest = (step - since % step) % step;
+        at + Duration::from_nanos(u64::try_from(rest).unwrap_or_default())
+    }
+
     /// One more Service asks for it.
     pub(crate) fn join(&mut self, tenant: Tenant) {
         if let Err(place) = self.tenants.binary_search(&tenant) {

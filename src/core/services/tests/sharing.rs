@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::town::{Town, asking, ip, on_port, settings, younger};
+use super::town::{Town, asking, control_plane, ip, on_port, settings, younger};
 use crate::core::settings::ServiceElection::{Each, OneForAll};
+use crate::core::settings::Services;
 use crate::core::status::ServiceState;
+use crate::core::{LeaseName, Settings};
 
 #[test]
 fn services_that_share_an_address_share_one_lease_and_one_holder() {
@@ -86,6 +88,59 @@ fn services_of_different_namespaces_share_a_lease_that_names_one() {
     town.delete("b");
     town.pass(Duration::from_secs(2));
     assert_eq!(town.lease("infra/gateway").unwrap().holder, "");
+}
+
+fn with_control_plane(lease: &str) -> Town {
+    let lease = LeaseName::parse(lease, "kube-system").unwrap();
+    let services = Services { lease, ..settings(OneForAll) };
+    Town::with(3, |name| Settings {
+        node: name.to_owned(),
+        control_plane: Some(control_plane("10.0.0.100")),
+        services: Some(services.clone()),
+        seed: 1,
+    })
+}
+
+#[test]
+fn a_service_on_the_control_planes_address_goes_where_that_goes_and_never_takes_it_away() {
+    let mut town = with_control_plane("plndr-svcs-lock");
+    town.settle();
+    let first = town.holder("10.0.0.100");
+    town.forget_silence();
+    town.serve(asking("web", "10.0.0.100"));
+    town.serve(on_port(6443, asking("clash", "10.0.0.100")));
+    town.pass(Duration::from_secs(2));
+    assert_eq!(town.state(first, "web").0, ServiceState::Held);
+    assert_eq!(town.record("web").host(), Some(&*format!("n{}", first + 1)));
+    let (state, reason) = town.state(first, "clash");
+    assert!(state == ServiceState::Refused && reason.contains("control plane"), "{reason}");
+    town.delete("web");
+    town.pass(Duration::from_secs(3));
+    assert_eq!(town.longest_silence("10.0.0.100"), Duration::ZERO, "it stays the control plane's");
+    town.serve(asking("web", "10.0.0.100"));
+    town.stop(first);
+    town.pass(Duration::from_secs(3));
+    let second = town.holder("10.0.0.100");
+    assert_ne!(second, first);
+    assert_eq!(town.record("web").host(), Some(&*format!("n{}", second + 1)));
+}
+
+#[test]
+fn one_lease_for_control_plane_and_services_moves_all_of_it() {
+    let mut town = with_control_plane("plndr-cp-lock");
+    town.settle();
+    town.serve(asking("web", "10.0.0.1"));
+    town.settle();
+    let first = town.holder("10.0.0.100");
+    assert_eq!(town.holder("10.0.0.1"), first);
+    town.stop(first);
+    town.pass(Duration::from_secs(3));
+    assert!(!town.runs(first));
+    let second = town.holder("10.0.0.100");
+    assert_eq!((town.holder("10.0.0.1"), second != first), (second, true));
+    town.power_off(second);
+    town.pass(Duration::from_secs(7));
+    assert_eq!(town.holder("10.0.0.1"), town.holder("10.0.0.100"));
 }
 
 #[test]

@@ -17,9 +17,9 @@ use crate::core::services::record::{
     ServicePort, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
 };
 use crate::core::settings::{
-    ClassFilter, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice, LinkNotUp, OnDemand,
-    OnLinkDown, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed,
-    Updates,
+    ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
+    LinkNotUp, LoopbackScope, OnDemand, OnLinkDown, OnLoss, PrefixLength, PrefixLengths,
+    ServiceElection, ServiceLink, ServicePrefixes, Services, Target, Unclassed, Updates,
 };
 use crate::core::status::{ServiceState, Why};
 use crate::core::{
@@ -97,6 +97,26 @@ pub(crate) fn younger(record: ServiceRecord) -> ServiceRecord {
 
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
+}
+
+/// The control plane's settings, with one address.
+pub(crate) fn control_plane(address: &str) -> ControlPlane {
+    ControlPlane {
+        lease: LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() },
+        lease_annotations: BTreeMap::new(),
+        timing: settings(ServiceElection::OneForAll).timing,
+        targets: vec![Target::Address(ip(address))],
+        dns_mode: DnsMode::First,
+        prefix: PrefixLengths { v4: 32, v6: 128 },
+        link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
+        loopback_scope: LoopbackScope::Host,
+        duplicate_detection: DuplicateDetection::Kernel,
+        announce_every: Duration::from_secs(3),
+        on_loss: OnLoss::Withdraw,
+        on_link_down: OnLinkDown::Keep,
+        link_not_up: LinkNotUp::Wait,
+        labelling: Labelling::Off,
+    }
 }
 
 /// One node.
@@ -536,6 +556,11 @@ impl Town {
         };
         let version = self.version.to_string();
         self.leases.insert(lease.clone(), (version.clone(), record.clone()));
+        if lease.name == "plndr-cp-lock" {
+            let view = LeaseView::Present { version: version.clone(), record: record.clone() };
+            let lease = lease.clone();
+            self.broadcast(&Input::Lease { lease, origin: Origin::Watch, view });
+        }
         let seen = LeaseSeen { lease: lease.clone(), version: version.clone(), record };
         self.broadcast(&Input::Leases(Change::Applied(seen)));
         version
