@@ -15,6 +15,7 @@ pub const FEATURES: &[&str] = &[
 /// # Errors
 /// When the kernel refuses a socket (the text names the missing capability), or the build lacks
 /// the backend, which the settings' validation has already said.
+#[cfg_attr(not(feature = "arp"), allow(unused_variables, reason = "depends on the features"))]
 pub fn open(mode: Mode, tag: Tag) -> Result<Box<dyn Backend>, Refusal> {
     match mode {
         #[cfg(feature = "arp")]

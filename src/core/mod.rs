@@ -54,6 +54,8 @@ use services::{Around, Services};
 const STOP_LIMIT: Duration = Duration::from_millis(800);
 /// And for each lease that has to be given back, one after the other.
 const STOP_PER_LEASE: Duration = Duration::from_millis(30);
+/// And for each address that has to be withdrawn.
+const STOP_PER_ADDRESS: Duration = Duration::from_millis(2);
 /// The whole stop (SIG-5: a pod is gone within 10 s).
 const LONGEST_STOP: Duration = Duration::from_secs(8);
 /// A withdrawal of something stale is not repeated sooner.
@@ -183,9 +185,10 @@ impl Core {
         if self.phase != Phase::Running {
             return;
         }
-        let leases = self.services.as_ref().map_or(0, Services::leases_held);
-        let leases = u32::try_from(leases).unwrap_or(u32::MAX);
-        let limit = (STOP_LIMIT + STOP_PER_LEASE.saturating_mul(leases)).min(LONGEST_STOP);
+        let (leases, addresses) = self.services.as_ref().map_or((0, 0), Services::burden);
+        let more =
+            STOP_PER_LEASE.saturating_mul(leases) + STOP_PER_ADDRESS.saturating_mul(addresses);
+        let limit = (STOP_LIMIT + more).min(LONGEST_STOP);
         self.phase = Phase::Stopping { limit: now + limit };
     }
 

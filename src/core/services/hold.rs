@@ -11,7 +11,7 @@ use super::agenda::Due;
 use super::endpoints::{Anywhere, NodeId};
 use super::request::AskedLink;
 use super::tenancy::{Authority, Mark, Obstacle, Tenant};
-use super::{Around, Item, Listed, Services};
+use super::{Around, Item, Listed, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
 use crate::core::election::Role;
@@ -75,7 +75,8 @@ impl Services {
     /// Whether endpoints allow it (EP-2 to EP-4). Services that share an address need a node that
     /// suits all of them; one that no such node is found for gives way to the older ones.
     fn endpoint_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        if self.endpoints_listed == Listed::No {
+        let nodes_due = around.now < self.started + PATIENCE;
+        if self.endpoints_listed == Listed::No || (self.nodes_listed == Listed::No && nodes_due) {
             return Some(Obstacle::Unread);
         }
         let taken = self.taken(ip, around);
@@ -472,6 +473,7 @@ impl Services {
             address.former.as_ref().map(|f| (f.since + patience, "the former holder's time")),
             self.link_lapse(address.claim.as_ref().map(|claim| &claim.vip().link), around),
             self.adoption_ends(want),
+            Some((self.started + PATIENCE, "nodes have not been read")),
         ];
         let lapses = lapses.into_iter().flatten().filter(|(at, _)| *at > around.now);
         lapses.chain(work).min_by_key(|(at, _)| *at)

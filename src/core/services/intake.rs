@@ -114,6 +114,10 @@ impl Services {
 
     /// Nodes were listed, changed or deleted.
     pub fn take_nodes(&mut self, change: Change<NodeRecord, Box<str>>) {
+        if self.nodes_listed == Listed::No {
+            self.nodes_listed = Listed::Yes;
+            self.look_at_addresses();
+        }
         let before = self.nodes.scheduling(&self.node);
         if self.nodes.take(change) == Moved::Yes {
             self.agenda.services.extend(self.entries.keys().cloned());

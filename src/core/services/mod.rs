@@ -56,7 +56,8 @@ use write::{Parting, Writer};
 
 /// Everything is looked at once in this time, whatever happened.
 const FULL_PASS: Duration = Duration::from_secs(60);
-/// Leases that the watch over many covers are not read one by one before this time.
+/// How long after the start one list waits for another: leases that the watch over many covers
+/// are not read one by one before this time, and nodes are expected.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What Services depend on beside themselves.
@@ -131,6 +132,8 @@ pub struct Services {
     started: Moment,
     services_listed: Listed,
     endpoints_listed: Listed,
+    /// Which addresses are nodes' own is not known before. It may never be: then it is done without.
+    nodes_listed: Listed,
     entries: BTreeMap<ServiceName, Entry>,
     partings: BTreeMap<ServiceName, Parting>,
     endpoints: Endpoints,
@@ -174,6 +177,7 @@ impl Services {
             started: now,
             services_listed: Listed::No,
             endpoints_listed: Listed::No,
+            nodes_listed: Listed::No,
             entries: BTreeMap::new(),
             partings: BTreeMap::new(),
             endpoints: Endpoints::default(),

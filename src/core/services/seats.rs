@@ -17,7 +17,7 @@ use crate::core::settings::ServiceElection;
 
 /// Leases that are given away at once when the process ends: each address is silent only while
 /// its own lease changes hands.
-const LEAVING_AT_ONCE: usize = 8;
+const LEAVING_AT_ONCE: usize = 4;
 
 impl Services {
     /// The Lease for all is followed from the start, unless it is the control plane's too.
@@ -311,11 +311,15 @@ impl Services {
         !left && !self.seats.values().any(ours) && !labelled
     }
 
-    /// How many leases are in our name: what a stop has to give back.
+    /// How many leases are in our name, and how many addresses are held by them: what a stop has
+    /// to give back.
     #[must_use]
-    pub fn leases_held(&self) -> usize {
+    pub fn burden(&self) -> (u32, u32) {
         let ours = |seat: &&Seat| seat.election.holder() == Some(self.node.as_str());
-        self.seats.values().filter(ours).count()
+        let leases = self.seats.values().filter(ours).count();
+        let addresses = self.addresses.values().filter(|address| address.claim.is_some()).count();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (count(leases), count(addresses))
     }
 
     /// Sends what the desk lets through. The Lease for all has a connection of its own.
