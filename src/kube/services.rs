@@ -19,7 +19,7 @@ pub fn service_scope(namespace: Option<&str>) -> Scope {
         path: super::collection("", namespace, "services"),
         fields: Some("spec.type=LoadBalancer".to_owned()),
         labels: None,
-        page: 100,
+        page: 40,
     }
 }
 
@@ -33,7 +33,7 @@ impl Watched for ServiceRecord {
 
     fn key(json: &str) -> Result<Option<ServiceName>, String> {
         let named: Named = read_json(json)?;
-        Ok(Some(ServiceName { namespace: named.metadata.namespace, name: named.metadata.name }))
+        Ok(Some(ServiceName::new(&named.metadata.namespace, &named.metadata.name)))
     }
 }
 
@@ -191,10 +191,10 @@ impl Service<'_> {
         let status = self.status.unwrap_or(Status { load_balancer: None, conditions: None });
         let ingress = status.load_balancer.and_then(|balancer| balancer.ingress);
         Ok(ServiceRecord {
-            name: ServiceName { namespace, name },
+            name: ServiceName::new(&namespace, &name),
             uid,
             version: resource_version,
-            created: creation_timestamp.unwrap_or_default(),
+            created: creation_timestamp.unwrap_or_default().into(),
             class: spec.load_balancer_class,
             policy: match spec.external_traffic_policy {
                 Some(Policy::Local) => TrafficPolicy::Local,

@@ -29,7 +29,7 @@ impl EndpointSlice {
             path: super::collection("discovery.k8s.io", namespace, "endpointslices"),
             fields: None,
             labels: Some(SERVICE.to_owned()),
-            page: 100,
+            page: 40,
         }
     }
 }
@@ -39,7 +39,7 @@ impl Endpoints {
     #[must_use]
     pub fn scope(namespace: Option<&str>) -> Scope {
         let path = super::collection("", namespace, "endpoints");
-        Scope { path, fields: None, labels: None, page: 100 }
+        Scope { path, fields: None, labels: None, page: 40 }
     }
 }
 
@@ -149,14 +149,14 @@ struct Address {
 impl Metadata {
     fn key(self) -> Option<SliceName> {
         let service = self.labels?.service.filter(|service| !service.is_empty())?;
-        let service = ServiceName { namespace: self.namespace, name: service };
+        let service = ServiceName::new(&self.namespace, &service);
         Some(SliceName { service, name: self.name })
     }
 }
 
 fn key_of(named: super::services::Name) -> SliceName {
     let name = named.name.clone();
-    let service = ServiceName { namespace: named.namespace, name: named.name };
+    let service = ServiceName::new(&named.namespace, &named.name);
     SliceName { service, name }
 }
 

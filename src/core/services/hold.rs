@@ -10,7 +10,7 @@ use viplet_backend_api::{Command, LinkName, LinkState, Owner, Scope, Vip};
 use super::agenda::Due;
 use super::endpoints::{Anywhere, NodeId};
 use super::request::AskedLink;
-use super::tenancy::{Authority, Mark, Obstacle, Tenant};
+use super::tenancy::{Authority, Mark, Obstacle, Place, Tenant};
 use super::{Around, Item, Listed, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
@@ -19,7 +19,7 @@ use crate::core::group::Stopping;
 use crate::core::input::Effect;
 use crate::core::jitter::Jitter;
 use crate::core::lease::LeaseName;
-use crate::core::observed::state_text;
+use crate::core::observed::{SeenAddress, state_text};
 use crate::core::report::{Level, Report};
 use crate::core::settings::{LinkNotUp, OnLinkDown, PrefixLength, ServiceLink};
 use crate::core::time::Moment;
@@ -389,21 +389,27 @@ impl Services {
 
     /// A claim with the address as it is to be, where there is anything to do about it.
     fn ready_claim(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
-        let vip = self.vip(ip, around);
-        let there = around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet);
-        let control_planes = around.has_control_plane(ip);
-        let Some(address) = self.addresses.get_mut(&ip) else { return };
-        if control_planes {
-            address.claim = None; // The control plane's own claim sees to it.
+        if around.has_control_plane(ip) {
+            if let Some(address) = self.addresses.get_mut(&ip) {
+                address.claim = None; // The control plane's own claim sees to it.
+            }
             return;
         }
-        let Ok(vip) = vip else { return };
-        match &address.claim {
-            Some(claim)
-                if claim.vip().link == vip.link && claim.vip().prefix_len == vip.prefix_len => {}
-            None if want == Want::Nothing && !there => {}
-            Some(_) if !matches!(want, Want::Hold { .. }) => {}
-            Some(_) | None => address.claim = Some(Box::new(Claim::new(vip))),
+        let Some(address) = self.addresses.get(&ip) else { return };
+        let holds = matches!(want, Want::Hold { .. });
+        let ours = |seen: &SeenAddress| seen.address.owner == Owner::Viplet;
+        let needed = match &address.claim {
+            Some(_) => holds && address.place == Place::Unsettled,
+            None => want != Want::Nothing || around.observed.everywhere(ip).any(ours),
+        };
+        let Some(vip) = needed.then(|| self.vip(ip, around)).and_then(Result::ok) else { return };
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        address.place = Place::Settled;
+        let as_it_is = |claim: &Claim| {
+            (&claim.vip().link, claim.vip().prefix_len) == (&vip.link, vip.prefix_len)
+        };
+        if !address.claim.as_deref().is_some_and(as_it_is) {
+            address.claim = Some(Box::new(Claim::new(vip)));
         }
     }
 

@@ -71,7 +71,7 @@ impl Services {
                     writer: Writer::new(now),
                     due: None,
                 };
-                self.entries.insert(name.clone(), entry);
+                self.entries.insert(name.clone(), Box::new(entry));
             }
         }
         self.agenda.services.insert(name);

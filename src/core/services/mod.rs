@@ -134,7 +134,7 @@ pub struct Services {
     endpoints_listed: Listed,
     /// Which addresses are nodes' own is not known before. It may never be: then it is done without.
     nodes_listed: Listed,
-    entries: BTreeMap<ServiceName, Entry>,
+    entries: BTreeMap<ServiceName, Box<Entry>>,
     partings: BTreeMap<ServiceName, Parting>,
     endpoints: Endpoints,
     nodes: Nodes,

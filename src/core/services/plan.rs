@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Lead, Mark, Tenant};
+use super::tenancy::{Authority, Former, Lead, Mark, Place, Tenant};
 use super::{Around, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
@@ -151,6 +151,9 @@ impl Services {
         let authority = self.authority(ip, around);
         self.put_under(ip, authority, around);
         self.plan_obstacle(ip, around);
+        if let Some(address) = self.addresses.get_mut(&ip) {
+            address.place = Place::Unsettled;
+        }
         self.agenda.pulses.insert(ip);
     }
 

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-/// Namespace and name of a Service.
+/// Namespace and name of a Service. Copies share the texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceName {
     /// `metadata.namespace`.
-    pub namespace: Box<str>,
+    pub namespace: Rc<str>,
     /// `metadata.name`.
-    pub name: Box<str>,
+    pub name: Rc<str>,
 }
 
 impl ServiceName {
@@ -51,7 +52,7 @@ pub struct ServiceRecord {
     /// `metadata.resourceVersion`: opaque.
     pub version: Box<str>,
     /// `metadata.creationTimestamp` as given (RFC 3339, so that texts sort by age).
-    pub created: Box<str>,
+    pub created: Rc<str>,
     /// `spec.loadBalancerClass`.
     pub class: Option<Box<str>>,
     /// `spec.externalTrafficPolicy`.

@@ -19,7 +19,7 @@ const TOGETHER: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tenant {
     /// When the Service was created: the older one has the better right.
-    pub(crate) created: Box<str>,
+    pub(crate) created: Rc<str>,
     /// Which.
     pub(crate) service: ServiceName,
 }
@@ -105,8 +105,20 @@ pub(crate) struct Address {
     pub(crate) leader_since: Option<Moment>,
     /// What is done about it here.
     pub(crate) claim: Option<Box<Claim>>,
+    /// Whether its link and prefix may have changed since they were looked at last.
+    pub(crate) place: Place,
     /// Its next time.
     pub(crate) due: Due,
+}
+
+/// Whether it is known where an address is to be put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has to be looked at.
+    #[default]
+    Unsettled,
+    /// As its claim says.
+    Settled,
 }
 
 /// What the oldest tenant asks for.

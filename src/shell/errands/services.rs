@@ -34,7 +34,7 @@ impl ServiceDesk {
     fn pool(&self) -> &Sender<ServiceUpdate> {
         self.pool.get_or_init(|| {
             let (sender, updates) = bounded(QUEUE);
-            for _ in 0..POOL {
+            for _ in 0..POOL / 2 {
                 let task = carry(self.parts.clone(), updates.clone());
                 self.parts.executor.spawn(task).detach();
             }
