@@ -300,7 +300,7 @@ impl Services {
     fn is_unsettled(&self, ip: IpAddr) -> bool {
         self.addresses.get(&ip).is_some_and(|address| {
             address.obstacle.is_some()
-                || address.former.is_some()
+                || !address.former.is_empty()
                 || address.endless_since.is_some()
                 || address.leader_since.is_some()
         })

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Lead, Mark, Tenant};
+use super::tenancy::{Authority, Former, Lead, Tenant};
 use super::{Around, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
@@ -207,40 +207,34 @@ impl Services {
         if let Authority::Lease(new) = &authority {
             self.join_seat(new, ip);
         }
-        let former = self.former(ip, before, &authority, around);
+        let former = self.former(ip, before, around);
         let Some(address) = self.addresses.get_mut(&ip) else { return };
+        address.former.retain(|former| former.authority != authority);
+        address.former.extend(former);
         address.authority = authority;
         address.leader_since = None;
-        address.former = former;
-        match address.former {
-            Some(_) => self.movers.insert(ip),
-            None => self.movers.remove(&ip),
+        match address.former.is_empty() {
+            false => self.movers.insert(ip),
+            true => self.movers.remove(&ip),
         };
         self.tell_tenants(ip);
     }
 
-    /// Who holds an address under the Lease that decided until now, if it is another node.
-    fn former(
-        &self,
-        ip: IpAddr,
-        before: Authority,
-        after: &Authority,
-        around: &Around<'_>,
-    ) -> Option<Former> {
-        let none_before = matches!(before, Authority::Nobody);
-        let none_after = matches!(after, Authority::Nobody);
-        if none_before || none_after {
-            return None;
-        }
+    /// Who holds an address under the Lease that decided until now, if it is another node: also
+    /// where no Service asks for it any more, for that node may not have heard of it when the
+    /// next one does.
+    fn former(&self, ip: IpAddr, before: Authority, around: &Around<'_>) -> Option<Former> {
         let holder = self.holder_under(&before, around)?;
         if holder == self.node {
             return None;
         }
-        let mark = match self.names_as_host(ip, &holder) {
-            true => Mark::Named,
-            false => Mark::Absent,
+        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
+        let named = |service: &&ServiceName| {
+            let entry = self.entries.get(*service);
+            entry.is_some_and(|entry| entry.record.host() == Some(&holder))
         };
-        Some(Former { authority: before, holder, mark, since: around.now })
+        let witness = tenants.iter().map(|tenant| &tenant.service).find(named).cloned();
+        Some(Former { authority: before, holder, since: around.now, witness })
     }
 
     /// Who holds what is under an authority, as far as is known and its time is not up.

@@ -234,7 +234,8 @@ impl World {
             return Err(format!("{missing} is held and not in its status"));
         }
         let stale = shown.iter().find(|ip| !addresses.contains(ip));
-        if let (Some(stale), true) = (stale, first.is_some() || addresses.is_empty()) {
+        // While nobody holds it, what it had stays in its status: it may come back.
+        if let (Some(stale), true) = (stale, first.is_some()) {
             return Err(format!("{stale} is in its status and not asked for"));
         }
         let entries = record
