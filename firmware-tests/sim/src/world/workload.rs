@@ -147,6 +147,7 @@ impl World {
             let version = self.store.next_version();
             self.shelf.delete_slice(&slice, version);
         }
+        self.shelf_changed();
     }
 
     fn create_again(&mut self) {
