@@ -201,6 +201,9 @@ pub struct World {
     laws: Laws,
     /// Faults so far, by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Times that a Service's address was on two nodes because one of them could not hear of a
+    /// change, while its leases were renewed.
+    pub two_owners: u64,
 }
 
 fn hardware(node: usize) -> HardwareAddress {
@@ -239,6 +242,7 @@ impl World {
             plan: Vec::new(),
             laws: Laws::default(),
             faults: BTreeMap::new(),
+            two_owners: 0,
             setup,
             rng,
         };

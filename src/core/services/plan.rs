@@ -164,23 +164,17 @@ impl Services {
         if around.control_plane.is_some_and(|group| group.wants(ip)) {
             return Authority::ControlPlane;
         }
-        let own = || self.lease_name(&lead.record.own_lease());
-        match lead.lead.as_deref().map(|asked| &asked.lease) {
-            None => Authority::Nobody,
-            Some(AskedLease::Own(lease) | AskedLease::Shared(lease)) => {
-                Authority::Lease(self.lease_name(lease))
-            }
+        let lease = match lead.lead.as_deref().map(|asked| &asked.lease) {
+            None => return Authority::Nobody,
+            Some(AskedLease::Own(lease) | AskedLease::Shared(lease)) => lease.clone(),
             // The leader may have no endpoint: then another node holds it, so it has a Lease
             // of its own, and one Lease decides about it at any time.
-            Some(AskedLease::ForAll) if self.is_local(&tenants) => Authority::Lease(own()),
-            Some(AskedLease::ForAll) => {
-                let of_control_plane = around.control_plane.map(|group| &group.settings.lease);
-                if of_control_plane == Some(&self.settings.lease) {
-                    Authority::ControlPlaneLease
-                } else {
-                    Authority::Lease(self.lease_name(&self.settings.lease))
-                }
-            }
+            Some(AskedLease::ForAll) if self.is_local(&tenants) => lead.record.own_lease(),
+            Some(AskedLease::ForAll) => self.settings.lease.clone(),
+        };
+        match around.control_plane {
+            Some(group) if group.settings.lease == lease => Authority::ControlPlaneLease,
+            _ => Authority::Lease(self.lease_name(&lease)),
         }
     }
 

@@ -80,6 +80,7 @@ struct Total {
     clusters: Duration,
     nodes: Duration,
     faults: BTreeMap<&'static str, u64>,
+    two_owners: u64,
     breaches: Vec<String>,
 }
 
@@ -87,6 +88,7 @@ impl Total {
     fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.lines += outcome.lines;
+        self.two_owners += outcome.two_owners;
         self.clusters += outcome.simulated;
         self.nodes += outcome.simulated * u32::try_from(outcome.nodes).unwrap_or(1);
         for (kind, count) in outcome.faults {
@@ -111,6 +113,10 @@ impl Total {
             self.lines,
             self.breaches.len()
         ));
+        if self.two_owners > 0 {
+            let what = "times a Service's address was on two nodes, one of which could not hear of a change";
+            text.push_str(&format!("{} {what}\n", self.two_owners));
+        }
         for breach in &self.breaches {
             text.push_str(&format!("  {breach}\n"));
         }

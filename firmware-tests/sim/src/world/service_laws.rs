@@ -1,7 +1,7 @@
 //! The laws about Services' addresses: one owner each, none where it may not be, one where it
 //! may once all is calm, and a status that tells the truth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use viplet::core::services::record::{ServiceName, ServiceRecord};
@@ -10,12 +10,17 @@ use viplet::core::settings::Updates;
 use super::laws::SETTLED;
 use super::process::PROMPT;
 use super::{Asked, Law, World};
-use crate::clock::{Nanos, S, nanos};
+use crate::clock::{MS, Nanos, S, nanos};
 use crate::fate::{Fate, Places, asks, fates};
 use crate::serving::Plane;
 
 /// An address without endpoints is held so long for endpoints that flap (`LINGER` of the core).
 const LINGER: Nanos = 3 * S;
+
+/// Announcements of several addresses wait for each other so long (`TOGETHER` of the core).
+const TOGETHER: Nanos = 100 * MS;
+/// An event that is not held up is heard within this.
+const HEARD: Nanos = 100 * MS;
 
 /// What is followed of Services.
 #[derive(Debug, Default)]
@@ -33,6 +38,8 @@ pub(crate) struct ServiceLaws {
     holders: BTreeMap<IpAddr, usize>,
     /// When anything went wrong anywhere last.
     pub(super) fault_at: Nanos,
+    /// Addresses on two nodes of which one goes by an older state.
+    tolerated: BTreeSet<IpAddr>,
     /// Writes to Services and Nodes.
     pub(super) writes: Vec<Nanos>,
     pub(super) lease_writes: Vec<Nanos>,
@@ -104,10 +111,24 @@ impl World {
     fn one_owner_of(&mut self, address: IpAddr) {
         let mut owners = (0..self.nodes.len()).filter(|node| self.has(*node, address));
         if let (Some(one), Some(two)) = (owners.next(), owners.next()) {
+            if self.has_not_heard(one, address) || self.has_not_heard(two, address) {
+                self.laws.services.tolerated.insert(address);
+                return;
+            }
             let name = |node: usize| self.nodes[node].name.as_str();
             let how = format!("{address} is on {} and on {}", name(one), name(two));
-            self.laws.breach(Law::OneOwner, self.now, how);
+            return self.laws.breach(Law::OneOwner, self.now, how);
         }
+        if self.laws.services.tolerated.remove(&address) {
+            self.two_owners += 1;
+        }
+    }
+
+    /// Whether a node's watches were broken, stuck or slow when the last change about an address
+    /// was made, or since: it may go by an older state, for its leases do not tell it.
+    fn has_not_heard(&self, node: usize, address: IpAddr) -> bool {
+        let changed = self.laws.services.changed.get(&address).copied().unwrap_or_default();
+        self.nodes[node].track.services.deaf_at + HEARD > changed
     }
 
     fn fate_of(&self, address: IpAddr) -> Fate {
@@ -176,7 +197,7 @@ impl World {
         let every = nanos(serving.settings.announce_every);
         let sent = self.nodes[holder].track.announced.get(&address);
         let last = sent.and_then(|sent| sent.last()).copied().unwrap_or_default();
-        if self.now > last + every + PROMPT {
+        if self.now > last + every + TOGETHER + PROMPT {
             let how = format!("{name} holds {address} and has not announced it for a period");
             self.laws.breach(Law::Announced, self.now, how);
         }
