@@ -124,7 +124,7 @@ fn lease(lead: &ServiceRecord, local: bool, serving: &Serving) -> String {
     let named = lead.annotations.as_deref().and_then(|annotations| annotations.lease.as_deref());
     let own = format!("{}/kubevip-{}", lead.name.namespace, lead.name.name);
     match (serving.settings.election, named) {
-        (ServiceElection::OneForAll, _) if local => own,
+        _ if local => own,
         (ServiceElection::OneForAll, _) => serving.settings.lease.to_string(),
         (ServiceElection::Each, Some(text)) if text.contains('/') => text.to_owned(),
         (ServiceElection::Each, Some(text)) => format!("{}/{text}", lead.name.namespace),

@@ -29,6 +29,8 @@ use crate::core::time::Moment;
 const MOST_PER_TURN: usize = 64;
 /// An address whose last endpoint anywhere has gone is held so long, for endpoints that flap.
 const LINGER: Duration = Duration::from_secs(3);
+/// A claim of another node's that was under way when the Lease changed is seen within this.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 /// The holder of the Lease for all has the better right to a Service that it can serve, once it
 /// has been able to for so long.
 const LEADER_STEADY: Duration = Duration::from_secs(2);
@@ -157,8 +159,8 @@ impl Services {
     fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
         let address = self.addresses.get_mut(&ip).filter(|address| !address.former.is_empty())?;
         let mut former = std::mem::take(&mut address.former);
-        former.retain(|former| !self.has_let_go(former, around));
-        let left = former.first().map(|former| former.holder.as_str().into());
+        former.retain_mut(|former| !self.has_let_go(former, around));
+        let left = former.first().map(|former| former.holder.as_deref().unwrap_or_default().into());
         if former.is_empty() {
             self.movers.remove(&ip);
         }
@@ -168,14 +170,27 @@ impl Services {
         left.map(Obstacle::StillHeld)
     }
 
-    fn has_let_go(&self, former: &Former, around: &Around<'_>) -> bool {
-        let holder = self.holder_under(&former.authority, around);
+    fn has_let_go(&self, former: &mut Former, around: &Around<'_>) -> bool {
+        let now_holds = self.holder_under(&former.authority, around);
+        let others = now_holds.filter(|holder| *holder != self.node);
+        if former.holder.is_none() {
+            former.holder.clone_from(&others);
+        }
+        let Some(holder) = &former.holder else { return around.now >= self.over_at(former) };
         let witness = former.witness.as_ref().and_then(|name| self.entries.get(name));
-        let named = |entry: &Entry| entry.record.host() == Some(&*former.holder);
-        let patience = former.since + self.settings.timing.duration;
-        holder.as_deref() != Some(&*former.holder)
+        let named = |entry: &Entry| entry.record.host() == Some(holder);
+        others.as_ref() != Some(holder)
             || witness.is_some_and(|entry| !named(entry))
-            || around.now >= patience
+            || around.now >= self.over_at(former)
+    }
+
+    /// When an address is its former holder's no more, whatever that one says.
+    fn over_at(&self, former: &Former) -> Moment {
+        former.since
+            + match former.holder {
+                Some(_) => self.settings.timing.duration,
+                None => UNDER_WAY,
+            }
     }
 
     /// What keeps this node from holding any address like this one.
@@ -463,8 +478,7 @@ impl Services {
         let claim = address.claim.as_ref();
         let work = claim.and_then(|claim| claim.deadline(want, around.observed, around.now));
         let rest = claim.and_then(|claim| claim.penalty().ends(around.now));
-        let patience = self.settings.timing.duration;
-        let former = address.former.iter().map(|former| former.since + patience).min();
+        let former = address.former.iter().map(|former| self.over_at(former)).min();
         let lapses = [
             rest.map(|at| (at, "the node may stand again")),
             address.endless_since.map(|at| (at + LINGER, "there is no endpoint anywhere")),

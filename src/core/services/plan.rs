@@ -166,10 +166,14 @@ impl Services {
         }
         let lease = match lead.lead.as_deref().map(|asked| &asked.lease) {
             None => return Authority::Nobody,
-            Some(AskedLease::Own(lease) | AskedLease::Shared(lease)) => lease.clone(),
-            // The leader may have no endpoint: then another node holds it, so it has a Lease
-            // of its own, and one Lease decides about it at any time.
-            Some(AskedLease::ForAll) if self.is_local(&tenants) => lead.record.own_lease(),
+            Some(AskedLease::Own(lease)) => lease.clone(),
+            // The holder of a Lease that is for other addresses too may have no endpoint: then
+            // another node holds it, so it has a Lease of its own, and one Lease decides about
+            // it at any time.
+            Some(AskedLease::Shared(_) | AskedLease::ForAll) if self.is_local(&tenants) => {
+                lead.record.own_lease()
+            }
+            Some(AskedLease::Shared(lease)) => lease.clone(),
             Some(AskedLease::ForAll) => self.settings.lease.clone(),
         };
         match around.control_plane {
@@ -218,14 +222,17 @@ impl Services {
     /// where no Service asks for it any more, for that node may not have heard of it when the
     /// next one does.
     fn former(&self, ip: IpAddr, before: Authority, around: &Around<'_>) -> Option<Former> {
-        let holder = self.holder_under(&before, around)?;
-        if holder == self.node {
+        if before == Authority::Nobody {
+            return None;
+        }
+        let holder = self.holder_under(&before, around);
+        if holder.as_ref() == Some(&self.node) {
             return None;
         }
         let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
         let named = |service: &&ServiceName| {
-            let entry = self.entries.get(*service);
-            entry.is_some_and(|entry| entry.record.host() == Some(&holder))
+            let host = self.entries.get(*service).and_then(|entry| entry.record.host());
+            host.is_some() && host == holder.as_deref()
         };
         let witness = tenants.iter().map(|tenant| &tenant.service).find(named).cloned();
         Some(Former { authority: before, holder, since: around.now, witness })

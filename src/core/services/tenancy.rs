@@ -44,8 +44,8 @@ pub(crate) enum Authority {
 pub(crate) struct Former {
     /// The Lease that decided before.
     pub(crate) authority: Authority,
-    /// Who held it.
-    pub(crate) holder: String,
+    /// Who held it; `None`: nobody, as far as was known, but a claim may have been under way.
+    pub(crate) holder: Option<String>,
     /// When this node saw the change.
     pub(crate) since: Moment,
     /// The Service whose annotation named that node then: when it no longer does, that node has

@@ -205,8 +205,10 @@ impl World {
 
     /// Whether the node's process hears of what changes within a moment.
     pub(super) fn hears(&self, node: usize) -> bool {
-        let open =
-            |feed: &Feed| feed.cursor.is_some() && feed.last.is_some() && feed.held.is_empty();
+        let open = |feed: &Feed| {
+            let late = feed.at > self.now + 20 * MS;
+            feed.cursor.is_some() && feed.last.is_some() && feed.held.is_empty() && !late
+        };
         let Some(process) = &self.nodes[node].process else { return false };
         process.feeds.iter().all(open)
             && self.nodes[node].schedule == Schedule::Prompt

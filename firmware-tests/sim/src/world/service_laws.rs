@@ -178,6 +178,10 @@ impl World {
         let fate = self.fate_of(address);
         let owners: Vec<usize> =
             (0..self.nodes.len()).filter(|node| self.nodes[*node].kernel.has(address)).collect();
+        // One lease for addresses that cannot be on the same nodes: not all of them are served.
+        if owners.is_empty() && self.is_at_odds(&fate) {
+            return;
+        }
         let wanted = fate.places != Places::Nowhere && self.can_be_held(&fate);
         let holder = match (owners.as_slice(), wanted) {
             ([], false) => return,
@@ -206,6 +210,13 @@ impl World {
             let how = format!("client {client} does not send {address} to {name}");
             self.laws.breach(Law::Converges, self.now, how);
         }
+    }
+
+    /// Whether another address with the same lease can be elsewhere.
+    fn is_at_odds(&self, fate: &Fate) -> bool {
+        let all = self.laws.services.fates.values();
+        let mut others = all.filter(|other| other.lease == fate.lease);
+        others.any(|other| other.places != fate.places && other.places != Places::Nowhere)
     }
 
     /// Whether any node of the cluster can have it.
