@@ -95,6 +95,10 @@ impl Core {
             .services
             .clone()
             .map(|services| Services::new(services, &settings.node, settings.seed, now));
+        let services = services.map(|services| match &settings.control_plane {
+            Some(plane) if plane.lease == services.settings().lease => services,
+            _ => services.with_seat_for_all(),
+        });
         Self {
             settings,
             phase: Phase::Running,
@@ -185,6 +189,7 @@ impl Core {
         if self.phase != Phase::Running {
             return;
         }
+        self.services.iter_mut().for_each(Services::prepare_to_stop);
         let (leases, addresses) = self.services.as_ref().map_or((0, 0), Services::burden);
         let more =
             STOP_PER_LEASE.saturating_mul(leases) + STOP_PER_ADDRESS.saturating_mul(addresses);
@@ -364,9 +369,8 @@ impl Core {
         let (Some(group), Some(services)) = (&self.control_plane, &self.services) else {
             return Handover::Clear;
         };
-        let shared = group.settings.lease == services.settings().lease;
         let ours = group.election.holder() == Some(self.settings.node.as_str());
-        match shared && ours {
+        match ours {
             true => services.handover_under_control_plane(&self.around(now)),
             false => Handover::Clear,
         }

@@ -16,6 +16,7 @@
 pub mod api;
 pub mod clientgo;
 pub mod clock;
+pub mod fate;
 pub mod kernel;
 pub mod lan;
 pub mod leases;
@@ -24,6 +25,8 @@ pub mod plant;
 pub mod queue;
 pub mod rng;
 pub mod run;
+pub mod serving;
 pub mod setup;
+pub mod shelf;
 pub mod trace;
 pub mod world;

@@ -34,6 +34,9 @@ impl Machine for Core {
     }
 
     fn standing(&self, now: Moment) -> Standing {
+        if self.settings().control_plane.is_none() {
+            return Standing { role: RoleStatus::Following, until: None, holder: String::new() };
+        }
         let status = self.status(now);
         let lease = status.leases.into_iter().next().expect("a core with a control plane");
         let until = lease.held_for.map(|left| now + left);

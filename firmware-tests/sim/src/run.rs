@@ -8,7 +8,7 @@ use crate::plant::Plant;
 use crate::rng::Rng;
 use crate::setup::Setup;
 use crate::trace::Echo;
-use crate::world::{Breach, World, bound, draw_plan};
+use crate::world::{Breach, World, bound, draw_plan, time_to_see};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Outcome {
     pub nodes: usize,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Times that an address was on two nodes while one of them could not hear of a change.
+    pub two_owners: u64,
     /// Hash of everything that happened.
     pub hash: u64,
     /// How many lines of trace there were.
@@ -45,14 +47,41 @@ impl Outcome {
     }
 }
 
+/// Which clusters have Services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Services {
+    /// As the seed has it: more than half of them.
+    #[default]
+    AsDrawn,
+    /// None.
+    Never,
+    /// All.
+    Always,
+}
+
 /// Runs a seed's cluster through its faults, to the end.
 #[must_use]
 pub fn run(seed: u64, plant: Plant, echo: Echo) -> Outcome {
+    run_with(seed, Services::AsDrawn, plant, echo)
+}
+
+/// The same, with or without Services.
+#[must_use]
+pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outcome {
     let mut rng = Rng::new(seed);
-    let setup = Setup::draw(&mut rng, plant);
+    let mut setup = Setup::draw(&mut rng, plant);
+    // A sequence of its own: a cluster without Services does what it always did.
+    let mut more = Rng::new(seed ^ 0x5e1f_5e11);
+    let drawn = more.chance(600);
+    if services == Services::Always || (services == Services::AsDrawn && drawn) {
+        setup = setup.serving(&mut more);
+    }
     let heal = S * rng.between(60, 240);
-    let plan = draw_plan(&mut rng, &setup, 5 * S, heal);
-    let stop = heal + bound(&setup, &plan) + 25 * S;
+    let mut plan = draw_plan(&mut rng, &setup, 5 * S, heal);
+    if setup.services.is_some() && more.chance(200) {
+        plan.truncate(more.index(2)); // Calm enough to see that nothing moves without a reason.
+    }
+    let stop = heal + bound(&setup, &plan) + time_to_see(&setup) + 25 * S;
     let nodes = setup.nodes.len();
     let mut world = World::new(setup, rng, echo);
     world.arrange(plan, heal, stop);
@@ -67,6 +96,7 @@ pub fn run(seed: u64, plant: Plant, echo: Echo) -> Outcome {
         simulated: Duration::from_nanos(world.now()),
         nodes,
         faults: std::mem::take(&mut world.faults),
+        two_owners: world.two_owners,
         hash: world.trace.hash(),
         lines: world.trace.lines(),
         last: world.trace.into_last(),

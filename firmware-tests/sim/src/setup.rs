@@ -14,6 +14,7 @@ use viplet_backend_api::DuplicateDetection;
 use crate::kernel::eth0;
 use crate::plant::Plant;
 use crate::rng::Rng;
+use crate::serving::{Plane, Serving};
 
 /// What a node runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Setup {
     pub vips: Vec<IpAddr>,
     /// A fault of the program itself.
     pub plant: Plant,
+    /// Services of type LoadBalancer, in some clusters.
+    pub services: Option<Serving>,
 }
 
 /// The DNS name in some set-ups, and what it stands for.
@@ -85,7 +88,34 @@ impl Setup {
             plane,
             vips,
             plant,
+            services: None,
         }
+    }
+
+    /// The same cluster with Services. Candidates of other programs know nothing of them.
+    #[must_use]
+    pub fn serving(self, rng: &mut Rng) -> Self {
+        let serving = Serving::draw(rng, &self.plane);
+        let vips = match serving.plane {
+            Plane::Served => self.vips,
+            Plane::Absent => Vec::new(),
+        };
+        let nodes = vec![Kind::Viplet; self.nodes.len()];
+        Self { nodes, vips, services: Some(serving), ..self }
+    }
+
+    /// Whether there is a control-plane address.
+    #[must_use]
+    pub fn has_plane(&self) -> bool {
+        self.services.as_ref().is_none_or(|serving| serving.plane == Plane::Served)
+    }
+
+    /// All addresses that may be on some node by viplet's doing.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let pool = self.services.iter().flat_map(|serving| serving.pool.iter().copied());
+        let pool = pool.filter(|address| !self.vips.contains(address));
+        self.vips.iter().copied().chain(pool).collect()
     }
 
     /// Whether candidates of other programs take part.

@@ -3,20 +3,26 @@
 
 mod cluster;
 mod faults;
+mod feeds;
 mod laws;
 mod process;
+mod service_laws;
 mod wire;
+mod workload;
+mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use viplet::core::input::ServiceOutcome;
+use viplet::core::services::record::{ServiceRecord, SliceRecord};
 use viplet::core::{Core, Effect, Input, Moment, Settings};
 use viplet_backend_api::HardwareAddress;
 
 pub use faults::{Fault, Planned, draw_plan};
-pub use laws::{Breach, Law, bound};
+pub use laws::{Breach, Law, bound, time_to_see};
 
-use crate::api::Store;
+use crate::api::{Bookmarks, Collection, Resource, Selectors, Store, Watch};
 use crate::clientgo::ClientGo;
 use crate::clock::{MS, Nanos, NodeClock, S};
 use crate::kernel::Kernel;
@@ -27,9 +33,12 @@ use crate::plant::plant;
 use crate::queue::Queue;
 use crate::rng::Rng;
 use crate::setup::{Kind, Setup};
+use crate::shelf::Shelf;
 use crate::trace::{Echo, Trace};
 use cluster::{Call, Watching, Weather};
+use feeds::Feed;
 use laws::{Laws, Track};
+use writes::Writing;
 
 /// Which incarnation of a node's process something is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +76,26 @@ pub(crate) enum Event {
     Deliver { who: Who, watch: u64, version: String, input: Input },
     /// A watch that has been silent for too long is broken off.
     Silence { who: Who, watch: u64 },
+    /// A watch of one sort is opened.
+    OpenFeed { who: Who, sort: usize, number: u64 },
+    /// What such a watch tells reaches the node.
+    FromFeed { who: Who, sort: usize, number: u64, version: u64, input: Input },
+    /// Such a watch that has been silent for too long is broken off.
+    SilentFeed { who: Who, sort: usize, number: u64 },
+    /// The read before a write to a Service reaches the server.
+    WriteReads { call: u64 },
+    /// Its answer reaches the node.
+    WriteSends { call: u64, read: ServiceRecord },
+    /// The write reaches the server.
+    WriteStores { call: u64, who: Who, changed: ServiceRecord },
+    /// What became of it reaches the node.
+    Written { call: u64, outcome: ServiceOutcome },
+    /// The time for it is up.
+    WriteTimeout { call: u64 },
+    /// Users change something about Services.
+    Work,
+    /// Endpoints that failed are back.
+    SliceBack { slice: SliceRecord },
     /// A frame reaches a station.
     Frame { from: usize, to: Station, address: IpAddr },
     /// The clients make sure of what they know.
@@ -115,6 +144,7 @@ pub(crate) struct Process {
     untold: BTreeSet<IpAddr>,
     asked: Asked,
     watching: Watching,
+    feeds: [Feed; 4],
     /// Inputs from one source keep their order.
     notices_at: Nanos,
     started: Nanos,
@@ -158,8 +188,12 @@ pub struct World {
     pub trace: Trace,
     setup: Setup,
     store: Store,
+    shelf: Shelf,
+    /// How far the shelf has taken Leases over.
+    lease_cursor: Watch,
     weather: Weather,
     calls: BTreeMap<u64, Call>,
+    writings: BTreeMap<u64, Writing>,
     called: u64,
     lan: Lan,
     nodes: Vec<Node>,
@@ -167,6 +201,9 @@ pub struct World {
     laws: Laws,
     /// Faults so far, by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// Times that a Service's address was on two nodes because one of them could not hear of a
+    /// change, while its leases were renewed.
+    pub two_owners: u64,
 }
 
 fn hardware(node: usize) -> HardwareAddress {
@@ -185,19 +222,27 @@ impl World {
         let nodes = (0..setup.nodes.len()).map(|index| Node::new(index, &setup, &mut rng));
         let nodes: Vec<Node> = nodes.collect();
         let clients = vec![Client::default(); setup.clients];
+        let log = rng.between(5, 500) as usize;
+        let store = Store::new(log, &wall_text(0));
+        let (leases, all) = (Collection::all(Resource::Leases), Selectors::default());
+        let lease_cursor = store.watch(leases, all, "0", Bookmarks::Off).expect("a watch");
         let mut world = Self {
             now: 0,
             queue: Queue::default(),
             trace: Trace::new(echo),
-            store: Store::new(rng.between(5, 500) as usize, &wall_text(0)),
+            store,
+            shelf: Shelf::new(log),
+            lease_cursor,
             weather: Weather::default(),
             calls: BTreeMap::new(),
+            writings: BTreeMap::new(),
             called: 0,
             lan: Lan::new(clients),
             nodes,
             plan: Vec::new(),
             laws: Laws::default(),
             faults: BTreeMap::new(),
+            two_owners: 0,
             setup,
             rng,
         };
@@ -206,6 +251,7 @@ impl World {
             world.queue.at(at, Event::Start { node });
         }
         world.leftovers();
+        world.found_services();
         world.queue.at(S, Event::Probe);
         world.queue.at(S, Event::Look);
         world
@@ -220,6 +266,7 @@ impl World {
         self.queue.at(heal, Event::Heal);
         self.queue.at(stop, Event::StopAll);
         self.laws.arrange(&self.setup, &plan, heal, stop);
+        self.arrange_service_laws(heal, bound(&self.setup, &plan), stop);
         self.plan = plan;
     }
 
@@ -257,13 +304,28 @@ impl World {
                 self.deliver(who, watch, version, input);
             }
             Event::Silence { who, watch } => self.silence(who, watch),
+            Event::OpenFeed { who, sort, number } => self.open_feed(who, sort, number),
+            Event::FromFeed { who, sort, number, version, input } => {
+                self.from_feed(who, sort, number, (version, input));
+            }
+            Event::SilentFeed { who, sort, number } => self.silent_feed(who, sort, number),
+            Event::WriteReads { call } => self.write_reads(call),
+            Event::WriteSends { call, read } => self.write_sends(call, read),
+            Event::WriteStores { call, who, changed } => self.write_stores(call, who, changed),
+            Event::Written { call, outcome } => self.written(call, outcome),
+            Event::WriteTimeout { call } => self.write_timeout(call),
+            Event::Work => self.work(),
+            Event::SliceBack { slice } => self.slice_back(slice),
             Event::Frame { from, to, address } => self.frame(from, to, address),
             Event::Probe => self.probe(),
             Event::Begin { fault } => self.begin(fault),
             Event::End { fault } => self.end(fault),
             Event::Heal => self.heal(),
             Event::StopAll => self.stop_all(),
-            Event::Look => self.queue.at(self.now + 100 * MS, Event::Look),
+            Event::Look => {
+                self.status_is_true();
+                self.queue.at(self.now + 100 * MS, Event::Look);
+            }
         }
     }
 
@@ -287,8 +349,9 @@ impl World {
         match self.nodes[node].kind {
             Kind::Foreign => Box::new(ClientGo::new(&name, plane, seed, now)),
             Kind::Viplet => {
-                let settings =
-                    Settings { node: name, control_plane: Some(plane), services: None, seed };
+                let control_plane = self.setup.has_plane().then_some(plane);
+                let services = self.setup.services.as_ref().map(|s| s.settings.clone());
+                let settings = Settings { node: name, control_plane, services, seed };
                 plant(self.setup.plant, node, Box::new(Core::new(settings, now)), now)
             }
         }

@@ -10,8 +10,8 @@ use viplet_backend_api::{Command, LinkName, LinkState, Owner, Scope, Vip};
 use super::agenda::Due;
 use super::endpoints::{Anywhere, NodeId};
 use super::request::AskedLink;
-use super::tenancy::{Authority, Mark, Obstacle, Place, Tenant};
-use super::{Around, Item, Listed, PATIENCE, Services};
+use super::tenancy::{Authority, Former, Obstacle, Place, Tenant};
+use super::{Around, Entry, Item, Listed, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
 use crate::core::election::Role;
@@ -29,6 +29,8 @@ use crate::core::time::Moment;
 const MOST_PER_TURN: usize = 64;
 /// An address whose last endpoint anywhere has gone is held so long, for endpoints that flap.
 const LINGER: Duration = Duration::from_secs(3);
+/// A claim of another node's that was under way when the Lease changed is seen within this.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 /// The holder of the Lease for all has the better right to a Service that it can serve, once it
 /// has been able to for so long.
 const LEADER_STEADY: Duration = Duration::from_secs(2);
@@ -155,29 +157,40 @@ impl Services {
     /// An address that came from another Lease is its old holder's until that one lets go: it
     /// says so by the annotation, or its Lease ends, or it had a whole lease's time to see it.
     fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        let address = self.addresses.get(&ip)?;
-        let former = address.former.as_ref()?;
-        let holder = self.holder_under(&former.authority, around);
-        let named = self.names_as_host(ip, &former.holder);
-        let let_go = former.mark == Mark::Named && !named;
-        let patience = former.since + self.settings.timing.duration;
-        let over = holder.as_deref() != Some(&*former.holder) || let_go || around.now >= patience;
-        if !over {
-            return Some(Obstacle::StillHeld(former.holder.as_str().into()));
+        let address = self.addresses.get_mut(&ip).filter(|address| !address.former.is_empty())?;
+        let mut former = std::mem::take(&mut address.former);
+        former.retain_mut(|former| !self.has_let_go(former, around));
+        let left = former.first().map(|former| former.holder.as_deref().unwrap_or_default().into());
+        if former.is_empty() {
+            self.movers.remove(&ip);
         }
-        self.movers.remove(&ip);
         if let Some(address) = self.addresses.get_mut(&ip) {
-            address.former = None;
+            address.former = former;
         }
-        None
+        left.map(Obstacle::StillHeld)
     }
 
-    /// Whether a Service of an address says that this node holds it.
-    pub(super) fn names_as_host(&self, ip: IpAddr, node: &str) -> bool {
-        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
-        tenants.iter().any(|tenant| {
-            self.entries.get(&tenant.service).and_then(|entry| entry.record.host()) == Some(node)
-        })
+    fn has_let_go(&self, former: &mut Former, around: &Around<'_>) -> bool {
+        let now_holds = self.holder_under(&former.authority, around);
+        let others = now_holds.filter(|holder| *holder != self.node);
+        if former.holder.is_none() {
+            former.holder.clone_from(&others);
+        }
+        let Some(holder) = &former.holder else { return around.now >= self.over_at(former) };
+        let witness = former.witness.as_ref().and_then(|name| self.entries.get(name));
+        let named = |entry: &Entry| entry.record.host() == Some(holder);
+        others.as_ref() != Some(holder)
+            || witness.is_some_and(|entry| !named(entry))
+            || around.now >= self.over_at(former)
+    }
+
+    /// When an address is its former holder's no more, whatever that one says.
+    fn over_at(&self, former: &Former) -> Moment {
+        former.since
+            + match former.holder {
+                Some(_) => self.settings.timing.duration,
+                None => UNDER_WAY,
+            }
     }
 
     /// What keeps this node from holding any address like this one.
@@ -436,7 +449,7 @@ impl Services {
         let gone = self
             .addresses
             .get(&ip)
-            .is_some_and(|address| address.tenants.is_empty() && address.claim.is_none());
+            .is_some_and(|a| a.tenants.is_empty() && a.claim.is_none() && a.former.is_empty());
         if gone && let Some(mut address) = self.addresses.remove(&ip) {
             self.movers.remove(&ip);
             self.agenda.rearm(&Item::Address(ip), &mut address.due, None);
@@ -471,12 +484,12 @@ impl Services {
         let claim = address.claim.as_ref();
         let work = claim.and_then(|claim| claim.deadline(want, around.observed, around.now));
         let rest = claim.and_then(|claim| claim.penalty().ends(around.now));
-        let patience = self.settings.timing.duration;
+        let former = address.former.iter().map(|former| self.over_at(former)).min();
         let lapses = [
             rest.map(|at| (at, "the node may stand again")),
             address.endless_since.map(|at| (at + LINGER, "there is no endpoint anywhere")),
             address.leader_since.map(|at| (at + LEADER_STEADY, "the leader can serve it")),
-            address.former.as_ref().map(|f| (f.since + patience, "the former holder's time")),
+            former.map(|at| (at, "the former holder's time")),
             self.link_lapse(address.claim.as_ref().map(|claim| &claim.vip().link), around),
             self.adoption_ends(want),
             Some((self.started + PATIENCE, "nodes have not been read")),

@@ -171,7 +171,7 @@ impl Services {
     /// A core that knows of no Service yet.
     #[must_use]
     pub fn new(settings: Settings, node: &str, seed: u64, now: Moment) -> Self {
-        let mut services = Self {
+        Self {
             node: node.to_owned(),
             seed,
             started: now,
@@ -202,9 +202,7 @@ impl Services {
             latest: now,
             counters: ServiceCounters::default(),
             settings,
-        };
-        services.seat_for_all();
-        services
+        }
     }
 
     /// What it was told at its start.
@@ -300,7 +298,7 @@ impl Services {
     fn is_unsettled(&self, ip: IpAddr) -> bool {
         self.addresses.get(&ip).is_some_and(|address| {
             address.obstacle.is_some()
-                || address.former.is_some()
+                || !address.former.is_empty()
                 || address.endless_since.is_some()
                 || address.leader_since.is_some()
         })

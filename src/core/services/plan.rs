@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Lead, Mark, Place, Tenant};
+use super::tenancy::{Authority, Former, Lead, Place, Tenant};
 use super::{Around, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
@@ -167,23 +167,21 @@ impl Services {
         if around.control_plane.is_some_and(|group| group.wants(ip)) {
             return Authority::ControlPlane;
         }
-        let own = || self.lease_name(&lead.record.own_lease());
-        match lead.lead.as_deref().map(|asked| &asked.lease) {
-            None => Authority::Nobody,
-            Some(AskedLease::Own(lease) | AskedLease::Shared(lease)) => {
-                Authority::Lease(self.lease_name(lease))
+        let lease = match lead.lead.as_deref().map(|asked| &asked.lease) {
+            None => return Authority::Nobody,
+            Some(AskedLease::Own(lease)) => lease.clone(),
+            // The holder of a Lease that is for other addresses too may have no endpoint: then
+            // another node holds it, so it has a Lease of its own, and one Lease decides about
+            // it at any time.
+            Some(AskedLease::Shared(_) | AskedLease::ForAll) if self.is_local(&tenants) => {
+                lead.record.own_lease()
             }
-            // The leader may have no endpoint: then another node holds it, so it has a Lease
-            // of its own, and one Lease decides about it at any time.
-            Some(AskedLease::ForAll) if self.is_local(&tenants) => Authority::Lease(own()),
-            Some(AskedLease::ForAll) => {
-                let of_control_plane = around.control_plane.map(|group| &group.settings.lease);
-                if of_control_plane == Some(&self.settings.lease) {
-                    Authority::ControlPlaneLease
-                } else {
-                    Authority::Lease(self.lease_name(&self.settings.lease))
-                }
-            }
+            Some(AskedLease::Shared(lease)) => lease.clone(),
+            Some(AskedLease::ForAll) => self.settings.lease.clone(),
+        };
+        match around.control_plane {
+            Some(group) if group.settings.lease == lease => Authority::ControlPlaneLease,
+            _ => Authority::Lease(self.lease_name(&lease)),
         }
     }
 
@@ -210,40 +208,37 @@ impl Services {
         if let Authority::Lease(new) = &authority {
             self.join_seat(new, ip);
         }
-        let former = self.former(ip, before, &authority, around);
+        let former = self.former(ip, before, around);
         let Some(address) = self.addresses.get_mut(&ip) else { return };
+        address.former.retain(|former| former.authority != authority);
+        address.former.extend(former);
         address.authority = authority;
         address.leader_since = None;
-        address.former = former;
-        match address.former {
-            Some(_) => self.movers.insert(ip),
-            None => self.movers.remove(&ip),
+        match address.former.is_empty() {
+            false => self.movers.insert(ip),
+            true => self.movers.remove(&ip),
         };
         self.tell_tenants(ip);
     }
 
-    /// Who holds an address under the Lease that decided until now, if it is another node.
-    fn former(
-        &self,
-        ip: IpAddr,
-        before: Authority,
-        after: &Authority,
-        around: &Around<'_>,
-    ) -> Option<Former> {
-        let none_before = matches!(before, Authority::Nobody);
-        let none_after = matches!(after, Authority::Nobody);
-        if none_before || none_after {
+    /// Who holds an address under the Lease that decided until now, if it is another node: also
+    /// where no Service asks for it any more, for that node may not have heard of it when the
+    /// next one does.
+    fn former(&self, ip: IpAddr, before: Authority, around: &Around<'_>) -> Option<Former> {
+        if before == Authority::Nobody {
             return None;
         }
-        let holder = self.holder_under(&before, around)?;
-        if holder == self.node {
+        let holder = self.holder_under(&before, around);
+        if holder.as_ref() == Some(&self.node) {
             return None;
         }
-        let mark = match self.names_as_host(ip, &holder) {
-            true => Mark::Named,
-            false => Mark::Absent,
+        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
+        let named = |service: &&ServiceName| {
+            let host = self.entries.get(*service).and_then(|entry| entry.record.host());
+            host.is_some() && host == holder.as_deref()
         };
-        Some(Former { authority: before, holder, mark, since: around.now })
+        let witness = tenants.iter().map(|tenant| &tenant.service).find(named).cloned();
+        Some(Former { authority: before, holder, since: around.now, witness })
     }
 
     /// Who holds what is under an authority, as far as is known and its time is not up.

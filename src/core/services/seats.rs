@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::book::Page;
 use super::seat::{Keenness, Leaving, Seat};
-use super::tenancy::{Authority, Obstacle};
+use super::tenancy::{Address, Authority, Obstacle};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::election::drive::Handover;
 use crate::core::election::{Fitness, Role, Tally};
@@ -20,12 +20,15 @@ use crate::core::settings::ServiceElection;
 const LEAVING_AT_ONCE: usize = 4;
 
 impl Services {
-    /// The Lease for all is followed from the start, unless it is the control plane's too.
-    pub(super) fn seat_for_all(&mut self) {
+    /// The Lease for all is followed from the start, unless it is the control plane's too: two
+    /// elections of one process about one Lease would take each other for somebody else.
+    #[must_use]
+    pub fn with_seat_for_all(mut self) -> Self {
         if self.settings.election == ServiceElection::OneForAll {
             let lease = self.settings.lease.clone();
             self.seat(&lease);
         }
+        self
     }
 
     /// The election about a lease; a new one begins with what the watch has told.
@@ -99,6 +102,7 @@ impl Services {
         }
         self.control_plane = now;
         self.shared.clone().iter().for_each(|(ip, _)| self.tell_tenants(*ip));
+        self.agenda.plans.extend(self.guests());
         if group.settings.lease == self.settings.lease {
             self.look_at_addresses();
         }
@@ -268,12 +272,21 @@ impl Services {
     /// Whether anything under the control plane's Lease is still here by our doing.
     #[must_use]
     pub fn handover_under_control_plane(&self, around: &Around<'_>) -> Handover {
-        let guests = self
-            .addresses
-            .iter()
-            .filter(|(_, address)| address.authority == Authority::ControlPlaneLease);
-        let mut guests = guests.map(|(ip, _)| *ip);
-        if guests.any(|ip| self.lingers(ip, around)) { Handover::NotYet } else { Handover::Clear }
+        let guests = self.guests();
+        let here = guests.iter().any(|ip| self.lingers(*ip, around));
+        if here { Handover::NotYet } else { Handover::Clear }
+    }
+
+    /// The addresses that the control plane's Lease decides about, beside its own.
+    fn guests(&self) -> Vec<IpAddr> {
+        let under = |address: &Address| address.authority == Authority::ControlPlaneLease;
+        let guests = self.addresses.iter().filter(|(_, address)| under(address));
+        guests.map(|(ip, _)| *ip).collect()
+    }
+
+    /// The process is about to end.
+    pub fn prepare_to_stop(&mut self) {
+        self.agenda.plans.extend(self.guests());
     }
 
     /// The process ends: leases are given away a few at a time.

@@ -44,21 +44,13 @@ pub(crate) enum Authority {
 pub(crate) struct Former {
     /// The Lease that decided before.
     pub(crate) authority: Authority,
-    /// Who held it.
-    pub(crate) holder: String,
-    /// Whether the annotation of a Service named that node then.
-    pub(crate) mark: Mark,
+    /// Who held it; `None`: nobody, as far as was known, but a claim may have been under way.
+    pub(crate) holder: Option<String>,
     /// When this node saw the change.
     pub(crate) since: Moment,
-}
-
-/// Whether `kube-vip.io/vipHost` named the holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// It did: when it no longer does, that node has let go.
-    Named,
-    /// It did not, and says nothing.
-    Absent,
+    /// The Service whose annotation named that node then: when it no longer does, that node has
+    /// let go.
+    pub(crate) witness: Option<ServiceName>,
 }
 
 /// Why this node may not hold an address now.
@@ -93,8 +85,8 @@ pub(crate) struct Address {
     pub(crate) tenants: Vec<Tenant>,
     /// Who decides.
     pub(crate) authority: Authority,
-    /// Who decided before.
-    pub(crate) former: Option<Former>,
+    /// Who decided before, and may have it still.
+    pub(crate) former: Vec<Former>,
     /// The Lease by which this node holds it, if it does.
     pub(crate) under: Option<Rc<LeaseName>>,
     /// Why this node may not hold it.

@@ -379,24 +379,33 @@ impl Services {
     /// taken it over, and why.
     fn loser_wish(&self, entry: &Entry, around: &Around<'_>) -> Wish {
         let ours = entry.record.host() == Some(&self.node);
+        // What belongs to an older Service is lost to this one, wherever it is.
+        let lost = |ip: &IpAddr| self.clash(entry, *ip, around).is_some();
         let gone = entry.addresses.iter().all(|ip| {
             let under = self.addresses.get(ip).is_some_and(|address| address.under.is_some());
-            !under && !self.lingers(*ip, around)
+            lost(ip) || (!under && !self.lingers(*ip, around))
         });
         let unowned = entry.addresses.first().is_none_or(|ip| {
-            self.addresses
+            let holder = self
+                .addresses
                 .get(ip)
                 .and_then(|address| self.holder_under(&address.authority, around))
-                .is_none_or(|holder| holder == self.node)
+                .filter(|holder| *holder != self.node);
+            lost(ip) || holder.is_none()
         });
         let barred = entry
             .addresses
             .iter()
-            .any(|ip| self.addresses.get(ip).is_some_and(|address| address.obstacle.is_some()));
+            .any(|ip| lost(ip) || self.addresses.get(ip).is_some_and(|a| a.obstacle.is_some()));
         let letting_go = ours && gone && unowned && barred;
+        let shown = entry.record.ingress.iter().filter(|known| !known.ports.is_empty());
+        let drop = shown.filter_map(|known| known.address).filter(lost);
         Wish {
             host: if letting_go { HostChange::Remove(self.node.clone()) } else { HostChange::Keep },
-            ingress: IngressChange::default(),
+            ingress: IngressChange {
+                put: Vec::new(),
+                drop: if letting_go { drop.collect() } else { Vec::new() },
+            },
             condition: self.trouble_condition(entry, around),
         }
     }

@@ -80,6 +80,12 @@ impl Store {
         self.version
     }
 
+    /// Moves the version on, for an object that is kept elsewhere: all share one counter.
+    pub fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
     /// Drops the log: every watch that is not at the present, and every older list, gets 410
     /// (what etcd's compaction does).
     pub fn compact(&mut self) {

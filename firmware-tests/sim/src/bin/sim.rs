@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use viplet_sim::plant::Plant;
-use viplet_sim::run::{Outcome, run};
+use viplet_sim::run::{Outcome, Services, run_with};
 use viplet_sim::trace::Echo;
 
 const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from N (0)
        sim --seed N [--trace]      run one seed, and print what happens
+       --services, --no-services   in every cluster, in none (else: as the seed has it)
        --plant skip-margin|take-over-early|forget-withdraw   with a fault of the program itself";
 
 /// What the command line asks for.
@@ -19,6 +20,7 @@ struct Asked {
     count: u64,
     echo: Echo,
     plant: Plant,
+    services: Services,
 }
 
 fn main() -> ExitCode {
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     };
     let mut total = Total::default();
     for seed in asked.first..asked.first + asked.count {
-        let outcome = run(seed, asked.plant, asked.echo);
+        let outcome = run_with(seed, asked.services, asked.plant, asked.echo);
         if outcome.breach.is_some() {
             println!("{}\n", outcome.report());
         }
@@ -43,7 +45,8 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Result<Asked, String> {
-    let mut asked = Asked { first: 0, count: 0, echo: Echo::Silent, plant: Plant::None };
+    let (echo, plant, services) = (Echo::Silent, Plant::None, Services::AsDrawn);
+    let mut asked = Asked { first: 0, count: 0, echo, plant, services };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let number = |text: Option<&String>| {
@@ -52,6 +55,8 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
         };
         match argument.as_str() {
             "--trace" => asked.echo = Echo::Stdout,
+            "--services" => asked.services = Services::Always,
+            "--no-services" => asked.services = Services::Never,
             "--first" => asked.first = number(rest.next())?,
             "--seed" => (asked.first, asked.count) = (number(rest.next())?, 1),
             "--plant" => {
@@ -75,6 +80,7 @@ struct Total {
     clusters: Duration,
     nodes: Duration,
     faults: BTreeMap<&'static str, u64>,
+    two_owners: u64,
     breaches: Vec<String>,
 }
 
@@ -82,6 +88,7 @@ impl Total {
     fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.lines += outcome.lines;
+        self.two_owners += outcome.two_owners;
         self.clusters += outcome.simulated;
         self.nodes += outcome.simulated * u32::try_from(outcome.nodes).unwrap_or(1);
         for (kind, count) in outcome.faults {
@@ -106,6 +113,10 @@ impl Total {
             self.lines,
             self.breaches.len()
         ));
+        if self.two_owners > 0 {
+            let what = "times a Service's address was on two nodes, one of which could not hear of a change";
+            text.push_str(&format!("{} {what}\n", self.two_owners));
+        }
         for breach in &self.breaches {
             text.push_str(&format!("  {breach}\n"));
         }

@@ -52,14 +52,14 @@ pub(crate) struct Watching {
 }
 
 /// A connection that says nothing for so long is broken off by the client.
-const IDLE: Nanos = 40 * S;
+pub(super) const IDLE: Nanos = 40 * S;
 
 impl World {
     pub(super) fn reaches_api(&self, node: usize) -> bool {
         self.nodes[node].cuts == 0 && self.weather.outages == 0
     }
 
-    fn latency(&mut self) -> Nanos {
+    pub(super) fn latency(&mut self) -> Nanos {
         match self.weather.slow_ms {
             0 => self.rng.micros(200, 8000),
             most => self.rng.micros(1000, most * 1000),
@@ -68,7 +68,10 @@ impl World {
 
     pub(super) fn call(&mut self, who: Who, request: LeaseRequest) {
         let name = &self.nodes[who.node].name;
-        self.trace.line(self.now, format_args!("{name} > {}", asked(&request.verb)));
+        self.trace.line(
+            self.now,
+            format_args!("{name} > {} {}", request.lease.name, asked(&request.verb)),
+        );
         self.called += 1;
         let (call, wall) = (self.called, self.wall(who.node));
         self.queue.at(self.now + nanos(request.timeout), Event::Timeout { call });
@@ -110,9 +113,15 @@ impl World {
         } else {
             let answer = serve(&mut self.store, &request.lease, &request.verb, &wall);
             let name = &self.nodes[who.node].name;
-            self.trace.line(self.now, format_args!("server: {name}'s request: {}", heard(&answer)));
+            self.trace.line(
+                self.now,
+                format_args!("server: {name}'s {}: {}", request.lease.name, heard(&answer)),
+            );
             if matches!(answer, Answer::Written(WriteOutcome::Stored { .. })) {
-                self.laws.wrote(self.now);
+                match request.lease == self.setup.plane.lease {
+                    true => self.laws.wrote(self.now),
+                    false => self.laws.services.lease_writes.push(self.now),
+                }
             }
             self.pump_watches();
             if self.rng.chance(self.weather.lost) {
@@ -234,6 +243,7 @@ impl World {
 
     /// The server sends each watch what is new.
     pub(super) fn pump_watches(&mut self) {
+        self.pump_feeds();
         for node in 0..self.nodes.len() {
             let Some(process) = self.nodes[node].process.as_mut() else { continue };
             let who = Who { node, life: process.life };

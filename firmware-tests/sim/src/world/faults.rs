@@ -216,6 +216,7 @@ impl World {
         let name = self.nodes[node].name.clone();
         self.trace.line(self.now, format_args!("FAULT {fault:?} at {name} until {}", end / MS));
         self.disturb(node, 0);
+        self.laws.services.fault_at = self.laws.services.fault_at.max(end);
         match fault {
             Fault::Crash => self.crash(node, "is killed"),
             Fault::CrashBetweenEffects(after) => self.nodes[node].doomed = Some(after),
@@ -231,7 +232,10 @@ impl World {
             Fault::LostAnswers => self.weather.lost = 500,
             Fault::Compact => self.compact(),
             Fault::LeaseTouched => self.touch_lease(),
-            Fault::WatchBreak => self.break_watch(node),
+            Fault::WatchBreak => {
+                self.break_watch(node);
+                self.break_some_feeds(node);
+            }
             Fault::WatchStuck => self.weather.stuck += 1,
             Fault::LanSplit => self.lan.split(Station::Node(node), node as u32 + 1),
             Fault::LanLoss => self.lan.loss_permille = 600,
@@ -257,11 +261,11 @@ impl World {
             Fault::Pause | Fault::Starve => self.prompt(node),
             Fault::ApiCut => {
                 self.nodes[node].cuts -= 1;
-                self.release_watch(node);
+                self.release(node);
             }
             Fault::ApiOutage => {
                 self.weather.outages -= 1;
-                (0..self.nodes.len()).for_each(|node| self.release_watch(node));
+                (0..self.nodes.len()).for_each(|node| self.release(node));
             }
             Fault::ApiSlow(_) => self.weather.slow_ms = 0,
             Fault::ApiErrors => self.weather.errors = 0,
@@ -269,7 +273,7 @@ impl World {
             Fault::LostAnswers => self.weather.lost = 0,
             Fault::WatchStuck => {
                 self.weather.stuck -= 1;
-                (0..self.nodes.len()).for_each(|node| self.release_watch(node));
+                (0..self.nodes.len()).for_each(|node| self.release(node));
             }
             Fault::LanSplit | Fault::LanLoss => self.lan.heal(),
             Fault::LinkDown(_) => self.set_link(node, LinkState::Up),
@@ -304,6 +308,11 @@ impl World {
         }
     }
 
+    fn release(&mut self, node: usize) {
+        self.release_watch(node);
+        self.release_feeds(node);
+    }
+
     fn power_off(&mut self, node: usize) {
         self.crash(node, "loses power");
         let read = self.rng.between(5, 30) * S;
@@ -315,12 +324,19 @@ impl World {
 
     fn compact(&mut self) {
         self.store.compact();
+        self.shelf.compact();
         let who = self.rng.index(self.nodes.len());
         self.break_watch(who);
+        self.break_some_feeds(who);
     }
 
     fn touch_lease(&mut self) {
-        let key = key(&self.setup.plane.lease);
+        let mut lease = self.setup.plane.lease.clone();
+        let others: Vec<_> = self.shelf.leases().keys().cloned().collect();
+        if self.setup.services.is_some() && !others.is_empty() {
+            lease = self.rng.pick(&others);
+        }
+        let key = key(&lease);
         let note = json!({"metadata": {"annotations": {"touched": self.now.to_string()}}});
         if self.store.patch(&key, Part::Main, &Patch::Merge(note)).is_ok() {
             self.pump_watches();
@@ -347,7 +363,7 @@ impl World {
     }
 
     fn delete_addresses(&mut self, node: usize) {
-        for address in self.setup.vips.clone() {
+        for address in self.setup.addresses() {
             self.nodes[node].kernel.delete(address);
         }
         self.kernel_changed(node);
@@ -358,7 +374,7 @@ impl World {
         let stranger = HardwareAddress(vec![2, 0xff, 0, 0, 0, 1]);
         let times = 1 + (until - self.now) / S;
         for nth in 0..times.min(20) {
-            for address in self.setup.vips.clone() {
+            for address in self.setup.addresses() {
                 let rival = Rival { address, link: eth0(), hardware: stranger.clone() };
                 let input = viplet::core::Input::Observed(Notice::Rival(rival));
                 self.queue.at(self.now + nth * S, Event::Give { who, input });

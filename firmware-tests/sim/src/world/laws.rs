@@ -9,6 +9,7 @@ use viplet_backend_api::Owner;
 
 use super::faults::{Fault, Planned, STALE};
 use super::process::PROMPT;
+use super::service_laws::{ServiceLaws, ServiceTrack, TRUTH};
 use super::{Asked, Schedule, Who, World, own_address};
 use crate::clock::{MS, Nanos, S, nanos};
 use crate::kernel::Mood;
@@ -33,6 +34,12 @@ pub enum Law {
     NeverEndsByItself,
     /// A stop is over within a second.
     StopsInTime,
+    /// A Service's address is only where its endpoints, its policy and its ports allow it.
+    OnlyWhereAllowed,
+    /// A Service's address that stays wanted where it is stays up.
+    StaysUp,
+    /// Once all is calm, what is written on a Service is so.
+    TrueStatus,
     /// Idle, the API server is written to once per renewal period.
     FewWrites,
     /// A machine that has nothing to do does nothing.
@@ -64,14 +71,15 @@ pub(crate) struct Track {
     /// The node thinks that it is named in the lease.
     named: bool,
     /// Nothing has interfered with the node since then.
-    calm_at: Nanos,
+    pub(super) calm_at: Nanos,
     slow_at: Nanos,
     added: BTreeMap<IpAddr, Nanos>,
-    announced: BTreeMap<IpAddr, Vec<Nanos>>,
+    pub(super) announced: BTreeMap<IpAddr, Vec<Nanos>>,
     /// Since when it holds an address that answers, undisturbed.
     owes: BTreeMap<IpAddr, Nanos>,
     missing: BTreeMap<IpAddr, Nanos>,
     unwanted: BTreeMap<IpAddr, Nanos>,
+    pub(super) services: ServiceTrack,
 }
 
 /// What is followed of the whole.
@@ -82,12 +90,13 @@ pub(crate) struct Laws {
     stop: Nanos,
     holder: Option<usize>,
     writes: Vec<Nanos>,
+    pub(super) services: ServiceLaws,
 }
 
 /// A holder this close to its end need not install any more.
 const LAST_CALL: Nanos = 2500 * MS;
 /// Withdrawals and installs are seen and repeated within this.
-const SETTLED: Nanos = 1500 * MS;
+pub(super) const SETTLED: Nanos = 1500 * MS;
 
 impl Laws {
     pub(super) fn arrange(&mut self, setup: &Setup, plan: &[Planned], heal: Nanos, stop: Nanos) {
@@ -114,6 +123,13 @@ pub fn bound(setup: &Setup, plan: &[Planned]) -> Nanos {
     let refused = plan.iter().any(|planned| matches!(planned.fault, Fault::Refusals(_)));
     // A node whose kernel refused stays out of the election for up to a minute.
     nanos(election) + 10 * S + if refused { 65 * S } else { 0 }
+}
+
+/// How long after that everything else is seen to be so.
+#[must_use]
+pub fn time_to_see(setup: &Setup) -> Nanos {
+    let lease = setup.services.as_ref().map(|serving| nanos(serving.duration()));
+    lease.map_or(0, |lease| lease + 5 * S + TRUTH)
 }
 
 impl World {
@@ -170,7 +186,8 @@ impl World {
         let Some(Asked::ToStop { at }) = entry.process.as_ref().map(|process| process.asked) else {
             return;
         };
-        let left = self.setup.vips.iter().find(|vip| entry.kernel.has(**vip));
+        let all = self.setup.addresses();
+        let left = all.iter().find(|vip| entry.kernel.has(**vip));
         if let (Some(vip), true) = (left, entry.track.calm_at <= at && self.calm(node)) {
             let why = format!("{} stopped and left {vip} behind", entry.name);
             self.laws.breach(Law::NothingLeft, self.now, why);
@@ -190,6 +207,7 @@ impl World {
     pub(super) fn check(&mut self) -> Result<(), Breach> {
         self.one_holder();
         self.one_owner();
+        self.check_services();
         for node in 0..self.nodes.len() {
             if !self.calm(node) {
                 self.disturb(node, 0);
@@ -223,7 +241,7 @@ impl World {
     }
 
     /// Whether a kernel has the address by the doing of its node's program in this world.
-    fn has(&self, node: usize, address: IpAddr) -> bool {
+    pub(super) fn has(&self, node: usize, address: IpAddr) -> bool {
         let mut all = self.nodes[node].kernel.addresses();
         all.any(|(ip, owner)| ip == address && owner == Owner::Viplet)
     }
@@ -269,7 +287,7 @@ impl World {
         }
     }
 
-    fn asked(&self, node: usize) -> Option<Asked> {
+    pub(super) fn asked(&self, node: usize) -> Option<Asked> {
         self.nodes[node].process.as_ref().map(|process| process.asked)
     }
 
@@ -324,7 +342,10 @@ impl World {
             .filter(|(address, owner)| match owner {
                 Owner::Node => false,
                 _ if *address == STALE => true,
-                _ => follows && !self.setup.may_linger(*address),
+                _ => {
+                    let ours = self.setup.vips.contains(address);
+                    ours && follows && !self.setup.may_linger(*address)
+                }
             })
             .map(|(address, _)| address)
             .collect();
@@ -341,14 +362,17 @@ impl World {
 
     fn stops_in_time(&mut self, node: usize) {
         let Some(Asked::ToStop { at }) = self.asked(node) else { return };
-        if self.now > at.max(self.nodes[node].track.slow_at) + S + PROMPT {
+        let leases = self.setup.services.as_ref().map_or(0, |serving| serving.most as u64 + 1);
+        let allowed = S + leases * 30 * MS + PROMPT;
+        if self.now > at.max(self.nodes[node].track.slow_at) + allowed {
             let how = format!("{} was asked to stop and still runs", self.nodes[node].name);
             self.laws.breach(Law::StopsInTime, self.now, how);
         }
     }
 
     fn converged(&mut self) {
-        if self.now < self.laws.converge_by || self.now >= self.laws.stop {
+        let before = self.now < self.laws.converge_by || self.now >= self.laws.stop;
+        if before || !self.setup.has_plane() {
             return;
         }
         let holders: Vec<usize> = (0..self.nodes.len()).filter(|node| self.holds(*node)).collect();
@@ -386,6 +410,7 @@ impl World {
     /// # Errors
     /// The law that was broken.
     pub fn verdict(&mut self) -> Result<(), Breach> {
+        self.service_verdict();
         let (from, to) = (self.laws.converge_by, self.laws.stop);
         let ours = self.laws.holder.is_some_and(|node| self.nodes[node].kind == Kind::Viplet);
         let writes = self.laws.writes.iter().filter(|at| (from..to).contains(at)).count() as u64;

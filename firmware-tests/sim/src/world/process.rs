@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use viplet::core::services::record::Change;
 use viplet::core::{Effect, Input};
 use viplet_backend_api::{Command, Notice};
 
@@ -11,6 +12,7 @@ use super::{Asked, Doing, Event, Law, Process, Schedule, Who, World};
 use crate::clock::{MS, S};
 use crate::kernel::Done;
 use crate::setup::{Kind, NAME};
+use crate::shelf::SORTS;
 
 /// More turns by deadline alone within a second than this is a machine that spins.
 const SPIN: u32 = 300;
@@ -41,13 +43,22 @@ impl World {
             untold: [].into(),
             asked: Asked::No,
             watching: Watching::default(),
+            feeds: Default::default(),
             notices_at: self.now,
             started: self.now,
         });
         self.disturb(node, 0);
         if self.nodes[node].kind == Kind::Viplet {
             let at = self.now + self.rng.micros(500, 20_000);
-            self.queue.at(at, Event::Open { who, watch: 0 });
+            if self.setup.has_plane() {
+                self.queue.at(at, Event::Open { who, watch: 0 });
+            }
+        }
+        if self.setup.services.is_some() {
+            for sort in 0..SORTS.len() {
+                let at = self.now + self.rng.micros(500, 50_000);
+                self.queue.at(at, Event::OpenFeed { who, sort, number: 0 });
+            }
         }
         self.kick(who);
     }
@@ -194,7 +205,9 @@ impl World {
                 let at = self.now + self.rng.micros(1000, 20_000);
                 self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
             }
-            Effect::Service(_) | Effect::Event(_) | Effect::ServiceLabels(_) => {}
+            Effect::Service(update) => self.update_service(who, update),
+            Effect::Event(event) => self.event_said(&event.service, &event.reason),
+            Effect::ServiceLabels(labels) => self.label_services(who, labels),
             Effect::Report(report) => {
                 self.trace.line(self.now, format_args!("{name} : {}", report.text));
             }
@@ -249,7 +262,8 @@ impl World {
                 self.note_announced(who.node, address);
                 self.broadcast(who.node, address);
             }
-            Ok(Done::Removed | Done::Refreshed | Done::Nothing) => {}
+            Ok(Done::Removed) => self.law_of_withdrawal(who.node, address),
+            Ok(Done::Refreshed | Done::Nothing) => {}
             Err(refusal) => {
                 let mut more = Vec::new();
                 if matches!(command, Command::Install { .. }) {
@@ -356,13 +370,13 @@ impl World {
 fn said(input: &Input) -> String {
     use viplet::core::LeaseView;
     match input {
-        Input::Lease { view: LeaseView::Absent, .. } => "lease: absent".to_owned(),
-        Input::Lease { view: LeaseView::Present { version, record }, .. } => {
-            format!("lease {version}: {:?} renewed {:?}", record.holder, record.renewed)
+        Input::Lease { lease, view: LeaseView::Absent, .. } => format!("{lease}: absent"),
+        Input::Lease { lease, view: LeaseView::Present { version, record }, .. } => {
+            format!("{lease} {version}: {:?} renewed {:?}", record.holder, record.renewed)
         }
-        Input::LeaseWritten { attempt, outcome, .. } => {
+        Input::LeaseWritten { lease, attempt, outcome } => {
             let text = format!("{outcome:?}");
-            format!("write {attempt}: {}", text.split(" {").next().unwrap_or_default())
+            format!("write {attempt} of {lease}: {}", text.split(" {").next().unwrap_or_default())
         }
         Input::Observed(Notice::Snapshot(all)) => {
             format!("snapshot: {} addresses", all.addresses.len())
@@ -371,6 +385,17 @@ fn said(input: &Input) -> String {
             format!("seen {} for {:?}, {:?}", seen.address, seen.valid_for, seen.usability)
         }
         Input::Observed(Notice::Link(link)) => format!("link {} {:?}", link.name, link.state),
+        Input::Services(Change::Replaced(all)) => format!("{} Services", all.len()),
+        Input::Services(Change::Applied(record)) => {
+            let host = record.annotations.as_deref().and_then(|a| a.host.as_deref());
+            format!("Service {} version {} at {host:?}", record.name, record.version)
+        }
+        Input::Endpoints(Change::Replaced(all)) => format!("{} slices", all.len()),
+        Input::Nodes(Change::Replaced(all)) => format!("{} Nodes", all.len()),
+        Input::Leases(Change::Replaced(all)) => format!("{} Leases", all.len()),
+        Input::Leases(Change::Applied(seen)) => {
+            format!("lease {} {}: {:?}", seen.lease, seen.version, seen.record.holder)
+        }
         other => format!("{other:?}"),
     }
 }

@@ -49,7 +49,7 @@ impl World {
     pub(super) fn probe(&mut self) {
         self.queue.at(self.now + S, Event::Probe);
         for client in 0..self.lan.clients.len() {
-            for address in self.setup.vips.clone() {
+            for address in self.setup.addresses() {
                 self.probe_one(client, address);
             }
         }
