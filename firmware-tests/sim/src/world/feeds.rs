@@ -196,9 +196,11 @@ impl World {
             }
             let Some(process) = self.nodes[node].process.as_mut() else { return };
             let who = Who { node, life: process.life };
+            // At once, for nothing that is still under way may overtake it.
             let held: Vec<_> = process.feeds[sort].held.drain(..).collect();
             for (version, input) in held {
-                self.send_feed(who, sort, version, input);
+                self.process(who).into_iter().for_each(|p| p.feeds[sort].last = Some(version));
+                self.give(who, input);
             }
         }
     }
