@@ -313,7 +313,7 @@ impl Services {
         Want::Nothing
     }
 
-    fn obstacle_is(&self, ip: IpAddr, obstacle: &Obstacle) -> bool {
+    pub(super) fn obstacle_is(&self, ip: IpAddr, obstacle: &Obstacle) -> bool {
         self.addresses.get(&ip).is_some_and(|address| address.obstacle.as_ref() == Some(obstacle))
     }
 

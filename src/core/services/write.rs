@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::agenda::Due;
 use super::record::{Condition, Ingress, Served, ServiceName};
+use super::tenancy::Obstacle;
 use super::{Around, Entry, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::{
@@ -354,7 +355,8 @@ impl Services {
         let drop = stale.filter_map(|known| known.address).filter(|ip| !wanted(ip)).collect();
         let whole = held.len() == entry.addresses.len();
         let bad = entry.record.condition.as_ref().is_some_and(|c| c.served == Served::No);
-        let condition = if bad && first && whole {
+        let served = self.state_of(entry, around).0 == ServiceState::Held;
+        let condition = if bad && first && whole && served {
             let message = format!("{} is announced by {}", list(&held), self.node);
             ConditionChange::Set(Condition {
                 served: Served::Yes,
@@ -391,7 +393,7 @@ impl Services {
                 .get(ip)
                 .and_then(|address| self.holder_under(&address.authority, around))
                 .filter(|holder| *holder != self.node);
-            lost(ip) || holder.is_none()
+            lost(ip) || holder.is_none() || self.obstacle_is(*ip, &Obstacle::NoEndpoints)
         });
         let barred = entry
             .addresses

@@ -111,7 +111,8 @@ impl World {
     fn one_owner_of(&mut self, address: IpAddr) {
         let mut owners = (0..self.nodes.len()).filter(|node| self.has(*node, address));
         if let (Some(one), Some(two)) = (owners.next(), owners.next()) {
-            if self.has_not_heard(one, address) || self.has_not_heard(two, address) {
+            let known = self.laws.services.tolerated.contains(&address);
+            if known || self.has_not_heard(one, address) || self.has_not_heard(two, address) {
                 self.laws.services.tolerated.insert(address);
                 return;
             }
