@@ -3,6 +3,7 @@
 
 mod holding;
 mod sharing;
+mod successions;
 mod town;
 mod writing;
 
