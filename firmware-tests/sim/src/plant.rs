@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use viplet::core::services::record::{Change, ServiceName, ServiceRecord, TrafficPolicy};
 use viplet::core::{Effect, Input, Moment};
 use viplet_backend_api::{Command, Lifetime};
 
@@ -19,6 +20,10 @@ pub enum Plant {
     TakeOverEarly,
     /// Nothing is ever withdrawn.
     ForgetWithdraw,
+    /// Every Service is taken for one with `externalTrafficPolicy: Cluster`.
+    IgnorePolicy,
+    /// One node never hears that a Service is deleted.
+    KeepServices,
 }
 
 /// Wraps a machine of the node with index `node`.
@@ -28,6 +33,9 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
         Plant::None => inner,
         Plant::TakeOverEarly if node != 1 => inner,
         Plant::TakeOverEarly => Box::new(Hasty { inner, began: now }),
+        Plant::IgnorePolicy => Box::new(Twisted { inner, twist: cluster }),
+        Plant::KeepServices if node != 1 => inner,
+        Plant::KeepServices => Box::new(Twisted { inner, twist: first_only }),
         Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20 }),
         Plant::ForgetWithdraw => Box::new(Reluctant { inner, longer: 0 }),
     }
@@ -93,5 +101,49 @@ impl Machine for Hasty {
     fn standing(&self, now: Moment) -> Standing {
         let standing = self.inner.standing(self.hurried(now));
         Standing { until: standing.until.map(|until| self.real(until)), ..standing }
+    }
+}
+
+/// What becomes of a change of Services on its way to the core; `None`: it is not told.
+type Twist = fn(Change<ServiceRecord, ServiceName>) -> Option<Change<ServiceRecord, ServiceName>>;
+
+/// Is told something else of Services than the API server says.
+struct Twisted {
+    inner: Box<dyn Machine>,
+    twist: Twist,
+}
+
+fn cluster(
+    change: Change<ServiceRecord, ServiceName>,
+) -> Option<Change<ServiceRecord, ServiceName>> {
+    let other = |record| ServiceRecord { policy: TrafficPolicy::Cluster, ..record };
+    Some(match change {
+        Change::Replaced(all) => Change::Replaced(all.into_iter().map(other).collect()),
+        Change::Applied(record) => Change::Applied(other(record)),
+        Change::Deleted(name) => Change::Deleted(name),
+    })
+}
+
+fn first_only(
+    change: Change<ServiceRecord, ServiceName>,
+) -> Option<Change<ServiceRecord, ServiceName>> {
+    Some(change).filter(|change| !matches!(change, Change::Deleted(_)))
+}
+
+impl Machine for Twisted {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        let input = match input {
+            Input::Services(change) => (self.twist)(change).map(Input::Services),
+            other => Some(other),
+        };
+        self.inner.handle(input.unwrap_or(Input::Deadline), now, effects);
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        self.inner.next_deadline(now)
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        self.inner.standing(now)
     }
 }

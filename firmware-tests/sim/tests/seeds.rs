@@ -3,32 +3,35 @@
 #![allow(clippy::panic)]
 
 use viplet_sim::plant::Plant;
-use viplet_sim::run::{Outcome, run};
+use viplet_sim::run::{Outcome, Services, run, run_with};
 use viplet_sim::trace::Echo;
 use viplet_sim::world::Law;
 
-fn unbroken(seeds: std::ops::Range<u64>) {
+fn unbroken(seeds: std::ops::Range<u64>, services: Services) {
     for seed in seeds {
-        let outcome = run(seed, Plant::None, Echo::Silent);
+        let outcome = run_with(seed, services, Plant::None, Echo::Silent);
         assert_eq!(outcome.breach, None, "{}", outcome.report());
     }
 }
 
 #[test]
 fn no_law_is_broken_under_faults_first_half() {
-    unbroken(0..150);
+    unbroken(0..150, Services::AsDrawn);
 }
 
 #[test]
 fn no_law_is_broken_under_faults_second_half() {
-    unbroken(150..300);
+    unbroken(150..300, Services::AsDrawn);
 }
 
 /// Seeds that broke a law once.
 #[test]
 fn what_broke_once_does_not_break_again() {
     for seed in [375, 616, 731, 846, 1198, 1512, 2185, 2398] {
-        unbroken(seed..seed + 1);
+        unbroken(seed..seed + 1, Services::Never);
+    }
+    for seed in [2, 3, 21, 38, 117, 330, 378, 461, 500, 571, 607] {
+        unbroken(seed..seed + 1, Services::Always);
     }
 }
 
@@ -53,8 +56,12 @@ fn every_kind_of_fault_happens() {
 
 /// The first seed at which a planted fault is caught by the law that it breaks.
 fn caught(plant: Plant, law: Law) -> Outcome {
+    caught_with(Services::Never, plant, law)
+}
+
+fn caught_with(services: Services, plant: Plant, law: Law) -> Outcome {
     let broken = |outcome: &Outcome| outcome.breach.as_ref().is_some_and(|b| b.law == law);
-    let mut outcomes = (0..60).map(|seed| run(seed, plant, Echo::Silent));
+    let mut outcomes = (0..60).map(|seed| run_with(seed, services, plant, Echo::Silent));
     outcomes.find(broken).unwrap_or_else(|| panic!("{plant:?} is not caught by {law:?}"))
 }
 
@@ -72,6 +79,22 @@ fn a_planted_node_that_takes_over_early_is_caught() {
 #[test]
 fn a_planted_node_that_forgets_to_withdraw_is_caught() {
     caught(Plant::ForgetWithdraw, Law::NothingLeft);
+}
+
+#[test]
+fn a_planted_core_that_ignores_the_traffic_policy_is_caught() {
+    caught_with(Services::Always, Plant::IgnorePolicy, Law::OnlyWhereAllowed);
+}
+
+#[test]
+fn a_planted_node_that_never_hears_of_deleted_services_is_caught() {
+    caught_with(Services::Always, Plant::KeepServices, Law::OnlyWhereAllowed);
+    caught_with(Services::Always, Plant::KeepServices, Law::OneOwner);
+}
+
+#[test]
+fn a_planted_node_that_takes_services_over_early_is_caught() {
+    caught_with(Services::Always, Plant::TakeOverEarly, Law::OneOwner);
 }
 
 #[test]

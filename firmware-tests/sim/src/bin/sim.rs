@@ -12,7 +12,8 @@ use viplet_sim::trace::Echo;
 const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from N (0)
        sim --seed N [--trace]      run one seed, and print what happens
        --services, --no-services   in every cluster, in none (else: as the seed has it)
-       --plant skip-margin|take-over-early|forget-withdraw   with a fault of the program itself";
+       --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services
+                                with a fault of the program itself";
 
 /// What the command line asks for.
 struct Asked {
@@ -64,6 +65,8 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
                     Some("skip-margin") => Plant::SkipMargin,
                     Some("take-over-early") => Plant::TakeOverEarly,
                     Some("forget-withdraw") => Plant::ForgetWithdraw,
+                    Some("ignore-policy") => Plant::IgnorePolicy,
+                    Some("keep-services") => Plant::KeepServices,
                     other => return Err(format!("no such plant: {other:?}")),
                 }
             }
