@@ -324,6 +324,8 @@ impl Election {
         }
         if let Taken::Changed { holder_changed } = taken {
             self.noticed = now;
+            // Whatever was written against an older version is stored in this one, or never will be.
+            self.freshness = Freshness::Current;
             self.courtesy = self.jitter.up_to(self.terms.timing.duration / 100);
             if holder_changed {
                 self.tally.transitions += 1;
@@ -381,7 +383,8 @@ impl Election {
             WriteOutcome::Conflict => {
                 self.freshness = Freshness::Doubtful;
                 self.failed("somebody else wrote the lease first (409)".to_owned(), now);
-                if self.retry.failures == 1 {
+                // The watch tells soon who it was; where one is raced for, it is asked at once.
+                if self.retry.failures == 1 && self.terms.courtesy == Courtesy::Race {
                     self.retry.not_before = now;
                 }
             }

@@ -56,6 +56,12 @@ impl Desk {
         Some(lease)
     }
 
+    /// Whether addresses wait for requests about leases: what else there is to write can wait.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.iter().next().is_some_and(|((urgency, _), _)| *urgency < Urgency::Routine)
+            || self.under_way.len() >= MOST / 2
+    }
+
     /// A request was answered, or given up, or was not sent after all.
     pub(crate) fn done(&mut self, lease: &LeaseName) {
         self.under_way.remove(lease);

@@ -245,7 +245,7 @@ impl Services {
         };
         let others = [
             label.map(|at| (at, "the node's labels of Services")),
-            self.voice.deadline(),
+            self.voice.deadline().filter(|_| !self.desk.is_crowded()),
             Some((self.full_pass, "everything is looked at")),
         ];
         self.agenda.next().into_iter().chain(others.into_iter().flatten()).min_by_key(|(at, _)| *at)

@@ -72,6 +72,9 @@ impl Voice {
 impl Services {
     /// Says what has waited.
     pub(super) fn speak(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        if self.desk.is_crowded() {
+            return;
+        }
         while let Some(event) = self.voice.next(around.now) {
             self.counters.events += 1;
             effects.push(Effect::Event(event));

@@ -17,8 +17,9 @@ use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
 
-/// Writes under way at once.
+/// Writes under way at once, and while leases change hands.
 const MOST: usize = 8;
+const MOST_BESIDE_LEASES: usize = 1;
 /// A write that was not answered by then is lost.
 const LOST: Duration = Duration::from_secs(30);
 /// Every node sees why a Service is refused; they wait up to so long for the first to write it.
@@ -175,9 +176,8 @@ impl Services {
         }
         self.writing.remove(service);
         self.agenda.writes.insert(service.clone());
-        if let Some(next) = self.write_queue.pop_first() {
-            self.agenda.writes.insert(next);
-        }
+        let next = std::iter::from_fn(|| self.write_queue.pop_first()).take(MOST);
+        self.agenda.writes.extend(next);
         if let Some(parting) = self.partings.get_mut(service) {
             parting.under_way = None;
             let settled = matches!(outcome, ServiceOutcome::Done | ServiceOutcome::Gone);
@@ -240,7 +240,8 @@ impl Services {
     fn write(&mut self, name: &ServiceName, around: &Around<'_>, effects: &mut Vec<Effect>) {
         let now = around.now;
         let wish = self.wish(name, around);
-        let full = self.writing.len() >= MOST && !self.writing.contains(name);
+        let most = if self.desk.is_crowded() { MOST_BESIDE_LEASES } else { MOST };
+        let full = self.writing.len() >= most && !self.writing.contains(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let writer = &mut entry.writer;
         if writer.under_way.is_some_and(|(_, sent)| now >= sent + LOST) {
