@@ -159,7 +159,7 @@ impl Services {
     fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
         let address = self.addresses.get_mut(&ip).filter(|address| !address.former.is_empty())?;
         let mut former = std::mem::take(&mut address.former);
-        former.retain_mut(|former| !self.has_let_go(former, around));
+        former.retain_mut(|former| !self.has_let_go(ip, former, around));
         let left = former.first().map(|former| former.holder.as_deref().unwrap_or_default().into());
         if former.is_empty() {
             self.movers.remove(&ip);
@@ -170,18 +170,35 @@ impl Services {
         left.map(Obstacle::StillHeld)
     }
 
-    fn has_let_go(&self, former: &mut Former, around: &Around<'_>) -> bool {
+    fn has_let_go(&self, ip: IpAddr, former: &mut Former, around: &Around<'_>) -> bool {
         let now_holds = self.holder_under(&former.authority, around);
         let others = now_holds.filter(|holder| *holder != self.node);
         if former.holder.is_none() {
             former.holder.clone_from(&others);
         }
         let Some(holder) = &former.holder else { return around.now >= self.over_at(former) };
-        let witness = former.witness.as_ref().and_then(|name| self.entries.get(name));
-        let named = |entry: &Entry| entry.record.host() == Some(holder);
+        let told = former.witness.as_ref().is_some_and(|(name, uid)| {
+            self.tenants_of(ip).any(|entry| entry.record.name == *name && entry.record.uid == *uid)
+        });
         others.as_ref() != Some(holder)
-            || witness.is_some_and(|entry| !named(entry))
+            || (told && !self.names_as_host(ip, holder))
             || around.now >= self.over_at(former)
+    }
+
+    pub(super) fn tenants_of(&self, ip: IpAddr) -> impl Iterator<Item = &Entry> {
+        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
+        tenants.iter().filter_map(|tenant| Some(&**self.entries.get(&tenant.service)?))
+    }
+
+    /// Whether a Service of an address says that this node holds it.
+    pub(super) fn names_as_host(&self, ip: IpAddr, node: &str) -> bool {
+        self.tenants_of(ip).any(|entry| entry.record.host() == Some(node))
+    }
+
+    /// Whether another Service of an address says so.
+    pub(super) fn another_names(&self, entry: &Entry, ip: IpAddr, node: &str) -> bool {
+        let others = self.tenants_of(ip).filter(|other| other.record.name != entry.record.name);
+        others.into_iter().any(|other| other.record.host() == Some(node))
     }
 
     /// When an address is its former holder's no more, whatever that one says.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
 use super::tenancy::{Authority, Former, Lead, Place, Tenant};
-use super::{Around, Item, Services, Standing};
+use super::{Around, Entry, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
 use crate::core::lease::LeaseName;
@@ -232,12 +232,12 @@ impl Services {
         if holder.as_ref() == Some(&self.node) {
             return None;
         }
-        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
-        let named = |service: &&ServiceName| {
-            let host = self.entries.get(*service).and_then(|entry| entry.record.host());
+        let names = |entry: &&Entry| {
+            let host = entry.record.host();
             host.is_some() && host == holder.as_deref()
         };
-        let witness = tenants.iter().map(|tenant| &tenant.service).find(named).cloned();
+        let witness = self.tenants_of(ip).find(names);
+        let witness = witness.map(|e| (e.record.name.clone(), e.record.uid.clone()));
         Some(Former { authority: before, holder, since: around.now, witness })
     }
 

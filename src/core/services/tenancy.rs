@@ -48,9 +48,9 @@ pub(crate) struct Former {
     pub(crate) holder: Option<String>,
     /// When this node saw the change.
     pub(crate) since: Moment,
-    /// The Service whose annotation named that node then: when it no longer does, that node has
-    /// let go.
-    pub(crate) witness: Option<ServiceName>,
+    /// The Service (and its `metadata.uid`) whose annotation named that node then: when neither
+    /// it nor another of the address does, that node has let go.
+    pub(crate) witness: Option<(ServiceName, Box<str>)>,
 }
 
 /// Why this node may not hold an address now.

@@ -386,7 +386,12 @@ impl Services {
         let lost = |ip: &IpAddr| self.clash(entry, *ip, around).is_some();
         let gone = entry.addresses.iter().all(|ip| {
             let under = self.addresses.get(ip).is_some_and(|address| address.under.is_some());
-            lost(ip) || (!under && !self.lingers(*ip, around))
+            let off = !under && !self.lingers(*ip, around);
+            // Where it is here for another Service, that one names this node first: whoever
+            // waits for it to be gone goes by the annotations.
+            let named =
+                || around.has_control_plane(*ip) || self.another_names(entry, *ip, &self.node);
+            off || (lost(ip) && named())
         });
         let unowned = entry.addresses.first().is_none_or(|ip| {
             let holder = self
