@@ -11,7 +11,7 @@ use super::problem::{Problem, Source, shown};
 use super::services::services;
 use super::settings::{LogThreshold, Settings};
 use super::validate::validate;
-use super::value::{self, Value};
+use super::value::Value;
 use crate::core::LeaseName;
 use crate::core::settings as core;
 use crate::kube::{AccessSettings, ControlPlane, Detect};
@@ -187,7 +187,7 @@ pub(super) fn lease(name: &str, values: &Gathered, inputs: &Inputs<'_>) -> Optio
     let account = inputs.service_account_namespace.as_deref().map(str::trim);
     let fallback = values.text("cp_namespace");
     let namespace = account.filter(|text| !text.is_empty()).unwrap_or(&fallback);
-    value::lease_in(&values.text(name), namespace)
+    LeaseName::parse(&values.text(name), namespace)
 }
 
 /// One rhythm for every election.

@@ -62,70 +62,12 @@ fn length(text: &str, most: u8) -> Result<Option<u8>, String> {
 pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
     let mut targets = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let target = target(part).map_err(|why| format!("{part}: {why}"))?;
+        let target = Target::parse(part).map_err(|why| format!("{part}: {why}"))?;
         if !targets.contains(&target) {
             targets.push(target);
         }
     }
     Ok(targets)
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(Target::Address(address));
-    }
-    if text.contains('/') {
-        return Err(
-            "no prefix length here, that is vip_subnet's; accepted: IP address or DNS name"
-                .to_owned(),
-        );
-    }
-    if is_dns_name(text) {
-        return Ok(Target::Name(text.trim_end_matches('.').to_ascii_lowercase()));
-    }
-    Err("neither an IP address nor a DNS name".to_owned())
-}
-
-/// RFC 1123 §2.1, with the `_` that some resolvers take. The last label is not all digits: that
-/// would be a mistyped address.
-fn is_dns_name(text: &str) -> bool {
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(inner)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253 && name.split('.').all(label) && !last.bytes().all(|b| b.is_ascii_digit())
-}
-
-pub(super) fn target_text(target: &Target) -> String {
-    match target {
-        Target::Address(address) => address.to_string(),
-        Target::Name(name) => name.clone(),
-    }
-}
-
-/// Why an address cannot be a virtual one, when it cannot.
-pub(super) fn unusable(address: IpAddr, link: &str) -> Option<&'static str> {
-    let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-    let local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    if address.is_multicast() {
-        Some("is a multicast address; accepted: a unicast address")
-    } else if broadcast {
-        Some("is the broadcast address; accepted: a unicast address")
-    } else if address.is_loopback() && link != "lo" {
-        Some("is a loopback address, which no other machine reaches; accepted: another one")
-    } else if local {
-        Some("is link-local, which needs an interface to be reached; accepted: a routable one")
-    } else if mapped {
-        Some("is an IPv4 address inside an IPv6 one; write it as IPv4")
-    } else {
-        None
-    }
 }
 
 pub(super) fn cidr(text: &str) -> Result<(), String> {

@@ -1,11 +1,12 @@
 //! What no single value shows: features, gates, and combinations.
 
 use super::gather::{Gathered, Resolved};
-use super::network::{PrefixChoice, unusable};
+use super::network::PrefixChoice;
 use super::problem::{Problem, Source};
 use super::setting::{Gate, Role};
 use super::settings::Mode;
 use super::value::Value;
+use crate::core::address::unusable;
 use crate::core::settings::Target;
 
 /// The modes and the settings that turn them on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::network::{self, PrefixChoice};
 use super::setting::{Kind, Setting, Unknown};
-use crate::core::lease::LeaseName;
+use crate::core::lease::{LeaseName, is_label};
 use crate::core::settings::Target;
 use viplet_backend_api::LinkName;
 
@@ -45,7 +45,7 @@ impl fmt::Display for Value {
             Self::Duration(value) => write_duration(f, *value),
             Self::Text(value) => f.write_str(value),
             Self::Targets(targets) => {
-                let texts: Vec<String> = targets.iter().map(network::target_text).collect();
+                let texts: Vec<String> = targets.iter().map(Target::to_string).collect();
                 f.write_str(&texts.join(","))
             }
             Self::Prefixes(None) => Ok(()),
@@ -123,7 +123,7 @@ fn check(kind: Kind, text: &str) -> Result<(), String> {
             .map(drop)
             .map_err(|_| "not an IP address; accepted: 192.0.2.1 or 2001:db8::1".into()),
         Kind::Cidrs => text.split(',').try_for_each(|part| network::cidr(part.trim())),
-        Kind::Lease => lease(text).map(drop),
+        Kind::Lease => lease(text),
         Kind::Namespace => namespace(text),
         Kind::Url => network::url(text),
         Kind::Endpoint => network::endpoint(text),
@@ -205,45 +205,22 @@ fn text_map(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// A Lease's name as written: the namespace may be missing.
-pub(super) fn lease(text: &str) -> Result<(Option<&str>, &str), String> {
-    let (space, name) = match text.split_once('/') {
-        Some((space, name)) => (Some(space), name),
-        None => (None, text),
-    };
-    let named = is_subdomain(name) && space.is_none_or(|space| namespace(space).is_ok());
-    if named {
-        Ok((space, name))
-    } else {
-        Err("not the name of a Lease; accepted: name or namespace/name, of lower-case letters, \
-             digits, - and . (RFC 1123)"
-            .to_owned())
-    }
-}
-
-/// The Lease of this name, in `elsewhere` when it does not say in which namespace.
-pub(super) fn lease_in(text: &str, elsewhere: &str) -> Option<LeaseName> {
-    let (space, name) = lease(text).ok()?;
-    Some(LeaseName { namespace: space.unwrap_or(elsewhere).to_owned(), name: name.to_owned() })
+fn lease(text: &str) -> Result<(), String> {
+    LeaseName::parse(text, "default").map(drop).ok_or_else(|| {
+        "not the name of a Lease; accepted: name or namespace/name, of lower-case letters, digits, \
+         - and . (RFC 1123)"
+            .to_owned()
+    })
 }
 
 fn namespace(text: &str) -> Result<(), String> {
-    if is_label(text) && text.len() <= 63 {
+    if is_label(text) {
         Ok(())
     } else {
         Err("not the name of a namespace; accepted: lower-case letters, digits and -, at most 63 \
              bytes (RFC 1123)"
             .to_owned())
     }
-}
-
-/// RFC 1123 subdomain, as Kubernetes wants object names.
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn instance_name(text: &str) -> Result<(), String> {

@@ -20,16 +20,23 @@ impl LeaseName {
     #[must_use]
     pub fn parse(text: &str, namespace: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
-        let usable = is_label(namespace) && name.len() <= 253 && name.split('.').all(is_label);
-        usable.then(|| Self { namespace: namespace.to_owned(), name: name.to_owned() })
+        let named = name.len() <= 253 && name.split('.').all(is_clean);
+        (named && is_label(namespace))
+            .then(|| Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }
 }
 
-/// RFC 1123 label.
-fn is_label(text: &str) -> bool {
+/// RFC 1123 label, as Kubernetes wants the names of namespaces.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_clean(text)
+}
+
+/// One part of a name: Kubernetes limits the length of the whole, not of each part.
+fn is_clean(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let ends = text.starts_with('-') || text.ends_with('-');
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !ends
+    !text.is_empty() && text.bytes().all(inner) && !ends
 }
 
 impl fmt::Display for LeaseName {
@@ -62,4 +69,21 @@ pub struct LeaseRecord {
     pub renewed: Stamp,
     /// `leaseTransitions`.
     pub transitions: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_lease_of_a_service_with_the_longest_name_can_be_named() {
+        let name = format!("kubevip-{}", "x".repeat(63));
+        let lease = LeaseName::parse(&name, "default").expect("a name as Kubernetes takes it");
+        assert_eq!(lease.to_string(), format!("default/{name}"));
+        assert_eq!(LeaseName::parse(&format!("{}/a", "x".repeat(64)), "default"), None);
+        assert_eq!(LeaseName::parse(&"x".repeat(254), "default"), None);
+        for text in ["", "a/", "/a", "a/b/c", "A", "-a", "a..b", "a_b"] {
+            assert_eq!(LeaseName::parse(text, "default"), None, "{text}");
+        }
+    }
 }

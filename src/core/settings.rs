@@ -1,6 +1,7 @@
 //! What the core needs to know, typed and already validated. `crate::config` makes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -94,6 +95,15 @@ impl Target {
             return Ok(Self::Name(text.trim_end_matches('.').to_ascii_lowercase()));
         }
         Err("neither an IP address nor a DNS name")
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::core::input::{LeaseView, Origin};
 use crate::core::lease::LeaseRecord;
 use crate::core::time::Moment;
+use crate::core::version::is_older;
 
 /// The object as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Known {
     ) -> Taken {
         let (seen, taken) = match self {
             Self::Present { version: known, .. }
-                if origin == Origin::Watch && older(&version, known) =>
+                if origin == Origin::Watch && is_older(&version, known) =>
             {
                 return Taken::Older;
             }
@@ -71,7 +72,7 @@ impl Known {
 
     /// Our own write was stored, unless the watch has brought something newer already.
     pub(super) fn store(&mut self, version: String, record: LeaseRecord, now: Moment) {
-        if matches!(self, Self::Present { version: known, .. } if older(&version, known)) {
+        if matches!(self, Self::Present { version: known, .. } if is_older(&version, known)) {
             return;
         }
         *self = Self::Present { version, record, seen: now };
@@ -110,14 +111,5 @@ impl Known {
             Self::Absent { last } => last.as_ref().map(|(record, seen)| (record, *seen)),
             Self::Nothing => None,
         }
-    }
-}
-
-/// Resource versions of one type can be compared as numbers (KEP-5504); where they are not
-/// numbers, nothing counts as older.
-fn older(version: &str, known: &str) -> bool {
-    match (version.parse::<u128>(), known.parse::<u128>()) {
-        (Ok(version), Ok(known)) => version < known,
-        _ => false,
     }
 }

@@ -1,17 +1,17 @@
-//! One address on this node: what stands in the way of holding it, what is wanted of it, and the
-//! commands in between.
+//! One address on this node: where it is to be put, what is wanted of it, and the commands in
+//! between.
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use viplet_backend_api::{Command, LinkName, LinkState, Owner, Scope, Vip};
+use viplet_backend_api::{Command, LinkName, Owner, Scope, Vip};
 
 use super::agenda::Due;
-use super::endpoints::{Anywhere, NodeId};
+use super::obstacle::{LEADER_STEADY, LINGER};
 use super::request::AskedLink;
-use super::tenancy::{Authority, Former, Obstacle, Place, Tenant};
-use super::{Around, Entry, Item, Listed, PATIENCE, Services};
+use super::tenancy::{Authority, Obstacle, Place};
+use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
 use crate::core::election::Role;
@@ -19,21 +19,13 @@ use crate::core::group::Stopping;
 use crate::core::input::Effect;
 use crate::core::jitter::Jitter;
 use crate::core::lease::LeaseName;
-use crate::core::observed::{SeenAddress, state_text};
+use crate::core::observed::SeenAddress;
 use crate::core::report::{Level, Report};
-use crate::core::settings::{LinkNotUp, OnLinkDown, PrefixLength, ServiceLink};
-use crate::core::time::Moment;
+use crate::core::settings::{OnLinkDown, PrefixLength, ServiceLink};
 
 /// Addresses that are reconciled in one turn; the others have the next one, so that renewals
 /// are never far behind a thousand addresses.
 const MOST_PER_TURN: usize = 64;
-/// An address whose last endpoint anywhere has gone is held so long, for endpoints that flap.
-const LINGER: Duration = Duration::from_secs(3);
-/// A claim of another node's that was under way when the Lease changed is seen within this.
-const UNDER_WAY: Duration = Duration::from_millis(500);
-/// The holder of the Lease for all has the better right to a Service that it can serve, once it
-/// has been able to for so long.
-const LEADER_STEADY: Duration = Duration::from_secs(2);
 
 impl Services {
     /// The link of Services that name none is chosen once and kept while it exists.
@@ -48,214 +40,6 @@ impl Services {
             self.link = chosen;
             self.look_at_addresses();
         }
-    }
-
-    /// Finds what stands in the way of an address on this node now.
-    pub(super) fn plan_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) {
-        let found = self.find_obstacle(ip, around);
-        let Some(address) = self.addresses.get_mut(&ip) else { return };
-        if address.obstacle == found {
-            return;
-        }
-        address.obstacle = found;
-        let lease = match &address.authority {
-            Authority::Lease(lease) => Some(Rc::clone(lease)),
-            _ => None,
-        };
-        self.agenda.seats.extend(lease.into_iter().chain(address.under.clone()));
-        self.tell_tenants(ip);
-    }
-
-    fn find_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        let endpoints = self.endpoint_obstacle(ip, around);
-        let endpoints = self.lingering(ip, endpoints, around.now);
-        let former = self.former_obstacle(ip, around);
-        let node = || self.node_obstacle(ip, around).map(|why| Obstacle::Node(why.into()));
-        endpoints.or(former).or_else(node)
-    }
-
-    /// Whether endpoints allow it (EP-2 to EP-4). Services that share an address need a node that
-    /// suits all of them; one that no such node is found for gives way to the older ones.
-    fn endpoint_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        let nodes_due = around.now < self.started + PATIENCE;
-        if self.endpoints_listed == Listed::No || (self.nodes_listed == Listed::No && nodes_due) {
-            return Some(Obstacle::Unread);
-        }
-        let taken = self.taken(ip, around);
-        let address = self.addresses.get(&ip)?;
-        let tenants = address.accepted(&taken, |service| self.ports(service));
-        let places = match self.places(&tenants) {
-            Places::None => return Some(Obstacle::NoEndpoints),
-            Places::Anywhere => return None,
-            Places::On(nodes) => nodes,
-        };
-        let here = self.endpoints.id(&self.node).is_some_and(|id| places.contains(&id));
-        if !here {
-            return Some(Obstacle::EndpointsElsewhere(places.into()));
-        }
-        self.leader_obstacle(ip, &places, around)
-    }
-
-    /// Where the endpoints of an address' Services allow it to be.
-    pub(super) fn places(&self, tenants: &[&Tenant]) -> Places {
-        let mut found = Places::None;
-        for entry in tenants.iter().filter_map(|tenant| self.entries.get(&tenant.service)) {
-            let reach = self.endpoints.reach(&entry.record.name);
-            let served = entry.record.is_served_without_endpoints();
-            if reach.anywhere == Anywhere::Nowhere && !served {
-                continue;
-            }
-            let own = match entry.record.policy {
-                super::record::TrafficPolicy::Cluster => Places::Anywhere,
-                super::record::TrafficPolicy::Local if reach.nodes.is_empty() => continue,
-                super::record::TrafficPolicy::Local => Places::On(reach.nodes),
-            };
-            found = found.and(own);
-        }
-        found
-    }
-
-    /// With one Lease for all, its holder has what it can serve.
-    fn leader_obstacle(
-        &mut self,
-        ip: IpAddr,
-        places: &[NodeId],
-        around: &Around<'_>,
-    ) -> Option<Obstacle> {
-        let leader = self.leader(around).filter(|leader| *leader != self.node);
-        let serves = leader
-            .filter(|leader| self.endpoints.id(leader).is_some_and(|id| places.contains(&id)));
-        let now = around.now;
-        let address = self.addresses.get_mut(&ip)?;
-        let own_lease =
-            matches!(&address.authority, Authority::Lease(l) if **l != self.settings.lease);
-        let Some(leader) = serves.filter(|_| own_lease) else {
-            address.leader_since = None;
-            return None;
-        };
-        let since = *address.leader_since.get_or_insert(now);
-        let steady = address.under.is_none() || now >= since + LEADER_STEADY;
-        steady.then(|| Obstacle::LeaderServes(leader.into()))
-    }
-
-    /// Where no node has an endpoint, whoever holds the address keeps it a moment longer.
-    fn lingering(
-        &mut self,
-        ip: IpAddr,
-        obstacle: Option<Obstacle>,
-        now: Moment,
-    ) -> Option<Obstacle> {
-        let address = self.addresses.get_mut(&ip)?;
-        if obstacle != Some(Obstacle::NoEndpoints) || address.under.is_none() {
-            address.endless_since = None;
-            return obstacle;
-        }
-        let since = *address.endless_since.get_or_insert(now);
-        obstacle.filter(|_| now >= since + LINGER)
-    }
-
-    /// An address that came from another Lease is its old holder's until that one lets go: it
-    /// says so by the annotation, or its Lease ends, or it had a whole lease's time to see it.
-    fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        let address = self.addresses.get_mut(&ip).filter(|address| !address.former.is_empty())?;
-        let mut former = std::mem::take(&mut address.former);
-        former.retain_mut(|former| !self.has_let_go(ip, former, around));
-        let left = former.first().map(|former| former.holder.as_deref().unwrap_or_default().into());
-        if former.is_empty() {
-            self.movers.remove(&ip);
-        }
-        if let Some(address) = self.addresses.get_mut(&ip) {
-            address.former = former;
-        }
-        left.map(Obstacle::StillHeld)
-    }
-
-    fn has_let_go(&self, ip: IpAddr, former: &mut Former, around: &Around<'_>) -> bool {
-        let now_holds = self.holder_under(&former.authority, around);
-        let others = now_holds.filter(|holder| *holder != self.node);
-        if former.holder.is_none() {
-            former.holder.clone_from(&others);
-        }
-        let Some(holder) = &former.holder else { return around.now >= self.over_at(former) };
-        let told = former.witness.as_ref().is_some_and(|(name, uid)| {
-            self.tenants_of(ip).any(|entry| entry.record.name == *name && entry.record.uid == *uid)
-        });
-        others.as_ref() != Some(holder)
-            || (told && !self.names_as_host(ip, holder))
-            || around.now >= self.over_at(former)
-    }
-
-    pub(super) fn tenants_of(&self, ip: IpAddr) -> impl Iterator<Item = &Entry> {
-        let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
-        tenants.iter().filter_map(|tenant| Some(&**self.entries.get(&tenant.service)?))
-    }
-
-    /// Whether a Service of an address says that this node holds it.
-    pub(super) fn names_as_host(&self, ip: IpAddr, node: &str) -> bool {
-        self.tenants_of(ip).any(|entry| entry.record.host() == Some(node))
-    }
-
-    /// Whether another Service of an address says so.
-    pub(super) fn another_names(&self, entry: &Entry, ip: IpAddr, node: &str) -> bool {
-        let others = self.tenants_of(ip).filter(|other| other.record.name != entry.record.name);
-        others.into_iter().any(|other| other.record.host() == Some(node))
-    }
-
-    /// When an address is its former holder's no more, whatever that one says.
-    fn over_at(&self, former: &Former) -> Moment {
-        former.since
-            + match former.holder {
-                Some(_) => self.settings.timing.duration,
-                None => UNDER_WAY,
-            }
-    }
-
-    /// What keeps this node from holding any address like this one.
-    fn node_obstacle(&self, ip: IpAddr, around: &Around<'_>) -> Option<String> {
-        let address = self.addresses.get(&ip)?;
-        if address.authority == Authority::ControlPlane {
-            return None;
-        }
-        match self.vip(ip, around) {
-            Err(why) => return Some(why),
-            Ok(vip) => {
-                if let Some(why) = self.link_obstacle(&vip.link, address.under.is_some(), around) {
-                    return Some(why);
-                }
-            }
-        }
-        let own = around.observed.everywhere(ip).find(|seen| seen.address.owner == Owner::Node);
-        if let Some(own) = own {
-            return Some(format!(
-                "{ip} is this node's own address on {}: it is never taken and never removed",
-                own.address.link
-            ));
-        }
-        address.claim.as_ref()?.penalty().reason(around.now).map(str::to_owned)
-    }
-
-    fn link_obstacle(
-        &self,
-        link: &LinkName,
-        holding: impl Into<Holding>,
-        around: &Around<'_>,
-    ) -> Option<String> {
-        let Some(seen) = around.observed.link(link) else {
-            return Some(format!("interface {link} does not exist here: waiting for it"));
-        };
-        let given_up = match self.settings.on_link_down {
-            OnLinkDown::Keep => false,
-            OnLinkDown::Yield(after) => {
-                seen.down_since.is_some_and(|since| around.now >= since + after)
-            }
-        };
-        let borne = match holding.into() {
-            Holding::Yes => !given_up,
-            Holding::No => self.settings.link_not_up == LinkNotUp::Allow && !given_up,
-        };
-        let up = seen.link.state == LinkState::Up;
-        (!up && !borne)
-            .then(|| format!("interface {link} is {}: waiting for it", state_text(seen.link.state)))
     }
 
     /// The address as it is to be put on its link.
@@ -566,43 +350,6 @@ impl Services {
                 .get(&**lease)
                 .is_some_and(|seat| seat.leaving == super::seat::Leaving::Yes),
             _ => stopping == Stopping::Yes,
-        }
-    }
-}
-
-/// Whether this node has the address in question.
-enum Holding {
-    No,
-    Yes,
-}
-
-impl From<bool> for Holding {
-    fn from(holds: bool) -> Self {
-        if holds { Self::Yes } else { Self::No }
-    }
-}
-
-/// Where endpoints allow an address to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Places {
-    /// Nowhere.
-    None,
-    /// On any node.
-    Anywhere,
-    /// On these, in order.
-    On(Vec<NodeId>),
-}
-
-impl Places {
-    /// Where both can be; the older one's where there is no such place.
-    fn and(self, younger: Self) -> Self {
-        match (self, younger) {
-            (Self::None | Self::Anywhere, other) | (other, Self::Anywhere | Self::None) => other,
-            (Self::On(older), Self::On(younger)) => {
-                let both: Vec<NodeId> =
-                    older.iter().copied().filter(|node| younger.contains(node)).collect();
-                Self::On(if both.is_empty() { older } else { both })
-            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::core::input::{LeaseSeen, LeaseView, Origin};
 use crate::core::lease::LeaseName;
 use crate::core::names::Name;
 use crate::core::time::Moment;
+use crate::core::version::is_older;
 
 impl Services {
     /// Services were listed, changed or deleted.
@@ -283,13 +284,5 @@ fn retire(lookup: &mut super::Lookup, before: &[std::net::IpAddr], now: Moment) 
         if !lookup.former.iter().any(|(known, _)| known == address) {
             lookup.former.push((*address, now + FAREWELL));
         }
-    }
-}
-
-/// Resource versions of one type can be compared as numbers (KEP-5504).
-fn is_older(version: &str, known: &str) -> bool {
-    match (version.parse::<u128>(), known.parse::<u128>()) {
-        (Ok(version), Ok(known)) => version < known,
-        _ => false,
     }
 }

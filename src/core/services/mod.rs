@@ -14,6 +14,7 @@ mod endpoints;
 mod hold;
 mod intake;
 mod nodes;
+mod obstacle;
 mod plan;
 pub mod record;
 mod request;

@@ -20,14 +20,7 @@ fn verdict(record: &ServiceRecord) -> Verdict {
 
 fn targets(record: &ServiceRecord) -> Vec<String> {
     match verdict(record) {
-        Verdict::Asks(ask) => ask
-            .targets
-            .iter()
-            .map(|target| match target {
-                Target::Address(address) => address.to_string(),
-                Target::Name(name) => name.clone(),
-            })
-            .collect(),
+        Verdict::Asks(ask) => ask.targets.iter().map(Target::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }

@@ -66,6 +66,21 @@ pub(crate) struct Told {
     pub(crate) read: bool,
 }
 
+impl Told {
+    /// What an election has come to.
+    #[must_use]
+    pub(crate) fn of(election: &Election) -> Self {
+        Self {
+            until: match election.role() {
+                Role::Holding { until } => Some(until),
+                Role::Following => None,
+            },
+            holder: election.holder().map(str::to_owned),
+            read: election.was_read(),
+        }
+    }
+}
+
 impl Seat {
     /// A candidate for `lease`.
     #[must_use]
@@ -101,19 +116,6 @@ impl Seat {
         let wanted = courtesy(&terms.lease, &terms.identity, keenness);
         if terms.courtesy != wanted {
             self.election.set_courtesy(wanted);
-        }
-    }
-
-    /// What addresses depend on, now.
-    #[must_use]
-    pub(crate) fn to_tell(&self) -> Told {
-        Told {
-            until: match self.election.role() {
-                Role::Holding { until } => Some(until),
-                Role::Following => None,
-            },
-            holder: self.election.holder().map(str::to_owned),
-            read: self.election.was_read(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::book::Page;
-use super::seat::{Keenness, Leaving, Seat};
+use super::seat::{Keenness, Leaving, Seat, Told};
 use super::tenancy::{Address, Authority, Obstacle};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::election::drive::Handover;
@@ -80,15 +80,7 @@ impl Services {
     /// The control plane's Lease may decide about addresses here.
     pub(super) fn look_at_control_plane(&mut self, around: &Around<'_>) {
         let Some(group) = around.control_plane else { return };
-        let election = &group.election;
-        let now = super::seat::Told {
-            until: match election.role() {
-                Role::Holding { until } => Some(until),
-                Role::Following => None,
-            },
-            holder: election.holder().map(str::to_owned),
-            read: election.was_read(),
-        };
+        let now = Told::of(&group.election);
         let shared = group.claims.keys().filter(|ip| self.addresses.contains_key(*ip));
         let shared: Vec<(IpAddr, bool)> =
             shared.map(|ip| (*ip, self.is_held(*ip, around))).collect();
@@ -168,7 +160,7 @@ impl Services {
     /// The addresses of a lease are looked at again when what they depend on has changed.
     fn tell_addresses(&mut self, lease: &Rc<LeaseName>) {
         let Some(seat) = self.seats.get_mut(lease) else { return };
-        let now = seat.to_tell();
+        let now = Told::of(&seat.election);
         if now == seat.told {
             return;
         }

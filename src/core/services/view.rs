@@ -314,7 +314,7 @@ impl Services {
                 .copied()
                 .filter(|ip| self.is_held_for(entry, *ip, around))
                 .collect();
-            (!held.is_empty()).then(|| (label_key(&entry.record.name), label_value(&held)))
+            (!held.is_empty()).then(|| (label_key(&entry.record.name), label_values(&held)))
         });
         held.collect()
     }
@@ -367,7 +367,7 @@ fn label_key(name: &ServiceName) -> String {
 }
 
 /// Addresses joined by `_`: a label's value has no comma, and 63 characters at the most.
-fn label_value(addresses: &[IpAddr]) -> String {
+fn label_values(addresses: &[IpAddr]) -> String {
     let mut value = String::new();
     for address in addresses {
         let text = crate::core::claim::label_value(*address);
