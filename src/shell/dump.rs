@@ -164,11 +164,7 @@ fn line(out: &mut String, name: &str, value: impl ToString) {
 }
 
 fn targets(plane: &ControlPlane) -> String {
-    let each = plane.targets.iter().map(|target| match target {
-        Target::Address(address) => address.to_string(),
-        Target::Name(name) => name.clone(),
-    });
-    each.collect::<Vec<_>>().join(",")
+    plane.targets.iter().map(Target::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn link(choice: &LinkChoice) -> String {

@@ -308,12 +308,7 @@ impl Services {
             return BTreeMap::new();
         }
         let held = self.entries.values().filter_map(|entry| {
-            let held: Vec<IpAddr> = entry
-                .addresses
-                .iter()
-                .copied()
-                .filter(|ip| self.is_held_for(entry, *ip, around))
-                .collect();
+            let held = self.held_for(entry, around);
             (!held.is_empty()).then(|| (label_key(&entry.record.name), label_values(&held)))
         });
         held.collect()

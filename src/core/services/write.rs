@@ -336,13 +336,14 @@ impl Services {
         }
     }
 
+    /// A Service's addresses that are here and announced, in its order.
+    pub(super) fn held_for(&self, entry: &Entry, around: &Around<'_>) -> Vec<IpAddr> {
+        let addresses = entry.addresses.iter().copied();
+        addresses.filter(|ip| self.is_held_for(entry, *ip, around)).collect()
+    }
+
     fn holder_wish(&self, entry: &Entry, around: &Around<'_>) -> Wish {
-        let held: Vec<IpAddr> = entry
-            .addresses
-            .iter()
-            .copied()
-            .filter(|ip| self.is_held_for(entry, *ip, around))
-            .collect();
+        let held = self.held_for(entry, around);
         if held.is_empty() {
             return self.loser_wish(entry, around);
         }

@@ -29,7 +29,7 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn control_plane(targets: &[&str]) -> ControlPlane {
+pub(super) fn control_plane(targets: &[&str]) -> ControlPlane {
     let target = |text: &&str| {
         text.parse().map_or_else(|_| Target::Name((*text).to_owned()), Target::Address)
     };

@@ -3,6 +3,7 @@
 
 mod holding;
 mod sharing;
+mod standing_firm;
 mod successions;
 mod town;
 mod writing;

@@ -101,22 +101,7 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 /// The control plane's settings, with one address.
 pub(crate) fn control_plane(address: &str) -> ControlPlane {
-    ControlPlane {
-        lease: LeaseName { namespace: "kube-system".into(), name: "plndr-cp-lock".into() },
-        lease_annotations: BTreeMap::new(),
-        timing: settings(ServiceElection::OneForAll).timing,
-        targets: vec![Target::Address(ip(address))],
-        dns_mode: DnsMode::First,
-        prefix: PrefixLengths { v4: 32, v6: 128 },
-        link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
-        loopback_scope: LoopbackScope::Host,
-        duplicate_detection: DuplicateDetection::Kernel,
-        announce_every: Duration::from_secs(3),
-        on_loss: OnLoss::Withdraw,
-        on_link_down: OnLinkDown::Keep,
-        link_not_up: LinkNotUp::Wait,
-        labelling: Labelling::Off,
-    }
+    crate::core::tests::control_plane(&[address])
 }
 
 /// One node.
@@ -157,6 +142,13 @@ pub(crate) struct Town {
     /// Writes of leases and of Services that were stored.
     pub(crate) lease_writes: usize,
     pub(crate) service_writes: usize,
+    /// What DNS says of each name; of others: one address.
+    pub(crate) names: BTreeMap<String, Result<Vec<IpAddr>, String>>,
+    /// Why the API server refuses labels, if it does, and how often it was asked.
+    pub(crate) labels_refused: Option<String>,
+    pub(crate) label_requests: usize,
+    /// Services of which nothing can be written, and how often that was tried.
+    pub(crate) unwritable: BTreeMap<ServiceName, usize>,
     /// Labels as last written, by node.
     pub(crate) labels: BTreeMap<usize, BTreeMap<String, Option<String>>>,
     /// When an address was on no node, and when it came back: of each the spans.
@@ -196,6 +188,10 @@ impl Town {
             events: Vec::new(),
             lease_writes: 0,
             service_writes: 0,
+            names: BTreeMap::new(),
+            labels_refused: None,
+            label_requests: 0,
+            unwritable: BTreeMap::new(),
             labels: BTreeMap::new(),
             silent: BTreeMap::new(),
         };
@@ -493,12 +489,17 @@ impl Town {
             Effect::Service(update) => self.later(STORE * 2, Event::Write { node: n, update }),
             Effect::Event(event) => self.events.push(event),
             Effect::ServiceLabels(labels) => {
-                self.labels.entry(n).or_default().extend(labels);
-                let input = Input::ServicesLabelled(Ok(()));
+                self.label_requests += 1;
+                let outcome = self.labels_refused.clone().map_or(Ok(()), Err);
+                if outcome.is_ok() {
+                    self.labels.entry(n).or_default().extend(labels);
+                }
+                let input = Input::ServicesLabelled(outcome);
                 self.later(STORE, Event::Give { node: n, input });
             }
             Effect::Resolve { name } => {
-                let outcome = Ok(vec![ip("10.0.0.77")]);
+                let known = self.names.get(&name).cloned();
+                let outcome = known.unwrap_or_else(|| Ok(vec![ip("10.0.0.77")]));
                 self.later(
                     STORE,
                     Event::Give { node: n, input: Input::Resolved { name, outcome } },
@@ -606,7 +607,12 @@ impl Town {
 
     fn serve_write(&mut self, n: usize, update: &ServiceUpdate) {
         let mut outcome = ServiceOutcome::Gone;
-        if let Some(record) = self.services.get(&update.service).filter(|r| r.uid == update.uid) {
+        if let Some(tries) = self.unwritable.get_mut(&update.service) {
+            *tries += 1;
+            outcome = ServiceOutcome::Failed("etcdserver: request timed out".to_owned());
+        } else if let Some(record) =
+            self.services.get(&update.service).filter(|r| r.uid == update.uid)
+        {
             let mut changed = record.clone();
             apply(&mut changed, update);
             outcome = ServiceOutcome::Done;
