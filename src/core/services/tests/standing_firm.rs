@@ -164,3 +164,23 @@ fn a_service_whose_class_becomes_anothers_is_let_go_and_left_clean() {
     assert!(record.ingress.is_empty() && record.host().is_none(), "{record:?}");
     assert_eq!(town.lease("kubevip-web").unwrap().holder, "");
 }
+
+#[test]
+fn an_interface_that_changes_moves_the_address_to_it_and_leaves_nothing_on_the_old_one() {
+    let mut town = Town::new(2, settings(OneForAll));
+    town.settle();
+    town.serve(asking("web", "10.0.0.1"));
+    town.settle();
+    let holder = town.holder("10.0.0.1");
+    assert_eq!(town.links(holder, "10.0.0.1"), ["eth0"]);
+    town.forget_silence();
+    for link in ["eth1", "eth0"] {
+        town.change("web", |record| {
+            record.annotations.as_mut().unwrap().interface = Some(link.into());
+        });
+        town.pass(Duration::from_secs(3));
+        assert_eq!(town.links(holder, "10.0.0.1"), [link]);
+    }
+    assert_eq!(town.longest_silence("10.0.0.1"), Duration::ZERO);
+    assert_eq!(town.holder("10.0.0.1"), holder);
+}

@@ -1,6 +1,6 @@
 //! A few nodes and an API server. Time passes from one event to the next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ pub(crate) fn control_plane(address: &str) -> ControlPlane {
 struct Node {
     core: Option<Core>,
     settings: Settings,
-    kernel: BTreeMap<IpAddr, (LinkName, Moment)>,
+    kernel: BTreeMap<(IpAddr, LinkName), Moment>,
     watches: Watches,
     refuse: Option<Refusal>,
 }
@@ -212,12 +212,17 @@ impl Town {
             hardware: HardwareAddress(vec![2, 0, 0, 0, 0, n as u8]),
             default_route: DefaultRoute::V4,
         };
-        let ours = node.kernel.iter().map(|(ip, (link, end))| {
+        let ours = node.kernel.iter().map(|((ip, link), end)| {
             address(*ip, link.clone(), Owner::Viplet, Some(end.since(self.now)))
         });
+        let second = Link {
+            name: LinkName::new("eth1").unwrap(),
+            default_route: DefaultRoute::None,
+            ..link.clone()
+        };
         let own = address(own_ip(n), link.name.clone(), Owner::Node, None);
         let addresses: Vec<Address> = ours.chain([Address { prefix_len: 24, ..own }]).collect();
-        let seen = Observation { links: vec![link], addresses };
+        let seen = Observation { links: vec![link, second], addresses };
         self.give(n, Input::Observed(Notice::Snapshot(seen)));
         self.list(n);
     }
@@ -351,8 +356,14 @@ impl Town {
 
     /// The nodes that have an address.
     pub(crate) fn holders(&self, text: &str) -> Vec<usize> {
-        let has = |n: &usize| self.nodes[*n].kernel.contains_key(&ip(text));
+        let has = |n: &usize| !self.links(*n, text).is_empty();
         (0..self.nodes.len()).filter(has).collect()
+    }
+
+    /// The links of a node that have an address.
+    pub(crate) fn links(&self, n: usize, text: &str) -> Vec<String> {
+        let there = self.nodes[n].kernel.keys().filter(|(known, _)| *known == ip(text));
+        there.map(|(_, link)| link.to_string()).collect()
     }
 
     /// The only node that has an address.
@@ -424,7 +435,7 @@ impl Town {
 
     fn next(&self) -> Option<Moment> {
         let deadlines = self.deadlines().into_iter().flatten().map(|(at, _)| at);
-        let expiry = self.nodes.iter().flat_map(|node| node.kernel.values().map(|(_, end)| *end));
+        let expiry = self.nodes.iter().flat_map(|node| node.kernel.values().copied());
         let queued = self.queue.keys().next().copied();
         deadlines.chain(expiry).chain(queued).min()
     }
@@ -432,9 +443,9 @@ impl Town {
     fn step(&mut self) {
         for n in 0..self.nodes.len() {
             let now = self.now;
-            let gone = self.nodes[n].kernel.iter().find(|(_, (_, end))| *end <= now);
-            if let Some((address, (link, _))) = gone.map(|(ip, seen)| (*ip, seen.clone())) {
-                self.nodes[n].kernel.remove(&address);
+            let gone = self.nodes[n].kernel.iter().find(|(_, end)| **end <= now);
+            if let Some((address, link)) = gone.map(|(seen, _)| seen.clone()) {
+                self.nodes[n].kernel.remove(&(address, link.clone()));
                 return self.give(n, Input::Observed(Notice::AddressGone { link, address }));
             }
         }
@@ -521,20 +532,22 @@ impl Town {
                 }
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 let end = self.now + span;
-                let known = self.nodes[n].kernel.insert(vip.address, (vip.link.clone(), end));
+                let place = (vip.address, vip.link.clone());
+                let known = self.nodes[n].kernel.insert(place, end);
                 if known.is_some() {
                     return None;
                 }
                 Notice::Address(address(vip.address, vip.link, Owner::Viplet, Some(span)))
             }
             Command::Withdraw { .. } => {
-                self.nodes[n].kernel.remove(&vip.address)?;
+                self.nodes[n].kernel.remove(&(vip.address, vip.link.clone()))?;
                 Notice::AddressGone { link: vip.link, address: vip.address }
             }
             // The shell does not announce what was refused in the same turn.
             Command::Announce { .. } if refusal.is_some() => return None,
             Command::Announce { .. } => {
-                assert!(self.nodes[n].kernel.contains_key(&vip.address), "announced, not present");
+                let place = (vip.address, vip.link.clone());
+                assert!(self.nodes[n].kernel.contains_key(&place), "announced, not present");
                 self.announced.push((self.now, n, vip.address));
                 return None;
             }
@@ -632,7 +645,8 @@ impl Town {
     fn look(&mut self) {
         let mut seen: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
         for (n, node) in self.nodes.iter().enumerate() {
-            node.kernel.keys().for_each(|ip| seen.entry(*ip).or_default().push(n));
+            let there: BTreeSet<IpAddr> = node.kernel.keys().map(|(ip, _)| *ip).collect();
+            there.iter().for_each(|ip| seen.entry(*ip).or_default().push(n));
         }
         for (ip, nodes) in &seen {
             assert!(nodes.len() == 1, "{ip} is on {nodes:?} at {}", self.now);
