@@ -181,3 +181,22 @@ fn an_own_election_on_demand_works_with_the_switch_and_the_annotation_alone_does
     );
     let _ = ServiceName::new("default", "web");
 }
+
+#[test]
+fn the_families_of_a_service_choose_among_the_addresses_of_its_names_before_dns_mode_does() {
+    let mut record = annotated(|a| a.addresses = Some("web.example.com".into()));
+    let settings = Services { dns_mode: DnsMode::Ipv6, ..settings(ServiceElection::Each) };
+    for (families, mode) in [
+        (Families::Any, DnsMode::Ipv6),
+        (Families::V4, DnsMode::Ipv4),
+        (Families::V6, DnsMode::Ipv6),
+        (Families::Dual, DnsMode::Dual),
+        (Families::DualRequired, DnsMode::Dual),
+    ] {
+        record.families = families;
+        match judge(&record, &settings, &Nodes::default()) {
+            Verdict::Asks(ask) => assert_eq!(ask.dns_mode, mode, "{families:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -18,8 +18,8 @@ use crate::core::services::record::{
 };
 use crate::core::settings::{
     ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
-    LinkNotUp, LoopbackScope, OnDemand, OnLinkDown, OnLoss, PrefixLength, PrefixLengths,
-    ServiceElection, ServiceLink, ServicePrefixes, Services, Target, Unclassed, Updates,
+    LinkNotUp, OnDemand, OnLinkDown, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes,
+    Services, Unclassed, Updates,
 };
 use crate::core::status::{ServiceState, Why};
 use crate::core::{
