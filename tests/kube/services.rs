@@ -129,7 +129,7 @@ fn another_service_of_the_same_name_and_one_that_makes_no_sense_are_not_written(
 }
 
 #[test]
-fn ten_thousand_services_are_listed_in_pages_of_a_hundred() {
+fn ten_thousand_services_are_listed_in_pages_of_forty() {
     run(async |executor| {
         let folder = Folder::new();
         let server = serve(&executor, None, |seen| {
@@ -137,8 +137,8 @@ fn ten_thousand_services_are_listed_in_pages_of_a_hundred() {
                 return chunked(vec![Step::Hang]);
             }
             let from: usize = query(seen, "continue").parse().unwrap_or(0);
-            let items: Vec<_> = (from..from + 100).map(|at| object(&format!("s{at}"), 1)).collect();
-            let next = if from < 9_900 { (from + 100).to_string() } else { String::new() };
+            let items: Vec<_> = (from..from + 40).map(|at| object(&format!("s{at}"), 1)).collect();
+            let next = if from < 9_960 { (from + 40).to_string() } else { String::new() };
             let list =
                 json!({"metadata": {"resourceVersion": "5", "continue": next}, "items": items});
             answer(200, &list.to_string())
@@ -157,10 +157,10 @@ fn ten_thousand_services_are_listed_in_pages_of_a_hundred() {
         assert_eq!(&*told.borrow()[9_999].name.name, "s9999");
         let seen = server.seen.borrow();
         let lists: Vec<_> = seen.iter().filter(|seen| !seen.is_watch()).collect();
-        assert_eq!(lists.len(), 100);
+        assert_eq!(lists.len(), 250);
         for list in lists {
             assert_eq!(list.path, "/api/v1/services");
-            assert_eq!(query(list, "limit"), "100");
+            assert_eq!(query(list, "limit"), "40");
             assert_eq!(query(list, "fieldSelector"), "spec.type%3DLoadBalancer");
         }
         drop(watch);

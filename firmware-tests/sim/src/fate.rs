@@ -84,15 +84,25 @@ pub fn fates(shelf: &Shelf, serving: &Serving, control_plane: &[IpAddr]) -> BTre
     }
     let fate = |(address, mut all): (IpAddr, Vec<&ServiceRecord>)| {
         all.sort_by_key(|record| (record.created.clone(), record.name.clone()));
-        let own = control_plane.contains(&address);
+        let own = match control_plane.contains(&address) {
+            true => Own::ControlPlane,
+            false => Own::Services,
+        };
         (address, fate(&accepted(&all, own), own, shelf, serving))
     };
     tenants.into_iter().map(fate).collect()
 }
 
-fn accepted<'a>(all: &[&'a ServiceRecord], own: bool) -> Vec<&'a ServiceRecord> {
+/// Whose address it is in the first place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    ControlPlane,
+    Services,
+}
+
+fn accepted<'a>(all: &[&'a ServiceRecord], own: Own) -> Vec<&'a ServiceRecord> {
     let mut taken = Vec::new();
-    if own {
+    if own == Own::ControlPlane {
         taken.push(ServicePort { port: 6443, protocol: Protocol::Tcp });
     }
     let mut accepted = Vec::new();
@@ -105,26 +115,27 @@ fn accepted<'a>(all: &[&'a ServiceRecord], own: bool) -> Vec<&'a ServiceRecord> 
     accepted
 }
 
-fn fate(tenants: &[&ServiceRecord], own: bool, shelf: &Shelf, serving: &Serving) -> Fate {
+fn fate(tenants: &[&ServiceRecord], own: Own, shelf: &Shelf, serving: &Serving) -> Fate {
     let names = tenants.iter().map(|record| record.name.clone()).collect();
     let local = tenants.iter().any(|record| record.policy == TrafficPolicy::Local);
+    let policy = if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
     let Some(lead) = tenants.first() else { return Fate::default() };
-    if own {
+    if own == Own::ControlPlane {
         return Fate { places: Places::ControlPlane, lease: None, tenants: names, local };
     }
     let mut places = Places::Nowhere;
     for record in tenants {
         places = both(places, places_of(record, shelf));
     }
-    let lease = lease(lead, local, serving);
+    let lease = lease(lead, policy, serving);
     Fate { places, lease: Some(lease), tenants: names, local }
 }
 
-fn lease(lead: &ServiceRecord, local: bool, serving: &Serving) -> String {
+fn lease(lead: &ServiceRecord, policy: TrafficPolicy, serving: &Serving) -> String {
     let named = lead.annotations.as_deref().and_then(|annotations| annotations.lease.as_deref());
     let own = format!("{}/kubevip-{}", lead.name.namespace, lead.name.name);
     match (serving.settings.election, named) {
-        _ if local => own,
+        _ if policy == TrafficPolicy::Local => own,
         (ServiceElection::OneForAll, _) => serving.settings.lease.to_string(),
         (ServiceElection::Each, Some(text)) if text.contains('/') => text.to_owned(),
         (ServiceElection::Each, Some(text)) => format!("{}/{text}", lead.name.namespace),

@@ -306,7 +306,7 @@ impl World {
             Event::Silence { who, watch } => self.silence(who, watch),
             Event::OpenFeed { who, sort, number } => self.open_feed(who, sort, number),
             Event::FromFeed { who, sort, number, version, input } => {
-                self.from_feed(who, sort, number, (version, input));
+                self.fed(who, sort, number, (version, input));
             }
             Event::SilentFeed { who, sort, number } => self.silent_feed(who, sort, number),
             Event::WriteReads { call } => self.write_reads(call),

@@ -191,6 +191,10 @@ impl Services {
             let words = [came.then_some("held and announced"), goes.then_some("is withdrawn")];
             reports.extend(words.into_iter().flatten().map(|what| self.report(&vip, what, around)));
         }
+        match self.lingers(ip, around) {
+            true => self.here.insert(ip),
+            false => self.here.remove(&ip),
+        };
         self.let_go(ip, want, around);
         self.rearm_address(ip, want, around);
         commands
@@ -253,6 +257,7 @@ impl Services {
             .is_some_and(|a| a.tenants.is_empty() && a.claim.is_none() && a.former.is_empty());
         if gone && let Some(mut address) = self.addresses.remove(&ip) {
             self.movers.remove(&ip);
+            self.lodgers.remove(&ip);
             self.agenda.rearm(&Item::Address(ip), &mut address.due, None);
         }
     }

@@ -142,6 +142,10 @@ pub struct Services {
     book: LeaseBook,
     lookups: BTreeMap<(Rc<str>, DnsMode), Lookup>,
     addresses: BTreeMap<IpAddr, Address>,
+    /// Addresses that may be on this node by our doing; those that are not are found out.
+    here: BTreeSet<IpAddr>,
+    /// Addresses that the control plane's Lease decides about, beside its own.
+    lodgers: BTreeSet<IpAddr>,
     /// Addresses that have come under another Lease and are not settled there.
     movers: BTreeSet<IpAddr>,
     seats: BTreeMap<Rc<LeaseName>, Seat>,
@@ -186,6 +190,8 @@ impl Services {
             book: LeaseBook::default(),
             lookups: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            here: BTreeSet::new(),
+            lodgers: BTreeSet::new(),
             movers: BTreeSet::new(),
             seats: BTreeMap::new(),
             agenda: Agenda::default(),
@@ -315,12 +321,14 @@ impl Services {
     /// Something about this node's links or own addresses changed.
     pub fn look_at_addresses(&mut self) {
         self.agenda.plans.extend(self.addresses.keys());
+        self.here.extend(self.addresses.keys());
     }
 
     /// One address was seen, or seen to be gone.
     pub fn look_at(&mut self, address: IpAddr) {
         if self.addresses.contains_key(&address) {
             self.agenda.pulses.insert(address);
+            self.here.insert(address);
         }
     }
 

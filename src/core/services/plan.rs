@@ -113,6 +113,7 @@ impl Services {
         }
         for ip in addresses.iter().chain(retiring) {
             self.addresses.entry(*ip).or_default().join(tenant.clone());
+            self.here.insert(*ip);
             self.tell_tenants(*ip);
             self.agenda.plans.insert(*ip);
         }
@@ -212,6 +213,10 @@ impl Services {
         let Some(address) = self.addresses.get_mut(&ip) else { return };
         address.former.retain(|former| former.authority != authority);
         address.former.extend(former);
+        match authority {
+            Authority::ControlPlaneLease => self.lodgers.insert(ip),
+            _ => self.lodgers.remove(&ip),
+        };
         address.authority = authority;
         address.leader_since = None;
         match address.former.is_empty() {

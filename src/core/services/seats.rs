@@ -1,11 +1,12 @@
 //! The leases of Services: which this node stands for, and the requests about them.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::book::Page;
 use super::seat::{Keenness, Leaving, Seat, Told};
-use super::tenancy::{Address, Authority, Obstacle};
+use super::tenancy::{Authority, Obstacle};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::election::drive::Handover;
 use crate::core::election::{Fitness, Role, Tally};
@@ -94,7 +95,7 @@ impl Services {
         }
         self.control_plane = now;
         self.shared.clone().iter().for_each(|(ip, _)| self.tell_tenants(*ip));
-        self.agenda.plans.extend(self.guests());
+        self.agenda.plans.extend(&self.lodgers);
         if group.settings.lease == self.settings.lease {
             self.look_at_addresses();
         }
@@ -258,27 +259,29 @@ impl Services {
                 .is_some_and(|address| address.under.as_ref().is_some_and(|under| under != lease));
             !elsewhere && self.lingers(*ip, around)
         };
-        if seat.addresses.iter().any(here) { Handover::NotYet } else { Handover::Clear }
+        self.any_of(&seat.addresses, here)
+    }
+
+    /// Whether something is so of any of these addresses that may be here: the smaller set is
+    /// gone through.
+    fn any_of(&self, addresses: &BTreeSet<IpAddr>, here: impl Fn(&IpAddr) -> bool) -> Handover {
+        let found = if addresses.len() < self.here.len() {
+            addresses.iter().any(|ip| self.here.contains(ip) && here(ip))
+        } else {
+            self.here.iter().any(|ip| addresses.contains(ip) && here(ip))
+        };
+        if found { Handover::NotYet } else { Handover::Clear }
     }
 
     /// Whether anything under the control plane's Lease is still here by our doing.
     #[must_use]
     pub fn handover_under_control_plane(&self, around: &Around<'_>) -> Handover {
-        let guests = self.guests();
-        let here = guests.iter().any(|ip| self.lingers(*ip, around));
-        if here { Handover::NotYet } else { Handover::Clear }
-    }
-
-    /// The addresses that the control plane's Lease decides about, beside its own.
-    fn guests(&self) -> Vec<IpAddr> {
-        let under = |address: &Address| address.authority == Authority::ControlPlaneLease;
-        let guests = self.addresses.iter().filter(|(_, address)| under(address));
-        guests.map(|(ip, _)| *ip).collect()
+        self.any_of(&self.lodgers, |ip| self.lingers(*ip, around))
     }
 
     /// The process is about to end.
     pub fn prepare_to_stop(&mut self) {
-        self.agenda.plans.extend(self.guests());
+        self.agenda.plans.extend(&self.lodgers);
     }
 
     /// The process ends: leases are given away a few at a time.
@@ -308,9 +311,7 @@ impl Services {
         let ours = |seat: &Seat| {
             seat.election.holder() == Some(self.node.as_str()) || seat.election.is_claiming()
         };
-        let left = self.addresses.iter().any(|(ip, address)| {
-            address.authority != Authority::ControlPlane && self.lingers(*ip, around)
-        });
+        let left = self.here.iter().any(|ip| self.lingers(*ip, around));
         let labelled = self.settings.labelling == crate::core::settings::Labelling::On
             && !self.label.is_settled(&Default::default());
         !left && !self.seats.values().any(ours) && !labelled

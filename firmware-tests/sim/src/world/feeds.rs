@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    pub(super) fn from_feed(&mut self, who: Who, sort: usize, number: u64, news: (u64, Input)) {
+    pub(super) fn fed(&mut self, who: Who, sort: usize, number: u64, news: (u64, Input)) {
         let passes = self.reaches_api(who.node) && self.weather.stuck == 0;
         let Some(process) = self.process(who) else { return };
         let feed = &mut process.feeds[sort];
