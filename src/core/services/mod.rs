@@ -243,8 +243,8 @@ impl Services {
     /// The next moment at which [`Services::drive`] has something to do.
     #[must_use]
     pub fn deadline(&self, around: &Around<'_>) -> Due {
-        if !self.agenda.pulses.is_empty() {
-            return Some((around.now, "addresses of this turn that are still to be done"));
+        if !self.agenda.pulses.is_empty() || !self.agenda.writes.is_empty() {
+            return Some((around.now, "what this turn was too short for"));
         }
         let label = match self.settings.labelling {
             super::settings::Labelling::Off => None,

@@ -235,10 +235,8 @@ impl Services {
 
     fn keenness(&self, lease: &Rc<LeaseName>, around: &Around<'_>) -> Keenness {
         let Some(seat) = self.seats.get(lease) else { return Keenness::InTurn };
-        let has_it = seat
-            .addresses
-            .iter()
-            .any(|ip| self.addresses.get(ip).is_some_and(|address| address.under.is_some()));
+        let held = |ip: &IpAddr| self.addresses.get(ip).is_some_and(|a| a.under.is_some());
+        let has_it = self.any_of(&seat.addresses, held) == Handover::NotYet;
         let leads = || self.leader(around).as_deref() == Some(self.node.as_str());
         if has_it || leads() {
             Keenness::First

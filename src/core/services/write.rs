@@ -17,6 +17,8 @@ use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
 
+/// Services that are looked at in one turn.
+const MOST_PER_TURN: usize = 64;
 /// Writes under way at once, and while leases change hands.
 const MOST: usize = 8;
 const MOST_BESIDE_LEASES: usize = 1;
@@ -199,7 +201,11 @@ impl Services {
 
     /// Writes and says what is due about the Services on the agenda.
     pub(super) fn write_all(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
-        for name in std::mem::take(&mut self.agenda.writes) {
+        if !self.agenda.pulses.is_empty() {
+            return; // Addresses first.
+        }
+        for _ in 0..MOST_PER_TURN {
+            let Some(name) = self.agenda.writes.pop_first() else { return };
             if self.partings.contains_key(&name) {
                 self.part(&name, around, effects);
             } else if self.entries.contains_key(&name) {
