@@ -4,7 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use netlink_packet_route::address::AddressFlags;
@@ -254,7 +254,23 @@ impl Table {
             Some(remaining) => notices.push(Notice::Address(remaining)),
             None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
         }
-        self.flushed(gone.index)
+        // A host address of ours has no routes of its own but the local one, and is no source. To
+        // read all routes after each of a thousand would take longer than to withdraw them.
+        let host = gone.prefix_len == if gone.address.is_ipv4() { 32 } else { 128 };
+        match self.owner(&gone) {
+            Owner::Viplet if host && !self.was_last(&gone) => Follow::Nothing,
+            _ => self.flushed(gone.index),
+        }
+    }
+
+    /// Whether no IPv4 address is left on the link after this one: the kernel then flushes the
+    /// link's routes.
+    fn was_last(&self, gone: &AddressRecord) -> bool {
+        let first = (gone.index, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let left = self.addresses.range(first..).next();
+        gone.address.is_ipv4()
+            && !left
+                .is_some_and(|((index, address, _), _)| *index == gone.index && address.is_ipv4())
     }
 
     /// Something happened that makes the kernel flush routes through a link without a message.

@@ -210,6 +210,11 @@ fn default_routes_are_read_again_only_when_they_may_have_changed() {
     follow(&mut table, there(2));
     assert_eq!(follow(&mut table, gone(2)), Follow::Nothing);
     assert_eq!(follow(&mut table, gone(1)), Follow::ReadRoutes);
+    // A host address of ours among others takes no route along, the last one of the link does.
+    follow(&mut table, Message::Address(ours("10.0.0.20")));
+    follow(&mut table, Message::Address(ours("10.0.0.21")));
+    assert_eq!(follow(&mut table, Message::AddressGone(ours("10.0.0.20"))), Follow::Nothing);
+    assert_eq!(follow(&mut table, Message::AddressGone(ours("10.0.0.21"))), Follow::ReadRoutes);
     let down = |index, name| Message::Link(LinkRecord { flags: 0, ..link(index, name) });
     assert_eq!(follow(&mut table, down(2, "eth1")), Follow::Nothing);
     assert_eq!(follow(&mut table, down(1, "eth0")), Follow::ReadRoutes);
