@@ -30,18 +30,17 @@ impl Rhythm {
 /// The announcements of one held address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    rhythm: Rhythm,
     began: Moment,
-    /// Announcements of the burst that are done, the first one included.
-    done: usize,
     next: Moment,
+    /// Announcements that are done, the first one included; of many, the burst's at least.
+    done: u8,
 }
 
 impl Schedule {
     /// Starts with an announcement that is due at once.
     #[must_use]
-    pub const fn new(now: Moment, rhythm: Rhythm) -> Self {
-        Self { rhythm, began: now, done: 0, next: now }
+    pub const fn new(now: Moment) -> Self {
+        Self { began: now, next: now, done: 0 }
     }
 
     /// The next moment at which [`Schedule::due`] says yes.
@@ -51,16 +50,17 @@ impl Schedule {
     }
 
     /// Whether to announce now; if so, the schedule moves on.
-    pub fn due(&mut self, now: Moment) -> bool {
+    pub fn due(&mut self, now: Moment, rhythm: Rhythm) -> bool {
         if now < self.next {
             return false;
         }
-        self.next = match BURST.get(self.done) {
+        let done = usize::from(self.done);
+        self.next = match BURST.get(done) {
             Some(offset) => (self.began + *offset).max(now + Duration::from_millis(1)),
-            None if self.done == BURST.len() => now + self.rhythm.phase,
-            None => now + self.rhythm.every,
+            None if done == BURST.len() => now + rhythm.phase,
+            None => now + rhythm.every,
         };
-        self.done += 1;
+        self.done = self.done.saturating_add(1);
         true
     }
 
@@ -69,7 +69,7 @@ impl Schedule {
     pub fn again(&mut self, now: Moment) {
         let soonest = self.began + Duration::from_millis(100);
         if now >= soonest {
-            *self = Self::new(now, self.rhythm);
+            *self = Self::new(now);
         } else {
             self.next = self.next.min(soonest);
         }
@@ -84,39 +84,41 @@ mod tests {
         Moment::from_boot(Duration::from_millis(millis))
     }
 
-    fn times(schedule: &mut Schedule, until: u64) -> Vec<u64> {
-        (0..=until).filter(|t| schedule.due(at(*t))).collect()
+    const ALONE: Rhythm = Rhythm::alone(Duration::from_secs(3));
+
+    fn times(schedule: &mut Schedule, rhythm: Rhythm, until: u64) -> Vec<u64> {
+        (0..=until).filter(|t| schedule.due(at(*t), rhythm)).collect()
     }
 
     #[test]
     fn an_address_is_announced_at_once_then_soon_again_then_periodically() {
-        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
-        assert_eq!(times(&mut schedule, 8000), [0, 50, 200, 1000, 4000, 7000]);
+        let mut schedule = Schedule::new(at(0));
+        assert_eq!(times(&mut schedule, ALONE, 8000), [0, 50, 200, 1000, 4000, 7000]);
     }
 
     #[test]
     fn addresses_taken_together_are_announced_apart_and_none_waits_longer_than_its_interval() {
         let every = Duration::from_secs(3);
         let rhythm = Rhythm { every, phase: Duration::from_millis(700) };
-        let mut schedule = Schedule::new(at(0), rhythm);
-        assert_eq!(times(&mut schedule, 8000), [0, 50, 200, 1000, 1700, 4700, 7700]);
+        let mut schedule = Schedule::new(at(0));
+        assert_eq!(times(&mut schedule, rhythm, 8000), [0, 50, 200, 1000, 1700, 4700, 7700]);
     }
 
     #[test]
     fn a_late_turn_does_not_send_the_whole_burst_at_once() {
-        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
-        assert!(schedule.due(at(500)));
-        assert!(!schedule.due(at(500)));
-        assert!(schedule.due(at(501)));
+        let mut schedule = Schedule::new(at(0));
+        assert!(schedule.due(at(500), ALONE));
+        assert!(!schedule.due(at(500), ALONE));
+        assert!(schedule.due(at(501), ALONE));
     }
 
     #[test]
     fn rivals_that_answer_each_other_do_not_fill_the_wire() {
-        let mut schedule = Schedule::new(at(0), Rhythm::alone(Duration::from_secs(3)));
+        let mut schedule = Schedule::new(at(0));
         let mut sent = 0;
         for t in 0..1000 {
             schedule.again(at(t));
-            sent += u32::from(schedule.due(at(t)));
+            sent += u32::from(schedule.due(at(t), ALONE));
         }
         assert!((10..=30).contains(&sent), "{sent} announcements in a second");
     }

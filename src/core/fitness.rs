@@ -56,11 +56,10 @@ impl Penalty {
         Some(self.until).filter(|until| *until > now)
     }
 
-    /// Everything works: after a while nothing is held against the node any more.
-    pub fn forgive(&mut self, now: Moment) {
-        if self.times > 0 && now >= self.until + PROBATION {
-            *self = Self::default();
-        }
+    /// Whether nothing is held against the node any more, now that everything works.
+    #[must_use]
+    pub fn is_over(&self, now: Moment) -> bool {
+        now >= self.until + PROBATION
     }
 }
 
@@ -144,7 +143,7 @@ fn address_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<S
 /// When the answer may change by itself.
 #[must_use]
 pub fn deadline(group: &Group, observed: &Observed, now: Moment) -> Option<(Moment, &'static str)> {
-    let rests = group.claims.values().filter_map(|claim| claim.penalty().ends(now));
+    let rests = group.claims.values().filter_map(|claim| claim.kept_out_until(now));
     let rest = rests.min().map(|until| (until, "the node may stand again"));
     let seen = group.link.as_ref().and_then(|name| observed.link(name));
     let given_up = match group.settings.on_link_down {

@@ -84,6 +84,7 @@ pub enum Input {
     /// The node stops: withdraw everything, release every lease.
     Stop,
 }
+use super::uid::Uid;
 
 /// How a Lease was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +163,7 @@ pub struct ServiceUpdate {
     /// Which one.
     pub service: ServiceName,
     /// `metadata.uid`: another Service of the same name is not meant.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// Repeated in the answer.
     pub attempt: u64,
     /// `kube-vip.io/vipHost`.
@@ -211,7 +212,7 @@ pub struct ServiceEvent {
     /// Which one.
     pub service: ServiceName,
     /// `metadata.uid`.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// `Normal` or `Warning`.
     pub weight: EventWeight,
     /// One word in CamelCase.

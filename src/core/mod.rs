@@ -27,6 +27,7 @@ pub mod services;
 pub mod settings;
 pub mod status;
 pub mod time;
+pub mod uid;
 pub mod version;
 
 mod view;

@@ -103,7 +103,10 @@ impl Observed {
                     known.address = address;
                 }
             }
-            Err(place) => seen.insert(place, SeenAddress { address }),
+            Err(place) => {
+                seen.reserve_exact(1); // Nearly always the only one.
+                seen.insert(place, SeenAddress { address });
+            }
         }
     }
 

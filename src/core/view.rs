@@ -177,7 +177,7 @@ fn address_entry(
         link: claim.vip().link.to_string(),
         lease: group.settings.lease.to_string(),
         state,
-        announced: claim.announced(),
+        announced: claim.announced().into(),
         reason,
     }
 }

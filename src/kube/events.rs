@@ -33,7 +33,7 @@ pub async fn record_event(
 ) -> Result<(), ApiError> {
     let server = connection.api().server();
     let local = |why: String| Kind::Local(why).of(&server, &format!("Event: {}", event.service));
-    let space = &*event.service.namespace;
+    let space = event.service.namespace();
     if !super::is_name(space) {
         return Err(local("it is no name of a namespace".to_owned()));
     }
@@ -48,7 +48,7 @@ pub async fn record_event(
 }
 
 fn body(event: &ServiceEvent, own: &str, now: SystemTime) -> Value {
-    let (namespace, name) = (&event.service.namespace, &event.service.name);
+    let (namespace, name) = (event.service.namespace(), event.service.name());
     let time = second_time(now);
     let mut source = json!({"component": COMPONENT});
     if let (Some(node), Some(source)) = (&event.node, source.as_object_mut()) {
@@ -82,7 +82,8 @@ fn digest(event: &ServiceEvent, now: SystemTime) -> u64 {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let bucket = (since / AGAIN).to_string();
     let node = event.node.as_deref().unwrap_or_default();
-    let parts = [&*event.uid, &event.reason, &event.message, node, &bucket];
+    let uid = event.uid.to_string();
+    let parts = [&*uid, &event.reason, &event.message, node, &bucket];
     // FNV-1a; a byte that is in no text ends each part.
     let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0xff]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

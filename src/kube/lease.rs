@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::error::Kind;
 use super::json::{Fields, Text, read_json, shortened};
 use super::watch::Watched;
+use crate::core::uid::Uid;
 use crate::core::{LeaseName, LeaseRecord, LeaseView, Stamp};
 
 const HOLDER: &str = "holderIdentity";
@@ -48,17 +49,8 @@ pub struct Lease {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// With it an update never makes a Lease anew that was deleted.
-    uid: Uid,
+    uid: Option<Uid>,
     rest: Option<Box<Rest>>,
-}
-
-/// `metadata.uid`, as small as it can be: there may be thousands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Uid {
-    #[default]
-    Unknown,
-    Uuid([u8; 16]),
-    Other(Box<str>),
 }
 
 /// Members of JSON objects, as they were written, each with a comma before it.
@@ -135,7 +127,10 @@ impl Lease {
                 "namespace" => self.namespace = text(value, "metadata.namespace")?,
                 "name" => self.name = text(value, "metadata.name")?,
                 "resourceVersion" => self.version = text(value, "metadata.resourceVersion")?,
-                "uid" => self.kept.uid = Uid::of(&text(value, "metadata.uid")?),
+                "uid" => {
+                    let uid = text(value, "metadata.uid")?;
+                    self.kept.uid = (!uid.is_empty()).then(|| Uid::from(uid));
+                }
                 known if FILLED_IN.contains(&known) => {}
                 other => keep(rest, other, value),
             }
@@ -178,7 +173,7 @@ impl Kept {
             return Self::default();
         }
         let metadata = format!(r#","annotations":{}"#, json!(annotations)).into();
-        Self { uid: Uid::Unknown, rest: Some(Box::new(Rest { metadata, spec: "".into() })) }
+        Self { uid: None, rest: Some(Box::new(Rest { metadata, spec: "".into() })) }
     }
 
     /// The body of a POST, or of a PUT that replaces `version`. `now` is what [`Stamp::Now`] means.
@@ -194,7 +189,7 @@ impl Kept {
             format!(r#""name":{},"namespace":{}"#, json!(lease.name), json!(lease.namespace));
         if let Some(version) = version {
             metadata.push_str(&format!(r#","resourceVersion":{}"#, json!(version)));
-            if let Some(uid) = self.uid.text() {
+            if let Some(uid) = self.uid {
                 metadata.push_str(&format!(r#","uid":{}"#, json!(uid)));
             }
         }
@@ -217,41 +212,6 @@ impl Kept {
             r#"{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{{metadata}{more_metadata}}},"spec":{{{spec}{more_spec}}}}}"#
         )
         .into_bytes()
-    }
-}
-
-impl Uid {
-    fn of(text: &str) -> Self {
-        let uuid = || {
-            let digits: String = text.chars().filter(|c| *c != '-').collect();
-            let number = u128::from_str_radix(&digits, 16).ok()?;
-            Some(Self::Uuid(number.to_be_bytes()))
-        };
-        match uuid() {
-            _ if text.is_empty() => Self::Unknown,
-            // Only what reads the same again.
-            Some(uuid) if uuid.text().as_deref() == Some(text) => uuid,
-            _ => Self::Other(text.into()),
-        }
-    }
-
-    fn text(&self) -> Option<String> {
-        match self {
-            Self::Unknown => None,
-            Self::Other(text) => Some(text.to_string()),
-            Self::Uuid(bytes) => {
-                let number = u128::from_be_bytes(*bytes);
-                let part = |shift: u32, bits: u32| number >> shift & ((1 << bits) - 1);
-                Some(format!(
-                    "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-                    part(96, 32),
-                    part(80, 16),
-                    part(64, 16),
-                    part(48, 16),
-                    part(0, 48)
-                ))
-            }
-        }
     }
 }
 
@@ -428,24 +388,6 @@ mod tests {
         let bare =
             r#"{"metadata":{"name":"n","resourceVersion":"7"},"spec":{"holderIdentity":"a"}}"#;
         assert_eq!(read(bare).unwrap().kept, Kept::default(), "most Leases carry nothing");
-    }
-
-    #[test]
-    fn a_uid_is_written_back_as_it_was_whatever_its_form() {
-        for uid in [
-            "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
-            "00000000-0000-0000-0000-000000000000",
-            "6BA7B810-9DAD-41D1-80B4-00C04FD430C8",
-            "6ba7b8109dad41d180b400c04fd430c8",
-            "u-1",
-            "+1",
-            "\u{e9}",
-        ] {
-            assert_eq!(Uid::of(uid).text().as_deref(), Some(uid));
-        }
-        assert_eq!(Uid::of("").text(), None);
-        let uuid = Uid::of("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
-        assert!(matches!(uuid, Uid::Uuid(_)), "{uuid:?}");
     }
 
     #[test]

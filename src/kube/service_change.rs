@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::core::input::{ConditionChange, HostChange, IngressChange, ServiceUpdate};
 use crate::core::services::record::{CONDITION, Condition, Ingress, Protocol, Served, ServicePort};
+use crate::core::uid::Uid;
 
 const HOST: &str = "kube-vip.io/vipHost";
 
@@ -44,7 +45,7 @@ pub fn apply_to_service(
     now: &str,
 ) -> Result<Applied, NotApplied> {
     let uid = object.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-    if *uid != *update.uid {
+    if Uid::from(uid) != update.uid {
         return Err(NotApplied::AnotherUid);
     }
     let malformed = |field: &str| NotApplied::Malformed(format!("{field} makes no sense"));

@@ -39,7 +39,7 @@ async fn attempt(
     let server = connection.api().server();
     let named = |kind: Kind| kind.of(&server, &format!("Service {}", update.service));
     let local = |error: ::kube::core::request::Error| named(Kind::Local(error.to_string()));
-    let (space, name) = (&*update.service.namespace, &*update.service.name);
+    let (space, name) = (update.service.namespace(), update.service.name());
     if !super::is_name(space) || !super::is_name(name) {
         return Err(named(Kind::Local("it is no name of a Service".to_owned())));
     }

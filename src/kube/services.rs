@@ -1,15 +1,17 @@
 //! The Service on the wire (`v1`) as [`ServiceRecord`]: only what is read, each text once.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use serde::Deserialize;
 
 use super::json::{Text, read_json};
 use super::watch::{Scope, Watched};
 use crate::core::services::record::{
-    CONDITION, Condition, Families, Ingress, Protocol, Served, ServiceAnnotations, ServiceName,
-    ServicePort, ServiceRecord, TrafficPolicy,
+    CONDITION, Condition, Families, Ingress, Protocol, RareAnnotations, Served, ServiceAnnotations,
+    ServiceName, ServicePort, ServiceRecord, TrafficPolicy,
 };
+use crate::core::uid::Uid;
 
 /// What to watch: Services of type LoadBalancer, in one namespace or in all. One that becomes of
 /// another type leaves the selection, which the server tells as its deletion.
@@ -190,21 +192,23 @@ impl Service<'_> {
         let families = spec.families();
         let status = self.status.unwrap_or(Status { load_balancer: None, conditions: None });
         let ingress = status.load_balancer.and_then(|balancer| balancer.ingress);
+        let ports: Rc<[ServicePort]> = spec.ports.iter().flatten().map(Port::port).collect();
+        let ingress = ingress.into_iter().flatten().map(|entry| entry.entry(&ports)).collect();
         Ok(ServiceRecord {
             name: ServiceName::new(&namespace, &name),
-            uid,
+            uid: Uid::from(&*uid),
             version: resource_version,
-            created: creation_timestamp.unwrap_or_default().into(),
+            created: creation_timestamp.as_deref().unwrap_or_default().into(),
             class: spec.load_balancer_class,
             policy: match spec.external_traffic_policy {
                 Some(Policy::Local) => TrafficPolicy::Local,
                 Some(Policy::Cluster) | None => TrafficPolicy::Cluster,
             },
             families,
-            ports: spec.ports.iter().flatten().map(Port::port).collect(),
+            ports,
             load_balancer_ip: some(spec.load_balancer_ip),
             annotations: annotations.and_then(Annotations::given),
-            ingress: ingress.into_iter().flatten().map(WireIngress::entry).collect(),
+            ingress,
             condition: ours(status.conditions),
         })
     }
@@ -228,8 +232,7 @@ impl Spec {
 impl Annotations {
     /// A record of them, if there is any of ours.
     fn given(self) -> Option<Box<ServiceAnnotations>> {
-        let annotations = ServiceAnnotations {
-            addresses: self.addresses,
+        let rare = RareAnnotations {
             ignore: self.ignore,
             interface: self.interface,
             vlan: self.vlan,
@@ -237,8 +240,9 @@ impl Annotations {
             own_election: self.own_election,
             without_endpoints: self.without_endpoints,
             egress: self.egress,
-            host: self.host,
         };
+        let rare = (rare != RareAnnotations::default()).then(|| Box::new(rare));
+        let annotations = ServiceAnnotations { addresses: self.addresses, host: self.host, rare };
         (annotations != ServiceAnnotations::default()).then(|| Box::new(annotations))
     }
 }
@@ -259,12 +263,14 @@ impl Port {
 }
 
 impl WireIngress<'_> {
-    fn entry(self) -> Ingress {
+    /// The record of it, given the Service's own ports.
+    fn entry(self, own: &Rc<[ServicePort]>) -> Ingress {
         let ports = self.ports.unwrap_or_default();
+        let ports = || ports.iter().filter(|port| port.works()).map(Port::port);
         Ingress {
             address: self.ip.and_then(|Text(ip)| ip.trim().parse::<IpAddr>().ok()),
             hostname: some(self.hostname),
-            ports: ports.iter().filter(|port| port.works()).map(Port::port).collect(),
+            ports: if ports().eq(own.iter().copied()) { Rc::clone(own) } else { ports().collect() },
         }
     }
 }

@@ -56,8 +56,8 @@ impl Fate {
 #[must_use]
 pub fn asks(record: &ServiceRecord, shelf: &Shelf) -> Vec<IpAddr> {
     let Some(annotations) = record.annotations.as_deref() else { return Vec::new() };
-    let ignored = annotations.ignore.as_deref() == Some("true");
-    let at_odds = annotations.lease.is_some() && record.policy == TrafficPolicy::Local;
+    let ignored = annotations.rare().ignore.as_deref() == Some("true");
+    let at_odds = annotations.rare().lease.is_some() && record.policy == TrafficPolicy::Local;
     if ignored || at_odds {
         return Vec::new();
     }
@@ -83,7 +83,7 @@ pub fn fates(shelf: &Shelf, serving: &Serving, control_plane: &[IpAddr]) -> BTre
         }
     }
     let fate = |(address, mut all): (IpAddr, Vec<&ServiceRecord>)| {
-        all.sort_by_key(|record| (record.created.clone(), record.name.clone()));
+        all.sort_by_key(|record| (record.created, record.name.clone()));
         let own = match control_plane.contains(&address) {
             true => Own::ControlPlane,
             false => Own::Services,
@@ -132,13 +132,14 @@ fn fate(tenants: &[&ServiceRecord], own: Own, shelf: &Shelf, serving: &Serving) 
 }
 
 fn lease(lead: &ServiceRecord, policy: TrafficPolicy, serving: &Serving) -> String {
-    let named = lead.annotations.as_deref().and_then(|annotations| annotations.lease.as_deref());
-    let own = format!("{}/kubevip-{}", lead.name.namespace, lead.name.name);
+    let named =
+        lead.annotations.as_deref().and_then(|annotations| annotations.rare().lease.as_deref());
+    let own = format!("{}/kubevip-{}", lead.name.namespace(), lead.name.name());
     match (serving.settings.election, named) {
         _ if policy == TrafficPolicy::Local => own,
         (ServiceElection::OneForAll, _) => serving.settings.lease.to_string(),
         (ServiceElection::Each, Some(text)) if text.contains('/') => text.to_owned(),
-        (ServiceElection::Each, Some(text)) => format!("{}/{text}", lead.name.namespace),
+        (ServiceElection::Each, Some(text)) => format!("{}/{text}", lead.name.namespace()),
         (ServiceElection::Each, None) => own,
     }
 }
@@ -163,7 +164,7 @@ fn places_of(record: &ServiceRecord, shelf: &Shelf) -> Places {
     let usable = || endpoints.iter().filter(|endpoint| endpoint.state == counts);
     let nodes: BTreeSet<String> =
         usable().filter_map(|endpoint| endpoint.node.as_deref().map(str::to_owned)).collect();
-    let without = record.annotations.as_deref().and_then(|a| a.without_endpoints.as_deref());
+    let without = record.annotations.as_deref().and_then(|a| a.rare().without_endpoints.as_deref());
     match record.policy {
         TrafficPolicy::Local if nodes.is_empty() => Places::Nowhere,
         TrafficPolicy::Local => Places::On(nodes),

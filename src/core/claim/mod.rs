@@ -55,10 +55,10 @@ pub struct Claim {
     /// When copies on other links were last asked to go.
     strays_at: Option<Moment>,
     announcing: Option<Schedule>,
-    setback: Option<Setback>,
-    penalty: Penalty,
+    setback: Option<Box<Setback>>,
+    penalty: Option<Box<Penalty>>,
     /// Why the last announcement did not go out.
-    muted: Option<Refusal>,
+    muted: Option<Box<Refusal>>,
     /// Observed since the last install.
     seen: bool,
     /// What the kernel said of it when it was looked at last.
@@ -67,7 +67,7 @@ pub struct Claim {
     answered: bool,
     /// That it is held was said.
     told: bool,
-    announced: u64,
+    announced: u32,
 }
 
 /// Installing again what somebody else keeps removing is not done more often than this.
@@ -87,7 +87,7 @@ impl Claim {
             strays_at: None,
             announcing: None,
             setback: None,
-            penalty: Penalty::default(),
+            penalty: None,
             muted: None,
             seen: false,
             looked: None,
@@ -105,7 +105,7 @@ impl Claim {
 
     /// Announcements so far.
     #[must_use]
-    pub const fn announced(&self) -> u64 {
+    pub const fn announced(&self) -> u32 {
         self.announced
     }
 
@@ -117,14 +117,14 @@ impl Claim {
 
     /// What the backend refused last, if it has not worked since.
     #[must_use]
-    pub const fn setback(&self) -> Option<&Setback> {
-        self.setback.as_ref()
+    pub fn setback(&self) -> Option<&Setback> {
+        self.setback.as_deref()
     }
 
     /// Why the last announcement did not go out, if it did not.
     #[must_use]
-    pub const fn muted(&self) -> Option<&Refusal> {
-        self.muted.as_ref()
+    pub fn muted(&self) -> Option<&Refusal> {
+        self.muted.as_deref()
     }
 
     /// The backend refused a command about this address.
@@ -133,8 +133,8 @@ impl Claim {
             return; // A copy on another link: asked for again at its own time.
         }
         if matches!(command, Command::Announce { .. }) {
-            self.penalty.consider(command, &refusal, 1, now);
-            self.muted = Some(refusal);
+            self.weigh(command, &refusal, 1, now);
+            self.muted = Some(Box::new(refusal));
             return;
         }
         let times = self.setback.as_ref().map_or(0, |before| before.times) + 1;
@@ -144,8 +144,8 @@ impl Claim {
             Class::Misconfigured | Class::Forbidden => Duration::from_secs(10),
         };
         let again = now + backoff(Duration::from_millis(200), most, times);
-        self.penalty.consider(command, &refusal, times, now);
-        self.setback = Some(Setback { refusal, times, again });
+        self.weigh(command, &refusal, times, now);
+        self.setback = Some(Box::new(Setback { refusal, times, again }));
         self.withdrawn_at = None;
         if matches!(command, Command::Install { .. }) {
             self.installed_until = None;
@@ -156,13 +156,25 @@ impl Claim {
     /// What keeps this node from holding the address now, if anything does.
     #[must_use]
     pub fn obstacle(&self, observed: &Observed, now: Moment) -> Option<String> {
-        self.blocked(observed).or_else(|| self.penalty.reason(now).map(str::to_owned))
+        self.blocked(observed).or_else(|| self.kept_out(now).map(str::to_owned))
     }
 
-    /// What is held against this node after refusals.
+    fn weigh(&mut self, command: &Command, refusal: &Refusal, times: u32, now: Moment) {
+        let mut penalty = self.penalty.take().unwrap_or_default();
+        penalty.consider(command, refusal, times, now);
+        self.penalty = Some(penalty).filter(|penalty| **penalty != Penalty::default());
+    }
+
+    /// Why refusals keep this node from holding the address now, if they do.
     #[must_use]
-    pub const fn penalty(&self) -> &Penalty {
-        &self.penalty
+    pub fn kept_out(&self, now: Moment) -> Option<&str> {
+        self.penalty.as_ref()?.reason(now)
+    }
+
+    /// Until when they do.
+    #[must_use]
+    pub fn kept_out_until(&self, now: Moment) -> Option<Moment> {
+        self.penalty.as_ref()?.ends(now)
     }
 
     /// Whether the address has come to be held since this was asked last: observed on its link,
@@ -269,12 +281,12 @@ impl Claim {
         // detection is through.
         let fresh = !self.answered;
         self.answered = usable && !adding;
-        let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now, rhythm));
+        let schedule = self.announcing.get_or_insert_with(|| Schedule::new(now));
         if fresh {
             schedule.again(now);
         }
-        if schedule.due(now) {
-            self.announced += 1;
+        if schedule.due(now, rhythm) {
+            self.announced = self.announced.saturating_add(1);
             self.muted = None;
             out.push(Command::Announce { vip: self.vip.clone() });
         }
@@ -362,7 +374,7 @@ impl Claim {
             self.setback = None;
             self.seen = true;
             if self.muted.is_none() {
-                self.penalty.forgive(now);
+                self.penalty = self.penalty.take().filter(|penalty| !penalty.is_over(now));
             }
         }
     }

@@ -2,12 +2,13 @@
 //! kept once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use super::record::{EndpointState, ServiceName, SliceName, SliceRecord};
 
-/// A node's place in the table of names.
+/// A node's place in the table of names, from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct NodeId(u32);
+pub(crate) struct NodeId(NonZeroU32);
 
 /// The endpoints of all Services.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,10 @@ impl Endpoints {
                 }
                 *known = slice;
             }
-            Err(place) => slices.insert(place, slice),
+            Err(place) => {
+                slices.reserve_exact(1); // Nearly always the only one.
+                slices.insert(place, slice);
+            }
         }
         Some(record.service)
     }
@@ -107,8 +111,9 @@ impl Endpoints {
         if let Some(id) = self.ids.get(name) {
             return *id;
         }
-        let id = NodeId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
         self.names.push(name.into());
+        let number = u32::try_from(self.names.len()).ok().and_then(NonZeroU32::new);
+        let id = NodeId(number.unwrap_or(NonZeroU32::MAX));
         self.ids.insert(name.into(), id);
         id
     }
@@ -122,8 +127,8 @@ impl Endpoints {
     /// A node's name.
     #[must_use]
     pub(crate) fn name(&self, id: NodeId) -> &str {
-        let place = usize::try_from(id.0).unwrap_or(usize::MAX);
-        self.names.get(place).map_or("", |name| name)
+        let number = usize::try_from(id.0.get()).unwrap_or(usize::MAX);
+        self.names.get(number - 1).map_or("", |name| name)
     }
 
     /// What a Service's endpoints allow.

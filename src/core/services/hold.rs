@@ -9,7 +9,7 @@ use viplet_backend_api::{Command, LinkName, Owner, Scope, Vip};
 
 use super::agenda::Due;
 use super::obstacle::{LEADER_STEADY, LINGER};
-use super::request::AskedLink;
+use super::request::{AskedLink, asked_link};
 use super::tenancy::{Authority, Obstacle, Place};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
@@ -48,7 +48,7 @@ impl Services {
         let address = self.addresses.get(&ip).ok_or_else(String::new)?;
         let tenants = address.accepted(&taken, |service| self.ports(service));
         let lead = tenants.first().and_then(|tenant| self.entries.get(&tenant.service));
-        let asked = lead.and_then(|entry| entry.lead.as_deref()).map(|lead| &lead.link);
+        let asked = lead.and_then(|entry| asked_link(&entry.record).ok());
         let of_subnet = around.observed.network_of(ip);
         let usual = || {
             self.link.clone().ok_or_else(|| {
@@ -59,7 +59,7 @@ impl Services {
         };
         let subnet_or_usual = || of_subnet.map_or_else(usual, |(link, _)| Ok(link.clone()));
         let link = match (asked, &self.settings.link) {
-            (Some(AskedLink::Named(link)), _) => link.clone(),
+            (Some(AskedLink::Named(link)), _) => link,
             (Some(AskedLink::OfSubnet), _) | (_, ServiceLink::OfSubnet(_)) => subnet_or_usual()?,
             (Some(AskedLink::Usual) | None, ServiceLink::Choice(_)) => usual()?,
         };
@@ -238,9 +238,10 @@ impl Services {
         if want != Want::Nothing || lingers {
             return;
         }
-        let punished = address.claim.as_ref().is_some_and(|claim| {
-            claim.setback().is_some() || claim.penalty().reason(around.now).is_some()
-        });
+        let punished = address
+            .claim
+            .as_ref()
+            .is_some_and(|claim| claim.setback().is_some() || claim.kept_out(around.now).is_some());
         if !punished {
             address.claim = None;
         }
@@ -289,7 +290,7 @@ impl Services {
         let address = self.addresses.get(&ip)?;
         let claim = address.claim.as_ref();
         let work = claim.and_then(|claim| claim.deadline(want, around.observed, around.now));
-        let rest = claim.and_then(|claim| claim.penalty().ends(around.now));
+        let rest = claim.and_then(|claim| claim.kept_out_until(around.now));
         let former = address.former.iter().map(|former| self.over_at(former)).min();
         let lapses = [
             rest.map(|at| (at, "the node may stand again")),

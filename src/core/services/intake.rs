@@ -8,7 +8,7 @@ use super::nodes::Moved;
 use super::record::{
     Change, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
 };
-use super::write::{Parting, Writer};
+use super::writer::{Parting, Writer};
 use super::{Entry, Listed, Services, Standing};
 use crate::core::input::{LeaseSeen, LeaseView, Origin};
 use crate::core::lease::LeaseName;
@@ -53,7 +53,7 @@ impl Services {
                 }
                 *self.counters.seen.entry("MODIFIED".to_owned()).or_default() += 1;
                 entry.record = record;
-                entry.writer.seen();
+                entry.writer.seen(now);
             }
             known => {
                 *self.counters.seen.entry("ADDED".to_owned()).or_default() += 1;
@@ -68,7 +68,6 @@ impl Services {
                     addresses: Box::default(),
                     retiring: Box::default(),
                     names: Box::default(),
-                    lead: None,
                     writer: Writer::new(now),
                     due: None,
                 };

@@ -24,6 +24,7 @@ mod tenancy;
 mod view;
 mod voice;
 mod write;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -51,9 +52,9 @@ pub use intake::Known;
 use nodes::Nodes;
 use record::{ServiceName, ServiceRecord};
 use seat::{Seat, Told};
-use tenancy::{Address, Lead};
+use tenancy::Address;
 use voice::Voice;
-use write::{Parting, Writer};
+use writer::{Parting, Writer};
 
 /// Everything is looked at once in this time, whatever happened.
 const FULL_PASS: Duration = Duration::from_secs(60);
@@ -100,7 +101,6 @@ struct Entry {
     /// Addresses that one of its names stood for until lately: held a little longer.
     retiring: Box<[IpAddr]>,
     names: Box<[(Rc<str>, DnsMode)]>,
-    lead: Option<Box<Lead>>,
     writer: Writer,
     due: Due,
 }
@@ -141,7 +141,7 @@ pub struct Services {
     nodes: Nodes,
     book: LeaseBook,
     lookups: BTreeMap<(Rc<str>, DnsMode), Lookup>,
-    addresses: BTreeMap<IpAddr, Address>,
+    addresses: BTreeMap<IpAddr, Box<Address>>,
     /// Addresses that may be on this node by our doing; those that are not are found out.
     here: BTreeSet<IpAddr>,
     /// Addresses that the control plane's Lease decides about, beside its own.
@@ -161,6 +161,8 @@ pub struct Services {
     labelled: BTreeSet<String>,
     /// Services with a write under way, and those whose write waits for one of them.
     writing: BTreeSet<ServiceName>,
+    /// Writes so far: each has its number.
+    write_attempts: u64,
     write_queue: BTreeSet<ServiceName>,
     /// Addresses that are the control plane's too, and whether they were held here.
     shared: Vec<(IpAddr, bool)>,
@@ -202,6 +204,7 @@ impl Services {
             label: Label::default(),
             labelled: BTreeSet::new(),
             writing: BTreeSet::new(),
+            write_attempts: 0,
             write_queue: BTreeSet::new(),
             shared: Vec::new(),
             past: Tally::default(),
@@ -387,3 +390,30 @@ impl Services {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod sizes_tmp {
+    #[test]
+    fn sizes() {
+        use std::mem::size_of as s;
+        println!(
+            "Entry {} Record {} Standing {} Writer {} Address {} Claim {} Tenant {} Due {} Seen {} Ingress {}",
+            s::<super::Entry>(),
+            s::<super::ServiceRecord>(),
+            s::<super::Standing>(),
+            s::<super::Writer>(),
+            s::<super::Address>(),
+            s::<crate::core::claim::Claim>(),
+            s::<super::tenancy::Tenant>(),
+            s::<super::Due>(),
+            s::<crate::core::observed::SeenAddress>(),
+            s::<super::record::Ingress>()
+        );
+        println!(
+            "timer {} vip {} sched {} obstacle {}",
+            s::<(super::Moment, super::Item, &'static str)>(),
+            s::<viplet_backend_api::Vip>(),
+            s::<crate::core::announce::Schedule>(),
+            s::<Option<super::tenancy::Obstacle>>()
+        );
+    }
+}

@@ -204,7 +204,7 @@ impl Services {
                 own.address.link
             ));
         }
-        address.claim.as_ref()?.penalty().reason(around.now).map(str::to_owned)
+        address.claim.as_ref()?.kept_out(around.now).map(str::to_owned)
     }
 
     fn link_obstacle(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Lead, Place, Tenant};
+use super::tenancy::{Authority, Former, Place, Tenant};
 use super::{Around, Entry, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
@@ -48,7 +48,6 @@ impl Services {
         entry.standing = standing;
         entry.addresses = addresses.into();
         entry.retiring = retiring.into();
-        entry.lead = ask.map(|ask| Box::new(Lead { link: ask.link, lease: ask.lease }));
         self.agenda.plans.extend(entry.addresses.iter().chain(&entry.retiring));
         self.agenda.writes.insert(name.clone());
     }
@@ -102,7 +101,7 @@ impl Services {
         retiring: &[IpAddr],
     ) {
         let Some(entry) = self.entries.get(name) else { return };
-        let tenant = Tenant { created: entry.record.created.clone(), service: name.clone() };
+        let tenant = Tenant { created: entry.record.created, service: name.clone() };
         let before: Vec<IpAddr> = entry.addresses.iter().chain(&entry.retiring).copied().collect();
         for ip in before.iter().filter(|ip| !addresses.contains(ip) && !retiring.contains(ip)) {
             if let Some(address) = self.addresses.get_mut(ip) {
@@ -168,17 +167,17 @@ impl Services {
         if around.control_plane.is_some_and(|group| group.wants(ip)) {
             return Authority::ControlPlane;
         }
-        let lease = match lead.lead.as_deref().map(|asked| &asked.lease) {
-            None => return Authority::Nobody,
-            Some(AskedLease::Own(lease)) => lease.clone(),
+        let lease = match request::asked_lease(&lead.record, &self.settings) {
+            Err(_) => return Authority::Nobody,
+            Ok(AskedLease::Own(lease)) => lease,
             // The holder of a Lease that is for other addresses too may have no endpoint: then
             // another node holds it, so it has a Lease of its own, and one Lease decides about
             // it at any time.
-            Some(AskedLease::Shared(_) | AskedLease::ForAll) if self.is_local(&tenants) => {
+            Ok(AskedLease::Shared(_) | AskedLease::ForAll) if self.is_local(&tenants) => {
                 lead.record.own_lease()
             }
-            Some(AskedLease::Shared(lease)) => lease.clone(),
-            Some(AskedLease::ForAll) => self.settings.lease.clone(),
+            Ok(AskedLease::Shared(lease)) => lease,
+            Ok(AskedLease::ForAll) => self.settings.lease.clone(),
         };
         match around.control_plane {
             Some(group) if group.settings.lease == lease => Authority::ControlPlaneLease,

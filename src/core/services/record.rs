@@ -8,26 +8,47 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-/// Namespace and name of a Service. Copies share the texts.
+use crate::core::uid::Uid;
+
+/// Namespace and name of a Service, as one text that copies share: there are many of each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ServiceName {
-    /// `metadata.namespace`.
-    pub namespace: Rc<str>,
-    /// `metadata.name`.
-    pub name: Rc<str>,
-}
+pub struct ServiceName(Rc<str>);
 
 impl ServiceName {
-    /// A name of two parts.
+    /// A name of two parts, neither of which has a `/`.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self(format!("{namespace}/{name}").into())
+    }
+
+    /// `metadata.namespace`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.0.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&*self.0, |(_, name)| name)
     }
 }
 
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.write_str(&self.0)
+    }
+}
+
+/// `metadata.creationTimestamp` (RFC 3339 in UTC, to the second): its digits as a number, so that
+/// the earlier is the smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Creation(u64);
+
+impl From<&str> for Creation {
+    fn from(text: &str) -> Self {
+        let digits = text.bytes().filter(u8::is_ascii_digit).take(14);
+        Self(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
     }
 }
 
@@ -48,11 +69,11 @@ pub struct ServiceRecord {
     /// Its name.
     pub name: ServiceName,
     /// `metadata.uid`.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// `metadata.resourceVersion`: opaque.
     pub version: Box<str>,
-    /// `metadata.creationTimestamp` as given (RFC 3339, so that texts sort by age).
-    pub created: Rc<str>,
+    /// `metadata.creationTimestamp`.
+    pub created: Creation,
     /// `spec.loadBalancerClass`.
     pub class: Option<Box<str>>,
     /// `spec.externalTrafficPolicy`.
@@ -60,7 +81,7 @@ pub struct ServiceRecord {
     /// `spec.ipFamilies` and `spec.ipFamilyPolicy`.
     pub families: Families,
     /// `spec.ports`, in order.
-    pub ports: Box<[ServicePort]>,
+    pub ports: Rc<[ServicePort]>,
     /// `spec.loadBalancerIP`, if not empty.
     pub load_balancer_ip: Option<Box<str>>,
     /// The annotations that viplet reads; none given: `None`.
@@ -76,6 +97,15 @@ pub struct ServiceRecord {
 pub struct ServiceAnnotations {
     /// `kube-vip.io/loadbalancerIPs`.
     pub addresses: Option<Box<str>>,
+    /// `kube-vip.io/vipHost`, which the holder writes.
+    pub host: Option<Box<str>>,
+    /// Those that few Services have; none given: `None`.
+    pub rare: Option<Box<RareAnnotations>>,
+}
+
+/// Annotations that few Services have, as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RareAnnotations {
     /// `kube-vip.io/ignore`.
     pub ignore: Option<Box<str>>,
     /// `kube-vip.io/serviceInterface`.
@@ -90,8 +120,31 @@ pub struct ServiceAnnotations {
     pub without_endpoints: Option<Box<str>>,
     /// `kube-vip.io/egress`.
     pub egress: Option<Box<str>>,
-    /// `kube-vip.io/vipHost`, which the holder writes.
-    pub host: Option<Box<str>>,
+}
+
+impl RareAnnotations {
+    const NONE: Self = Self {
+        ignore: None,
+        interface: None,
+        vlan: None,
+        lease: None,
+        own_election: None,
+        without_endpoints: None,
+        egress: None,
+    };
+}
+
+impl ServiceAnnotations {
+    /// Those that few Services have.
+    #[must_use]
+    pub fn rare(&self) -> &RareAnnotations {
+        self.rare.as_deref().unwrap_or(const { &RareAnnotations::NONE })
+    }
+
+    /// Those that few Services have, to be set.
+    pub fn rare_mut(&mut self) -> &mut RareAnnotations {
+        self.rare.get_or_insert_default()
+    }
 }
 
 /// `spec.externalTrafficPolicy`.
@@ -164,7 +217,8 @@ pub struct Ingress {
     /// `hostname`.
     pub hostname: Option<Box<str>>,
     /// `ports` without errors, in order. kube-vip and viplet write them; others usually do not.
-    pub ports: Box<[ServicePort]>,
+    /// The same list as the Service's, where it is the same.
+    pub ports: Rc<[ServicePort]>,
 }
 
 /// A condition of a Service's status (`metav1.Condition`) with viplet's type.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use viplet_backend_api::LinkName;
 
 use super::nodes::Nodes;
-use super::record::{Families, ServiceRecord, TrafficPolicy};
+use super::record::{Families, RareAnnotations, ServiceAnnotations, ServiceRecord, TrafficPolicy};
 use crate::core::address::unusable;
 use crate::core::lease::LeaseName;
 use crate::core::settings::{
@@ -42,10 +42,6 @@ pub(crate) struct Ask {
     pub(crate) targets: Vec<Target>,
     /// Which addresses of a name count.
     pub(crate) dns_mode: DnsMode,
-    /// Where the addresses are to be put.
-    pub(crate) link: AskedLink,
-    /// Which Lease decides, where addresses have one of their own.
-    pub(crate) lease: AskedLease,
 }
 
 /// Where addresses are to be put.
@@ -75,13 +71,17 @@ fn is_true(value: Option<&str>) -> bool {
     value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
+fn given(value: &Option<Box<str>>) -> Option<&str> {
+    value.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
 impl ServiceRecord {
-    fn annotation(
-        &self,
-        pick: fn(&super::record::ServiceAnnotations) -> &Option<Box<str>>,
-    ) -> Option<&str> {
-        let annotations = self.annotations.as_deref()?;
-        pick(annotations).as_deref().map(str::trim).filter(|text| !text.is_empty())
+    fn annotation(&self, pick: fn(&ServiceAnnotations) -> &Option<Box<str>>) -> Option<&str> {
+        given(pick(self.annotations.as_deref()?))
+    }
+
+    fn rare(&self, pick: fn(&RareAnnotations) -> &Option<Box<str>>) -> Option<&str> {
+        given(pick(self.annotations.as_deref()?.rare()))
     }
 
     /// The node that `kube-vip.io/vipHost` names.
@@ -93,21 +93,21 @@ impl ServiceRecord {
     /// Whether it is served without endpoints too (EP-4).
     #[must_use]
     pub(crate) fn is_served_without_endpoints(&self) -> bool {
-        self.policy == TrafficPolicy::Cluster && is_true(self.annotation(|a| &a.without_endpoints))
+        self.policy == TrafficPolicy::Cluster && is_true(self.rare(|a| &a.without_endpoints))
     }
 
     /// Whether it asks for egress, which this version does not do.
     #[must_use]
     pub(crate) fn wants_egress(&self) -> bool {
-        is_true(self.annotation(|a| &a.egress))
+        is_true(self.rare(|a| &a.egress))
     }
 
     /// The Lease of its own.
     #[must_use]
     pub(crate) fn own_lease(&self) -> LeaseName {
         LeaseName {
-            namespace: self.name.namespace.to_string(),
-            name: format!("kubevip-{}", self.name.name),
+            namespace: self.name.namespace().to_owned(),
+            name: format!("kubevip-{}", self.name.name()),
         }
     }
 }
@@ -132,7 +132,7 @@ pub(crate) fn judge(record: &ServiceRecord, settings: &Services, nodes: &Nodes) 
 
 /// SVC-5 to SVC-7.
 fn ignored(record: &ServiceRecord, settings: &Services) -> Option<String> {
-    if record.annotation(|a| &a.ignore) == Some("true") {
+    if record.rare(|a| &a.ignore) == Some("true") {
         return Some("the annotation kube-vip.io/ignore is \"true\"".to_owned());
     }
     match (&settings.class, record.class.as_deref()) {
@@ -151,8 +151,8 @@ fn ignored(record: &ServiceRecord, settings: &Services) -> Option<String> {
 }
 
 fn ask(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Result<Option<Ask>, Refused> {
-    let link = link(record)?;
-    let lease = lease(record, settings)?;
+    asked_link(record)?;
+    asked_lease(record, settings)?;
     let targets = match record.annotation(|a| &a.addresses) {
         Some(text) => parse("the annotation kube-vip.io/loadbalancerIPs", text)?,
         None => match record.load_balancer_ip.as_deref() {
@@ -171,7 +171,7 @@ fn ask(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Result<Opt
         Families::V6 => DnsMode::Ipv6,
         Families::Dual | Families::DualRequired => DnsMode::Dual,
     };
-    Ok((!targets.is_empty()).then_some(Ask { targets, dns_mode, link, lease }))
+    Ok((!targets.is_empty()).then_some(Ask { targets, dns_mode }))
 }
 
 fn parse(place: &str, text: &str) -> Result<Vec<Target>, Refused> {
@@ -222,9 +222,9 @@ fn usable(address: IpAddr, nodes: &Nodes) -> Result<(), Refused> {
     }
 }
 
-/// SVC-11; a VLAN needs what this build lacks.
-fn link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
-    if let Some(vlan) = record.annotation(|a| &a.vlan) {
+/// Where a Service's addresses are to be put (SVC-11); a VLAN needs what this build lacks.
+pub(crate) fn asked_link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
+    if let Some(vlan) = record.rare(|a| &a.vlan) {
         let text = format!(
             "the annotation kube-vip.io/serviceVLAN ({vlan}) needs VLAN interfaces, which this \
              build does not make; accepted: make the interface yourself and name it in \
@@ -232,7 +232,7 @@ fn link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
         );
         return Err(Refused { word: "vlan", text });
     }
-    match record.annotation(|a| &a.interface) {
+    match record.rare(|a| &a.interface) {
         None => Ok(AskedLink::Usual),
         Some("auto") => Ok(AskedLink::OfSubnet),
         Some(name) => LinkName::new(name).map(AskedLink::Named).ok_or_else(|| Refused {
@@ -245,9 +245,13 @@ fn link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
     }
 }
 
-/// ELE-2, ELE-3, SVC-3, SVC-10.
-fn lease(record: &ServiceRecord, settings: &Services) -> Result<AskedLease, Refused> {
-    let named = record.annotation(|a| &a.lease);
+/// Which Lease decides about a Service's addresses, where they have one of their own (ELE-2,
+/// ELE-3, SVC-3, SVC-10).
+pub(crate) fn asked_lease(
+    record: &ServiceRecord,
+    settings: &Services,
+) -> Result<AskedLease, Refused> {
+    let named = record.rare(|a| &a.lease);
     if let Some(text) = named
         && record.policy == TrafficPolicy::Local
     {
@@ -257,13 +261,13 @@ fn lease(record: &ServiceRecord, settings: &Services) -> Result<AskedLease, Refu
         );
         return Err(Refused { word: "lease_needs_cluster", text });
     }
-    let forced = is_true(record.annotation(|a| &a.own_election));
+    let forced = is_true(record.rare(|a| &a.own_election));
     let on_demand = forced && settings.on_demand == OnDemand::On;
     if settings.election == ServiceElection::OneForAll && !on_demand {
         return Ok(AskedLease::ForAll);
     }
     let Some(text) = named else { return Ok(AskedLease::Own(record.own_lease())) };
-    LeaseName::parse(text, &record.name.namespace).map(AskedLease::Shared).ok_or_else(|| Refused {
+    LeaseName::parse(text, record.name.namespace()).map(AskedLease::Shared).ok_or_else(|| Refused {
         word: "bad_lease",
         text: format!(
             "the annotation kube-vip.io/leaseName is {text:?}; accepted: name, or namespace/name"

@@ -1,7 +1,7 @@
 //! What Services ask for, one behaviour per test.
 
 use super::super::record::{
-    Change, Ingress, NodeRecord, Protocol, ServiceAnnotations, ServiceName, ServicePort,
+    Change, Ingress, NodeRecord, Protocol, ServiceAnnotations, ServicePort,
 };
 use super::super::tests::{service, settings};
 use super::*;
@@ -97,24 +97,23 @@ fn what_cannot_be_is_refused_with_the_value_and_what_is_accepted() {
         let text = refusal(&annotated(|a| a.addresses = Some(value.into())));
         assert!(text.contains(word) && text.contains(value.split('/').next().unwrap()), "{text}");
     }
-    let text = refusal(&annotated(|a| a.vlan = Some("eth0.200".into())));
+    let text = refusal(&annotated(|a| a.rare_mut().vlan = Some("eth0.200".into())));
     assert!(text.contains("serviceVLAN"), "{text}");
-    let text = refusal(&annotated(|a| a.interface = Some("no such name!".into())));
+    let text = refusal(&annotated(|a| a.rare_mut().interface = Some("no such name!".into())));
     assert!(text.contains("serviceInterface"), "{text}");
-    let text = refusal(&annotated(|a| a.lease = Some("A/b".into())));
+    let text = refusal(&annotated(|a| a.rare_mut().lease = Some("A/b".into())));
     assert!(text.contains("leaseName"), "{text}");
 }
 
 #[test]
 fn a_lease_of_several_services_needs_the_policy_cluster() {
     let mut record = annotated(|a| {
-        a.lease = Some("shared".into());
+        a.rare_mut().lease = Some("shared".into());
         a.addresses = Some("10.0.0.1".into());
     });
-    match verdict(&record) {
-        Verdict::Asks(Ask { lease: AskedLease::Shared(lease), .. }) => {
-            assert_eq!(lease.to_string(), "default/shared");
-        }
+    assert!(matches!(verdict(&record), Verdict::Asks(_)));
+    match asked_lease(&record, &settings(ServiceElection::Each)) {
+        Ok(AskedLease::Shared(lease)) => assert_eq!(lease.to_string(), "default/shared"),
         other => panic!("{other:?}"),
     }
     record.policy = TrafficPolicy::Local;
@@ -146,7 +145,7 @@ fn classes_count_as_the_settings_say() {
 fn a_service_is_ignored_only_when_the_annotation_is_exactly_true() {
     let ignored = |value: &str| {
         let record = annotated(|a| {
-            a.ignore = Some(value.into());
+            a.rare_mut().ignore = Some(value.into());
             a.addresses = Some("10.0.0.1".into());
         });
         matches!(verdict(&record), Verdict::Ignored(_))
@@ -158,15 +157,12 @@ fn a_service_is_ignored_only_when_the_annotation_is_exactly_true() {
 #[test]
 fn an_own_election_on_demand_works_with_the_switch_and_the_annotation_alone_does_no_harm() {
     let record = annotated(|a| {
-        a.own_election = Some("true".into());
+        a.rare_mut().own_election = Some("true".into());
         a.addresses = Some("10.0.0.1".into());
     });
     let lease = |election, on_demand| {
         let settings = Services { on_demand, ..settings(election) };
-        match judge(&record, &settings, &Nodes::default()) {
-            Verdict::Asks(ask) => ask.lease,
-            other => panic!("{other:?}"),
-        }
+        asked_lease(&record, &settings).unwrap()
     };
     let own = AskedLease::Own(record.own_lease());
     assert_eq!(lease(ServiceElection::OneForAll, OnDemand::Off), AskedLease::ForAll);
@@ -179,7 +175,6 @@ fn an_own_election_on_demand_works_with_the_switch_and_the_annotation_alone_does
             name: "kubevip-web".to_owned()
         })
     );
-    let _ = ServiceName::new("default", "web");
 }
 
 #[test]

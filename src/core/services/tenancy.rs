@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::agenda::Due;
-use super::record::{ServiceName, ServicePort};
-use super::request::{AskedLease, AskedLink};
+use super::record::{Creation, ServiceName, ServicePort};
 use crate::core::claim::{ANNOUNCEMENT, Claim};
 use crate::core::lease::LeaseName;
 use crate::core::time::Moment;
+use crate::core::uid::Uid;
 
 /// Periodic announcements of many addresses are sent in turns that are so far apart.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const TOGETHER: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tenant {
     /// When the Service was created: the older one has the better right.
-    pub(crate) created: Rc<str>,
+    pub(crate) created: Creation,
     /// Which.
     pub(crate) service: ServiceName,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Former {
     pub(crate) since: Moment,
     /// The Service (and its `metadata.uid`) whose annotation named that node then: when neither
     /// it nor another of the address does, that node has let go.
-    pub(crate) witness: Option<(ServiceName, Box<str>)>,
+    pub(crate) witness: Option<(ServiceName, Uid)>,
 }
 
 /// Why this node may not hold an address now.
@@ -113,15 +113,6 @@ pub(crate) enum Place {
     Settled,
 }
 
-/// What the oldest tenant asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lead {
-    /// Where the address is to be put.
-    pub(crate) link: AskedLink,
-    /// Which Lease decides.
-    pub(crate) lease: AskedLease,
-}
-
 impl Address {
     /// When something is to be done that is due at `at`: a periodic announcement, which may be a
     /// little late, together with those of other addresses.
@@ -138,6 +129,7 @@ impl Address {
     /// One more Service asks for it.
     pub(crate) fn join(&mut self, tenant: Tenant) {
         if let Err(place) = self.tenants.binary_search(&tenant) {
+            self.tenants.reserve_exact(1); // Nearly always the only one.
             self.tenants.insert(place, tenant);
         }
     }

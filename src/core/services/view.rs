@@ -351,12 +351,12 @@ const LABEL: &str = "service-provided.kube-vip.io/";
 
 /// `service-provided.kube-vip.io/NAME.NAMESPACE`; a name part has 63 characters at the most.
 fn label_key(name: &ServiceName) -> String {
-    let full = format!("{}.{}", name.name, name.namespace);
+    let full = format!("{}.{}", name.name(), name.namespace());
     if full.len() <= 63 {
         return format!("{LABEL}{full}");
     }
     let all = std::time::Duration::from_nanos(u64::from(u32::MAX));
-    let hash = crate::core::jitter::rank(&[&name.namespace, &name.name], all).as_nanos();
+    let hash = crate::core::jitter::rank(&[name.namespace(), name.name()], all).as_nanos();
     let start: String = full.chars().take(54).collect();
     format!("{LABEL}{}-{hash:08x}", start.trim_end_matches(['.', '-']))
 }

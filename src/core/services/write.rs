@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::agenda::Due;
 use super::record::{Condition, Ingress, Served, ServiceName};
 use super::tenancy::Obstacle;
+use super::writer::{LOST, Wish};
 use super::{Around, Entry, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::{
     ConditionChange, Effect, HostChange, IngressChange, ServiceOutcome, ServiceUpdate,
 };
-use crate::core::jitter::{backoff, rank};
+use crate::core::jitter::rank;
 use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
@@ -22,147 +22,10 @@ const MOST_PER_TURN: usize = 64;
 /// Writes under way at once, and while leases change hands.
 const MOST: usize = 8;
 const MOST_BESIDE_LEASES: usize = 1;
-/// A write that was not answered by then is lost.
-const LOST: Duration = Duration::from_secs(30);
 /// Every node sees why a Service is refused; they wait up to so long for the first to write it.
 const REFUSED_RANK: Duration = Duration::from_millis(300);
 /// A Service that waits has so long to get what it waits for before that is worth a word.
 const WAITING_DELAY: Duration = Duration::from_secs(5);
-/// After another has undone what we wrote, it is not written again sooner.
-const REWRITE: Duration = Duration::from_secs(1);
-
-/// What is to be changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
-    host: HostChange,
-    ingress: IngressChange,
-    condition: ConditionChange,
-}
-
-/// The writes of one Service.
-#[derive(Clone, Debug)]
-pub(crate) struct Writer {
-    attempts: u64,
-    under_way: Option<(u64, Moment)>,
-    wish: Option<Box<Wish>>,
-    /// Stored since the object was seen last.
-    stored: Option<Box<Wish>>,
-    stored_at: Moment,
-    /// Times in a row that the same was to be written again soon.
-    rewrites: u32,
-    failures: u32,
-    not_before: Moment,
-    trouble: Option<Box<str>>,
-    /// How it was when it was looked at last, and since when.
-    state: Option<ServiceState>,
-    pub(super) since: Moment,
-    /// What was said of it last, and when.
-    pub(super) said: Option<(u64, Moment)>,
-}
-
-/// A Service that is gone for us, but may still be there with another type or class.
-#[derive(Clone, Debug)]
-pub(crate) struct Parting {
-    uid: Box<str>,
-    addresses: Box<[IpAddr]>,
-    attempts: u64,
-    under_way: Option<Moment>,
-    not_before: Moment,
-    pub(super) due: Due,
-}
-
-impl Parting {
-    /// What is left on it: our annotation, and the entries of these addresses.
-    #[must_use]
-    pub(crate) fn new(uid: Box<str>, addresses: &[IpAddr]) -> Self {
-        Self {
-            uid,
-            addresses: addresses.into(),
-            attempts: 0,
-            under_way: None,
-            not_before: Moment::default(),
-            due: None,
-        }
-    }
-}
-
-impl Writer {
-    /// For a Service that was seen first at `now`.
-    #[must_use]
-    pub(crate) fn new(now: Moment) -> Self {
-        Self {
-            attempts: 0,
-            under_way: None,
-            wish: None,
-            stored: None,
-            stored_at: Moment::default(),
-            rewrites: 0,
-            failures: 0,
-            not_before: Moment::default(),
-            trouble: None,
-            state: None,
-            since: now,
-            said: None,
-        }
-    }
-
-    /// The object was seen anew: what was stored may be in it, or overwritten.
-    pub(crate) fn seen(&mut self) {
-        self.stored = None;
-    }
-
-    /// Why the last write failed, if it did.
-    #[must_use]
-    pub(crate) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
-    }
-
-    /// How it is now; it has been so since [`Writer::since`].
-    pub(super) fn note(&mut self, state: ServiceState, now: Moment) {
-        if self.state == Some(state) {
-            return;
-        }
-        self.state = Some(state);
-        self.since = now;
-        self.said = None;
-    }
-
-    fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
-        self.under_way = None;
-        let wish = self.wish.take();
-        let again = match outcome {
-            ServiceOutcome::Done => {
-                let soon = now.since(self.stored_at) < Duration::from_secs(30);
-                self.rewrites = if soon { self.rewrites + 1 } else { 0 };
-                if self.rewrites > 2 {
-                    self.not_before =
-                        now + backoff(REWRITE, Duration::from_secs(60), self.rewrites - 2);
-                }
-                self.stored = wish;
-                self.stored_at = now;
-                self.failures = 0;
-                self.trouble = None;
-                return;
-            }
-            // The watch tells what has become of it.
-            ServiceOutcome::Gone => Duration::from_secs(5),
-            ServiceOutcome::Conflict => {
-                backoff(Duration::from_millis(50), Duration::from_secs(5), self.failures + 1)
-            }
-            ServiceOutcome::Refused(_) => {
-                backoff(Duration::from_secs(5), Duration::from_secs(300), self.failures + 1)
-            }
-            ServiceOutcome::Failed(_) => {
-                backoff(Duration::from_millis(500), Duration::from_secs(30), self.failures + 1)
-            }
-        };
-        self.failures += 1;
-        self.not_before = now + again;
-        if let ServiceOutcome::Refused(why) | ServiceOutcome::Failed(why) = outcome {
-            self.trouble = Some(why.as_str().into());
-        }
-    }
-}
 
 impl Services {
     /// A write was answered.
@@ -194,7 +57,7 @@ impl Services {
             return;
         }
         let Some(entry) = self.entries.get_mut(service) else { return };
-        if entry.writer.under_way.is_some_and(|(known, _)| known == attempt) {
+        if entry.writer.under_way().is_some_and(|(known, _)| known == attempt) {
             entry.writer.answered(outcome, now);
         }
     }
@@ -250,26 +113,25 @@ impl Services {
         let full = self.writing.len() >= most && !self.writing.contains(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let writer = &mut entry.writer;
-        if writer.under_way.is_some_and(|(_, sent)| now >= sent + LOST) {
+        if writer.under_way().is_some_and(|(_, sent)| now >= sent + LOST) {
             writer.answered(&ServiceOutcome::Failed("no answer".to_owned()), now);
             self.writing.remove(name);
         }
-        let news = wish.filter(|wish| writer.stored.as_deref() != Some(wish));
-        let ready = writer.under_way.is_none() && now >= writer.not_before;
+        let news = wish.filter(|wish| !writer.has_stored(wish));
+        let ready = writer.under_way().is_none() && now >= writer.not_before();
         match news {
             Some(_) if ready && full => {
                 self.write_queue.insert(name.clone());
             }
             Some(wish) if ready => {
-                writer.attempts += 1;
-                writer.under_way = Some((writer.attempts, now));
-                writer.wish = Some(Box::new(wish.clone()));
+                self.write_attempts += 1;
+                writer.begin(self.write_attempts, wish.clone(), now);
                 self.writing.insert(name.clone());
                 self.counters.writes += 1;
                 effects.push(Effect::Service(ServiceUpdate {
                     service: name.clone(),
                     uid: entry.record.uid.clone(),
-                    attempt: writer.attempts,
+                    attempt: self.write_attempts,
                     host: wish.host,
                     ingress: wish.ingress,
                     condition: wish.condition,
@@ -283,20 +145,22 @@ impl Services {
     /// When a Service is to be looked at again by itself.
     fn rearm_service(&mut self, name: &ServiceName, now: Moment) {
         let Some(entry) = self.entries.get_mut(name) else { return };
+        entry.writer.rest(now);
         let writer = &entry.writer;
-        let lost = writer.under_way.map(|(_, sent)| sent + LOST);
-        let delay = match writer.state {
+        let (state, since) = writer.state();
+        let lost = writer.under_way().map(|(_, sent)| sent + LOST);
+        let delay = match state {
             Some(ServiceState::Refused) => Some(REFUSED_RANK),
             Some(ServiceState::Waiting | ServiceState::Pending) => {
                 Some(WAITING_DELAY + Duration::from_millis(500))
             }
             _ => None,
         };
-        let patience = delay.map(|delay| writer.since + delay);
+        let patience = delay.map(|delay| since + delay);
         let repeat = writer.said.map(|(_, at)| at + super::voice::REPEAT);
         let times = [
             lost.map(|at| (at, "an answer about a Service is overdue")),
-            Some((writer.not_before, "a Service is to be written again")),
+            Some((writer.not_before(), "a Service is to be written again")),
             patience.map(|at| (at, "a Service has waited")),
             repeat.filter(|_| delay.is_some()).map(|at| (at, "an Event is to be repeated")),
         ];
@@ -449,12 +313,13 @@ impl Services {
     /// included.
     pub(super) fn is_worth_a_word(&self, entry: &Entry, state: ServiceState, now: Moment) -> bool {
         let name = &entry.record.name;
-        let parts = [self.node.as_str(), &name.namespace, &name.name];
+        let parts = [self.node.as_str(), name.namespace(), name.name()];
         let delay = match state {
             ServiceState::Refused => rank(&parts, REFUSED_RANK),
             _ => WAITING_DELAY + rank(&parts, Duration::from_millis(500)),
         };
-        entry.writer.state == Some(state) && now >= entry.writer.since + delay
+        let (known, since) = entry.writer.state();
+        known == Some(state) && now >= since + delay
     }
 
     /// Whether an address is about to be held here: nothing stands in its way, and an IPv6

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::core::services::record::Creation;
 
 fn service(spec: &Value, status: &Value) -> Value {
     json!({
@@ -59,8 +60,8 @@ fn every_field_that_counts_is_read() {
     let text = |text: &str| Some(text.into());
     let record = record(&object).unwrap();
     assert_eq!(record.name, ServiceName::new("shop", "web"));
-    assert_eq!((&*record.uid, &*record.version), ("u-1", "7"));
-    assert_eq!(&*record.created, "2026-11-24T00:00:00Z");
+    assert_eq!((&record.uid, &*record.version), (&Uid::from("u-1"), "7"));
+    assert_eq!(record.created, Creation::from("2026-11-24T00:00:00Z"));
     assert_eq!(record.class, text("kube-vip.io/kube-vip-class"));
     assert_eq!((record.policy, record.families), (TrafficPolicy::Local, Families::V6));
     assert_eq!(
@@ -72,14 +73,16 @@ fn every_field_that_counts_is_read() {
         *record.annotations.unwrap(),
         ServiceAnnotations {
             addresses: text("10.0.0.9"),
-            ignore: text("false"),
-            interface: text("eth1"),
-            vlan: text("5"),
-            lease: text("l"),
-            own_election: text("true"),
-            without_endpoints: text("true"),
-            egress: text("true"),
             host: text("node-1"),
+            rare: Some(Box::new(RareAnnotations {
+                ignore: text("false"),
+                interface: text("eth1"),
+                vlan: text("5"),
+                lease: text("l"),
+                own_election: text("true"),
+                without_endpoints: text("true"),
+                egress: text("true"),
+            })),
         }
     );
     let entry = |ip: Option<&str>, hostname: Option<&str>, ports: &[ServicePort]| Ingress {

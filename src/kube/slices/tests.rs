@@ -83,7 +83,7 @@ fn endpoints_of_the_old_kind_are_one_slice_named_as_the_service() {
         ],
     });
     let record = Endpoints::read(&object.to_string()).unwrap().map(SliceRecord::from).unwrap();
-    assert_eq!((record.service.name.as_ref(), &*record.name), ("web", "web"));
+    assert_eq!((record.service.name(), &*record.name), ("web", "web"));
     assert_eq!(
         told(&record),
         [

@@ -179,12 +179,13 @@ fn our_watch_follows_services_of_one_type(bench: &Bench<'_>) {
     bench.stored(&services, &with(&service("other"), "/spec/type", json!("ClusterIP")));
     let made = bench.stored(&services, &web);
     with_api(bench, async |executor, api| {
-        let name = |record: &ServiceRecord| record.name.name.to_string();
+        let name = |record: &ServiceRecord| record.name.name().to_owned();
         let seen = follow(&executor, &api, service_scope(Some(&bench.space)), name);
         until(&seen, |all| all.len() == 1).await;
         let record = seen.borrow()["web"].clone();
-        assert_eq!(*record.uid, *made["metadata"]["uid"].as_str().unwrap());
-        assert_eq!(*record.created, *made["metadata"]["creationTimestamp"].as_str().unwrap());
+        assert_eq!(record.uid, made["metadata"]["uid"].as_str().unwrap().into());
+        let created = made["metadata"]["creationTimestamp"].as_str().unwrap();
+        assert_eq!(record.created, created.into());
         assert_eq!(record.ports.len(), 2);
         assert_eq!(record.annotations.unwrap().addresses.as_deref(), Some("10.0.0.10"));
         bench.stored(&services, &service("second"));
@@ -301,7 +302,7 @@ fn our_event_is_recorded_once(bench: &Bench<'_>) {
         let mut connection = api.connection();
         let mut event = ServiceEvent {
             service,
-            uid,
+            uid: uid.as_ref().into(),
             weight: EventWeight::Warning,
             reason: "Refused".to_owned(),
             message: "it asks for the node's own address; choose another ".repeat(40),

@@ -1,9 +1,12 @@
 //! What users and Kubernetes do to Services while faults happen: create, change, delete; pods
 //! that come and go; nodes that are cordoned.
 
+use std::rc::Rc;
+
 use viplet::core::services::record::{
-    EndpointRecord, EndpointState, Ingress, NodeRecord, Protocol, Scheduling, ServiceAnnotations,
-    ServiceName, ServicePort, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
+    EndpointRecord, EndpointState, Ingress, NodeRecord, Protocol, RareAnnotations, Scheduling,
+    ServiceAnnotations, ServiceName, ServicePort, ServiceRecord, SliceName, SliceRecord,
+    TrafficPolicy,
 };
 
 use super::{Event, World, own_address};
@@ -80,8 +83,8 @@ impl World {
             record.policy,
             shown.and_then(|a| a.addresses.as_deref()).or(record.load_balancer_ip.as_deref()),
             record.ports.iter().map(|port| port.port).collect::<Vec<_>>(),
-            shown.and_then(|a| a.lease.as_deref()),
-            shown.and_then(|a| a.ignore.as_deref()),
+            shown.and_then(|a| a.rare().lease.as_deref()),
+            shown.and_then(|a| a.rare().ignore.as_deref()),
         );
         self.trace.line(self.now, line);
         let version = self.store.next_version();
@@ -110,7 +113,7 @@ impl World {
             uid: format!("uid-{}", self.store.version()).into(),
             version: "".into(),
             // Of whole seconds, as the API server has it.
-            created: wall_text(self.now / S * 1_000_000).into(),
+            created: wall_text(self.now / S * 1_000_000).as_str().into(),
             class: None,
             policy: if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster },
             families: Default::default(),
@@ -118,7 +121,10 @@ impl World {
             load_balancer_ip: by_field.then(|| addresses.as_str().into()),
             annotations: Some(Box::new(ServiceAnnotations {
                 addresses: (!by_field).then(|| addresses.as_str().into()),
-                without_endpoints: without.then(|| "true".into()),
+                rare: without.then(|| {
+                    let without_endpoints = Some("true".into());
+                    Box::new(RareAnnotations { without_endpoints, ..Default::default() })
+                }),
                 ..Default::default()
             })),
             ingress: Box::default(),
@@ -157,7 +163,7 @@ impl World {
             return self.create_named(record.name);
         }
         let uid = format!("uid-{}", self.store.version()).into();
-        let created = wall_text(self.now / S * 1_000_000).into();
+        let created = wall_text(self.now / S * 1_000_000).as_str().into();
         let name = record.name.clone();
         let fresh = ServiceRecord { uid, created, condition: None, ..record };
         self.store_service(ServiceRecord { ingress: Box::default(), ..fresh }, "create again");
@@ -195,7 +201,7 @@ impl World {
     fn change_lease(&mut self) {
         let value = self.rng.pick(&SHARED);
         self.annotate("lease of", |annotations| {
-            annotations.lease = match annotations.lease {
+            annotations.rare_mut().lease = match annotations.rare().lease {
                 Some(_) => None,
                 None => Some(value.into()),
             };
@@ -204,7 +210,7 @@ impl World {
 
     fn change_ignore(&mut self) {
         self.annotate("ignore of", |annotations| {
-            annotations.ignore = match annotations.ignore {
+            annotations.rare_mut().ignore = match annotations.rare().ignore {
                 Some(_) => None,
                 None => Some("true".into()),
             };
@@ -213,7 +219,7 @@ impl World {
 
     fn change_need_of_endpoints(&mut self) {
         self.annotate("need of endpoints of", |annotations| {
-            annotations.without_endpoints = match annotations.without_endpoints {
+            annotations.rare_mut().without_endpoints = match annotations.rare().without_endpoints {
                 Some(_) => None,
                 None => Some("true".into()),
             };
@@ -226,7 +232,7 @@ impl World {
         let known = record.ingress.iter().any(|entry| entry.hostname.is_some());
         if !known && self.rng.chance(500) {
             let hostname = Some("lb.example".into());
-            let entry = Ingress { address: None, hostname, ports: Box::default() };
+            let entry = Ingress { address: None, hostname, ports: Rc::default() };
             record.ingress = record.ingress.iter().cloned().chain([entry]).collect();
         }
         self.store_service(record, "touch");
@@ -246,7 +252,7 @@ impl World {
         }
     }
 
-    fn some_ports(&mut self) -> Box<[ServicePort]> {
+    fn some_ports(&mut self) -> Rc<[ServicePort]> {
         let count = self.rng.between(1, 2);
         let mut ports: Vec<ServicePort> = (0..count)
             .map(|_| ServicePort { port: self.rng.pick(&PORTS), protocol: Protocol::Tcp })
@@ -261,7 +267,7 @@ impl World {
         let name = self.rng.pick(&["a", "a", "a", "b"]);
         let key = SliceName {
             service: record.name.clone(),
-            name: format!("{}-{name}", record.name.name).into(),
+            name: format!("{}-{name}", record.name.name()).into(),
         };
         if self.rng.chance(150) && self.shelf.slices().contains_key(&key) {
             self.trace.line(self.now, format_args!("WORK delete slice {}", key.name));
@@ -291,7 +297,7 @@ impl World {
     }
 
     fn put_slice(&mut self, service: &ServiceName, name: &str, endpoints: Vec<EndpointRecord>) {
-        let name = format!("{}-{name}", service.name).into();
+        let name = format!("{}-{name}", service.name()).into();
         let record = SliceRecord { service: service.clone(), name, endpoints };
         let shown: Vec<String> = record
             .endpoints

@@ -225,7 +225,7 @@ fn a_service_may_be_served_without_endpoints_when_it_says_so() {
     let mut town = Town::new(2, settings(Each));
     town.settle();
     let mut record = asking("web", "10.0.0.1");
-    record.annotations.as_mut().unwrap().without_endpoints = Some("True".into());
+    record.annotations.as_mut().unwrap().rare_mut().without_endpoints = Some("True".into());
     town.put(record);
     town.settle();
     town.holder("10.0.0.1");

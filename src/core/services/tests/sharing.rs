@@ -76,7 +76,7 @@ fn services_of_different_namespaces_share_a_lease_that_names_one() {
     town.settle();
     for (name, address) in [("a", "10.0.0.1"), ("b", "10.0.0.2")] {
         let mut record = asking(name, address);
-        record.annotations.as_mut().unwrap().lease = Some("infra/gateway".into());
+        record.annotations.as_mut().unwrap().rare_mut().lease = Some("infra/gateway".into());
         town.serve(record);
     }
     town.pass(Duration::from_secs(2));
@@ -151,7 +151,9 @@ fn a_lease_name_that_changes_keeps_the_address_up() {
     town.settle();
     let holder = town.holder("10.0.0.1");
     town.forget_silence();
-    town.change("web", |record| record.annotations.as_mut().unwrap().lease = Some("other".into()));
+    town.change("web", |record| {
+        record.annotations.as_mut().unwrap().rare_mut().lease = Some("other".into())
+    });
     town.pass(Duration::from_secs(8));
     assert_eq!(town.holder("10.0.0.1"), holder);
     assert_eq!(town.longest_silence("10.0.0.1"), Duration::ZERO);

@@ -97,7 +97,7 @@ fn services_with_an_election_of_their_own_on_demand_are_each_on_one_node() {
     town.settle();
     for n in 1..=30 {
         let mut record = asking(&format!("s{n}"), &format!("10.0.0.{n}"));
-        record.annotations.as_mut().unwrap().own_election = Some("true".into());
+        record.annotations.as_mut().unwrap().rare_mut().own_election = Some("true".into());
         town.serve(record);
     }
     town.settle();
@@ -176,7 +176,7 @@ fn an_interface_that_changes_moves_the_address_to_it_and_leaves_nothing_on_the_o
     town.forget_silence();
     for link in ["eth1", "eth0"] {
         town.change("web", |record| {
-            record.annotations.as_mut().unwrap().interface = Some(link.into());
+            record.annotations.as_mut().unwrap().rare_mut().interface = Some(link.into());
         });
         town.pass(Duration::from_secs(3));
         assert_eq!(town.links(holder, "10.0.0.1"), [link]);

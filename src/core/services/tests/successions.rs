@@ -34,14 +34,14 @@ fn a_claim_under_way_when_the_lease_changes_is_waited_for() {
     for (deaf, after) in (0..2).flat_map(|deaf| (0..40).map(move |after| (deaf, after))) {
         let mut town = Town::new(2, settings(Each));
         let mut old = asking("old", "10.0.0.1");
-        old.annotations.as_mut().unwrap().ignore = Some("true".into());
+        old.annotations.as_mut().unwrap().rare_mut().ignore = Some("true".into());
         town.serve(old);
         town.put(younger(on_port(443, asking("young", "10.0.0.1"))));
         town.settle();
         town.endpoints("young", &["n1", "n2"]);
         town.pass(Duration::from_millis(after));
         town.cut_watches(deaf);
-        town.change("old", |record| record.annotations.as_mut().unwrap().ignore = None);
+        town.change("old", |record| record.annotations.as_mut().unwrap().rare_mut().ignore = None);
         town.pass(Duration::from_millis(300)); // Never two holders.
         town.list(deaf);
         town.pass(Duration::from_secs(7));
@@ -110,7 +110,7 @@ fn an_address_that_follows_endpoints_has_a_lease_of_its_own_beside_a_shared_one(
     town.settle();
     let shared = |name: &str, address: &str| {
         let mut record = asking(name, address);
-        record.annotations.as_mut().unwrap().lease = Some("shared".into());
+        record.annotations.as_mut().unwrap().rare_mut().lease = Some("shared".into());
         record
     };
     town.serve(shared("a", "10.0.0.1"));

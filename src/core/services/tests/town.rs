@@ -329,7 +329,7 @@ impl Town {
 
     /// A Service with an address and a ready endpoint on each node.
     pub(crate) fn serve(&mut self, record: ServiceRecord) {
-        let name = record.name.name.to_string();
+        let name = record.name.name().to_owned();
         let nodes: Vec<String> = (1..=self.nodes.len()).map(|n| format!("n{n}")).collect();
         let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
         self.put(record);

@@ -1,5 +1,6 @@
 //! What is written to Services and said of them.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use viplet_backend_api::{Class, Refusal};
@@ -48,7 +49,7 @@ fn entries_of_others_in_the_status_stay() {
     let mut town = Town::new(1, settings(Each));
     town.settle();
     let foreign =
-        Ingress { address: None, hostname: Some("lb.example.com".into()), ports: Box::default() };
+        Ingress { address: None, hostname: Some("lb.example.com".into()), ports: Rc::default() };
     let mut record = asking("web", "10.0.0.1");
     record.ingress = [foreign.clone()].into();
     town.serve(record);
@@ -96,7 +97,7 @@ fn a_bad_request_costs_only_its_own_service() {
     let condition = town.record("bad").condition.expect("a condition");
     assert!(condition.message.contains("10.0.0.999"), "{}", condition.message);
     assert!(town.record("good").condition.is_none());
-    assert!(town.events.iter().any(|e| e.reason == "Refused" && *e.service.name == *"bad"));
+    assert!(town.events.iter().any(|e| e.reason == "Refused" && e.service.name() == "bad"));
 }
 
 #[test]
@@ -116,7 +117,9 @@ fn ignoring_a_service_that_is_served_takes_its_address_and_its_status_away() {
     town.settle();
     town.serve(asking("web", "10.0.0.1"));
     town.settle();
-    town.change("web", |record| record.annotations.as_mut().unwrap().ignore = Some("true".into()));
+    town.change("web", |record| {
+        record.annotations.as_mut().unwrap().rare_mut().ignore = Some("true".into())
+    });
     town.settle();
     assert!(town.holders("10.0.0.1").is_empty());
     let record = town.record("web");
