@@ -12,6 +12,7 @@ use crate::core::services::record::{
     ServiceName, ServicePort, ServiceRecord, TrafficPolicy,
 };
 use crate::core::uid::Uid;
+use crate::core::version::ResourceVersion;
 
 /// What to watch: Services of type LoadBalancer, in one namespace or in all. One that becomes of
 /// another type leaves the selection, which the server tells as its deletion.
@@ -197,7 +198,7 @@ impl Service<'_> {
         Ok(ServiceRecord {
             name: ServiceName::new(&namespace, &name),
             uid: Uid::from(&*uid),
-            version: resource_version,
+            version: ResourceVersion::from(&*resource_version),
             created: creation_timestamp.as_deref().unwrap_or_default().into(),
             class: spec.load_balancer_class,
             policy: match spec.external_traffic_policy {

@@ -17,22 +17,23 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use smol::LocalExecutor;
-use smol::channel::Sender;
+use smol::channel::{RecvError, Sender};
 
 use super::resolver;
 use super::shared::Shared;
 use crate::core::input::{ServiceEvent, ServiceUpdate};
 use crate::core::{Input, LeaseName, LeaseRequest};
 use crate::kube::access::Places;
-use crate::kube::{AccessSettings, Api, Coverage, LeaseMemory};
+use crate::kube::{AccessSettings, Api, Connection, Coverage, LeaseMemory};
 use leases::LeaseDesk;
 use notes::Notes;
 use services::ServiceDesk;
 
 /// Credentials that cannot be found are looked for again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Connections of a pool.
-const POOL: usize = 4;
+/// A connection that was not needed for so long is closed: each costs some 40 KB here, and much
+/// more at the API server.
+const QUIET: Duration = Duration::from_secs(10);
 /// Requests that wait for a pool; the core sees to it that they are fewer.
 const QUEUE: usize = 64;
 
@@ -104,6 +105,25 @@ impl Parts {
             smol::Timer::after(LOOK_AGAIN).await;
         }
     }
+}
+
+/// What comes next from `queue`; a connection that nobody needs meanwhile is closed.
+async fn next_of<T>(
+    queue: impl AsyncFn() -> Result<T, RecvError>,
+    connection: &mut Option<Connection>,
+) -> Result<T, RecvError> {
+    if connection.is_some() {
+        let soon = async { Some(queue().await) };
+        let quiet = async {
+            smol::Timer::after(QUIET).await;
+            None
+        };
+        if let Some(next) = smol::future::or(soon, quiet).await {
+            return next;
+        }
+        *connection = None;
+    }
+    queue().await
 }
 
 /// The ways to send somebody off.

@@ -154,7 +154,7 @@ fn ten_thousand_services_are_listed_in_pages_of_forty() {
             }));
         until("the list", || !told.borrow().is_empty()).await;
         assert_eq!(told.borrow().len(), 10_000);
-        assert_eq!(&*told.borrow()[9_999].name.name, "s9999");
+        assert_eq!(told.borrow()[9_999].name.name(), "s9999");
         let seen = server.seen.borrow();
         let lists: Vec<_> = seen.iter().filter(|seen| !seen.is_watch()).collect();
         assert_eq!(lists.len(), 250);

@@ -40,7 +40,7 @@ pub(crate) struct Agenda {
     pub(crate) seats: BTreeSet<Rc<LeaseName>>,
     /// Services for which something may have to be written or said.
     pub(crate) writes: BTreeSet<ServiceName>,
-    timers: BTreeSet<(Moment, Item, &'static str)>,
+    timers: BTreeSet<(Moment, Item)>,
 }
 
 impl Agenda {
@@ -49,26 +49,31 @@ impl Agenda {
         if *old == new {
             return;
         }
-        if let Some((at, why)) = old.take() {
-            self.timers.remove(&(at, item.clone(), why));
+        let (before, after) = (old.map(|(at, _)| at), new.map(|(at, _)| at));
+        *old = new;
+        if before == after {
+            return;
         }
-        if let Some((at, why)) = new {
-            self.timers.insert((at, item.clone(), why));
-            *old = new;
+        if let Some(at) = before {
+            self.timers.remove(&(at, item.clone()));
+        }
+        if let Some(at) = after {
+            self.timers.insert((at, item.clone()));
         }
     }
 
     /// Takes out the next item that is due; its owner must be told by [`Agenda::rearm`] that it
     /// has no time any more.
     pub(crate) fn pop(&mut self, now: Moment) -> Option<Item> {
-        let first = self.timers.first().filter(|(at, ..)| *at <= now)?.clone();
-        self.timers.remove(&first);
-        Some(first.1)
+        if self.timers.first()?.0 > now {
+            return None;
+        }
+        self.timers.pop_first().map(|(_, item)| item)
     }
 
     /// When the next item is due.
     #[must_use]
-    pub(crate) fn next(&self) -> Due {
-        self.timers.first().map(|(at, _, why)| (*at, *why))
+    pub(crate) fn next(&self) -> Option<&(Moment, Item)> {
+        self.timers.first()
     }
 }

@@ -118,6 +118,12 @@ impl Endpoints {
         id
     }
 
+    /// The name of a Service as it is kept here, if it has endpoints.
+    #[must_use]
+    pub(crate) fn known(&self, service: &ServiceName) -> Option<&ServiceName> {
+        self.services.get_key_value(service).map(|(known, _)| known)
+    }
+
     /// The id of a node, if any endpoint was ever on it.
     #[must_use]
     pub(crate) fn id(&self, node: &str) -> Option<NodeId> {

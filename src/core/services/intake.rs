@@ -14,7 +14,6 @@ use crate::core::input::{LeaseSeen, LeaseView, Origin};
 use crate::core::lease::LeaseName;
 use crate::core::names::Name;
 use crate::core::time::Moment;
-use crate::core::version::is_older;
 
 impl Services {
     /// Services were listed, changed or deleted.
@@ -41,11 +40,12 @@ impl Services {
         }
     }
 
-    fn keep(&mut self, record: ServiceRecord, now: Moment) {
-        let name = record.name.clone();
+    fn keep(&mut self, mut record: ServiceRecord, now: Moment) {
+        let name = self.shared_name(record.name);
+        record.name = name.clone();
         match self.entries.get_mut(&name) {
             Some(entry) if entry.record.uid == record.uid => {
-                if is_older(&record.version, &entry.record.version) {
+                if record.version.is_older(&entry.record.version) {
                     return;
                 }
                 if entry.record.version == record.version {
@@ -92,6 +92,12 @@ impl Services {
         }
     }
 
+    /// The same name, with the text that is kept already.
+    fn shared_name(&self, name: ServiceName) -> ServiceName {
+        let known = self.entries.get_key_value(&name).map(|(known, _)| known);
+        known.or_else(|| self.endpoints.known(&name)).cloned().unwrap_or(name)
+    }
+
     /// Endpoints were listed, changed or deleted.
     pub fn take_endpoints(&mut self, change: Change<SliceRecord, SliceName>) {
         let changed: BTreeSet<ServiceName> = match change {
@@ -100,9 +106,17 @@ impl Services {
                     self.endpoints_listed = Listed::Yes;
                     self.look_at_addresses();
                 }
+                let shared = |slice: SliceRecord| SliceRecord {
+                    service: self.shared_name(slice.service),
+                    ..slice
+                };
+                let all = all.into_iter().map(shared).collect();
                 self.endpoints.replace(all)
             }
-            Change::Applied(slice) => self.endpoints.apply(slice).into_iter().collect(),
+            Change::Applied(mut slice) => {
+                slice.service = self.shared_name(slice.service);
+                self.endpoints.apply(slice).into_iter().collect()
+            }
             Change::Deleted(slice) => self.endpoints.remove(slice).into_iter().collect(),
         };
         for name in changed {

@@ -109,7 +109,7 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
     Ignored(Box<str>),
-    Refused { word: &'static str, text: Box<str> },
+    Refused(Box<request::Refused>),
     Waiting(Box<str>),
     Asking,
 }
@@ -258,7 +258,21 @@ impl Services {
             self.voice.deadline().filter(|_| !self.desk.is_crowded()),
             Some((self.full_pass, "everything is looked at")),
         ];
-        self.agenda.next().into_iter().chain(others.into_iter().flatten()).min_by_key(|(at, _)| *at)
+        self.next_item().into_iter().chain(others.into_iter().flatten()).min_by_key(|(at, _)| *at)
+    }
+
+    fn next_item(&self) -> Due {
+        let (at, item) = self.agenda.next()?;
+        let due = match item {
+            Item::Address(ip) => self.addresses.get(ip)?.due,
+            Item::Seat(lease) => self.seats.get(lease)?.due,
+            Item::Name(name, mode) => self.lookups.get(&(Rc::clone(name), *mode))?.due,
+            Item::Service(name) => {
+                let parting = self.partings.get(name).and_then(|parting| parting.due);
+                parting.or_else(|| self.entries.get(name)?.due)
+            }
+        };
+        Some((*at, due.map_or("something of Services", |(_, why)| why)))
     }
 
     /// What is due by now goes onto the agenda.

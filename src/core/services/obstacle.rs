@@ -192,7 +192,11 @@ impl Services {
         match self.vip(ip, around) {
             Err(why) => return Some(why),
             Ok(vip) => {
-                if let Some(why) = self.link_obstacle(&vip.link, address.under.is_some(), around) {
+                let holding = match address.under {
+                    Some(_) => Holding::Yes,
+                    None => Holding::No,
+                };
+                if let Some(why) = self.link_obstacle(&vip.link, holding, around) {
                     return Some(why);
                 }
             }
@@ -210,7 +214,7 @@ impl Services {
     fn link_obstacle(
         &self,
         link: &LinkName,
-        holding: impl Into<Holding>,
+        holding: Holding,
         around: &Around<'_>,
     ) -> Option<String> {
         let Some(seen) = around.observed.link(link) else {
@@ -222,7 +226,7 @@ impl Services {
                 seen.down_since.is_some_and(|since| around.now >= since + after)
             }
         };
-        let borne = match holding.into() {
+        let borne = match holding {
             Holding::Yes => !given_up,
             Holding::No => self.settings.link_not_up == LinkNotUp::Allow && !given_up,
         };
@@ -236,12 +240,6 @@ impl Services {
 enum Holding {
     No,
     Yes,
-}
-
-impl From<bool> for Holding {
-    fn from(holds: bool) -> Self {
-        if holds { Self::Yes } else { Self::No }
-    }
 }
 
 /// Where endpoints allow an address to be.

@@ -27,10 +27,7 @@ impl Services {
         let verdict = request::judge(&entry.record, &self.settings, &self.nodes);
         let (standing, ask) = match verdict {
             Verdict::Ignored(why) => (Standing::Ignored(why.into()), None),
-            Verdict::Refused(refused) => {
-                let text = refused.text.into();
-                (Standing::Refused { word: refused.word, text }, None)
-            }
+            Verdict::Refused(refused) => (Standing::Refused(Box::new(refused)), None),
             Verdict::Waiting(why) => (Standing::Waiting(why.into()), None),
             Verdict::Asks(ask) => (Standing::Asking, Some(ask)),
         };
@@ -54,10 +51,10 @@ impl Services {
 
     fn count_refusal(&mut self, name: &ServiceName, standing: &Standing) {
         let known = self.entries.get(name).is_some_and(|entry| entry.standing == *standing);
-        if let Standing::Refused { word, .. } = standing
+        if let Standing::Refused(refused) = standing
             && !known
         {
-            *self.counters.refused.entry((*word).to_owned()).or_default() += 1;
+            *self.counters.refused.entry(refused.word.to_owned()).or_default() += 1;
         }
     }
 

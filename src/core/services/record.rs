@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::uid::Uid;
+use crate::core::version::ResourceVersion;
 
 /// Namespace and name of a Service, as one text that copies share: there are many of each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,8 +71,8 @@ pub struct ServiceRecord {
     pub name: ServiceName,
     /// `metadata.uid`.
     pub uid: Uid,
-    /// `metadata.resourceVersion`: opaque.
-    pub version: Box<str>,
+    /// `metadata.resourceVersion`.
+    pub version: ResourceVersion,
     /// `metadata.creationTimestamp`.
     pub created: Creation,
     /// `spec.loadBalancerClass`.

@@ -47,7 +47,7 @@ impl Services {
     pub(super) fn state_of(&self, entry: &Entry, around: &Around<'_>) -> (ServiceState, String) {
         match &entry.standing {
             Standing::Ignored(why) => (ServiceState::Ignored, why.to_string()),
-            Standing::Refused { text, .. } => (ServiceState::Refused, text.to_string()),
+            Standing::Refused(refused) => (ServiceState::Refused, refused.text.clone()),
             Standing::Waiting(why) => (ServiceState::Waiting, why.to_string()),
             Standing::Asking => {
                 let states = entry.addresses.iter().map(|ip| self.state_at(entry, *ip, around));
@@ -189,8 +189,8 @@ impl Services {
         let mut because = Vec::new();
         match &entry.standing {
             Standing::Ignored(why) => because.push(format!("it is not ours to serve: {why}")),
-            Standing::Refused { text, .. } => {
-                because.push(format!("its request is refused: {text}"))
+            Standing::Refused(refused) => {
+                because.push(format!("its request is refused: {}", refused.text));
             }
             Standing::Waiting(why) => because.push(why.to_string()),
             Standing::Asking => {

@@ -117,6 +117,9 @@ impl Services {
             writer.answered(&ServiceOutcome::Failed("no answer".to_owned()), now);
             self.writing.remove(name);
         }
+        if wish.is_none() {
+            writer.settled();
+        }
         let news = wish.filter(|wish| !writer.has_stored(wish));
         let ready = writer.under_way().is_none() && now >= writer.not_before();
         match news {
@@ -177,7 +180,7 @@ impl Services {
         }
         let wish = match &entry.standing {
             Standing::Ignored(_) => self.clean_wish(entry, ConditionChange::Remove),
-            Standing::Refused { .. } | Standing::Waiting(_) => {
+            Standing::Refused(_) | Standing::Waiting(_) => {
                 self.clean_wish(entry, self.trouble_condition(entry, around))
             }
             Standing::Asking => self.holder_wish(entry, around),

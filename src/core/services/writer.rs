@@ -70,9 +70,7 @@ impl Writer {
 
     /// The object was seen anew: what was stored may be in it, or overwritten.
     pub(crate) fn seen(&mut self, now: Moment) {
-        if let Some(course) = &mut self.course {
-            course.stored = None;
-        }
+        self.settled();
         self.rest(now);
     }
 
@@ -120,6 +118,13 @@ impl Writer {
     #[must_use]
     pub(super) fn has_stored(&self, wish: &Wish) -> bool {
         self.course.as_ref().is_some_and(|course| course.stored.as_ref() == Some(wish))
+    }
+
+    /// Nothing is to be changed: what was stored is in the object as it was seen last.
+    pub(super) fn settled(&mut self) {
+        if let Some(course) = &mut self.course {
+            course.stored = None;
+        }
     }
 
     /// A write begins.

@@ -60,7 +60,7 @@ fn every_field_that_counts_is_read() {
     let text = |text: &str| Some(text.into());
     let record = record(&object).unwrap();
     assert_eq!(record.name, ServiceName::new("shop", "web"));
-    assert_eq!((&record.uid, &*record.version), (&Uid::from("u-1"), "7"));
+    assert_eq!((record.uid, record.version), ("u-1".into(), "7".into()));
     assert_eq!(record.created, Creation::from("2026-11-24T00:00:00Z"));
     assert_eq!(record.class, text("kube-vip.io/kube-vip-class"));
     assert_eq!((record.policy, record.families), (TrafficPolicy::Local, Families::V6));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smol::channel::{Receiver, RecvError, Sender, TrySendError, bounded};
 
-use super::{Door, POOL, Parts, QUEUE};
+use super::{Door, Parts, QUEUE};
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::{Coverage, LeaseClient, LeaseMemory, LeaseNews, Pace, watch_lease};
 
@@ -16,6 +16,9 @@ pub(super) const WATCH_AGAIN: Duration = Duration::from_secs(2);
 const KEEP_WARM: Duration = Duration::from_secs(45);
 /// Requests about one lease that wait for its own connection; the core has one under way.
 const OWN_QUEUE: usize = 8;
+/// Connections of the pool. The core has up to eight requests under way; more than four do not
+/// make an API server faster.
+const CONNECTIONS: usize = 4;
 
 /// Takes requests about Leases.
 pub(super) struct LeaseDesk {
@@ -74,7 +77,7 @@ impl LeaseDesk {
     fn pool(&self) -> &Sender<LeaseRequest> {
         self.pool.get_or_init(|| {
             let (sender, requests) = bounded(QUEUE);
-            for _ in 0..POOL {
+            for _ in 0..CONNECTIONS {
                 self.employ(requests.clone());
             }
             sender

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use smol::channel::{Receiver, RecvError, Sender, TrySendError, bounded};
 
-use super::{Parts, QUEUE};
+use super::{Parts, QUEUE, next_of};
 use crate::core::input::ServiceEvent;
 use crate::core::{Input, Moment};
 use crate::kube::{Connection, Kind, record_event, set_labels};
@@ -106,7 +106,8 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, orders: Receiver<Order>, events: Receiver<ServiceEvent>) {
-        while let Ok(next) = next(&orders, &events).await {
+        let next = async || next(&orders, &events).await;
+        while let Ok(next) = next_of(&next, &mut self.connection).await {
             match next {
                 Next::Event(event) => self.record(event).await,
                 Next::Order(order) => {

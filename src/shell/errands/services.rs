@@ -5,10 +5,14 @@ use std::time::SystemTime;
 
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{POOL, Parts, QUEUE};
+use super::{Parts, QUEUE, next_of};
 use crate::core::Input;
 use crate::core::input::{ServiceOutcome, ServiceUpdate};
 use crate::kube::{Connection, update_service};
+
+/// Connections for them. The core has up to eight writes under way; a thousand statuses are written
+/// by two in a few seconds, and the API server has other things to do.
+const CONNECTIONS: usize = 2;
 
 /// Takes what is to be written to Services.
 pub(super) struct ServiceDesk {
@@ -34,7 +38,7 @@ impl ServiceDesk {
     fn pool(&self) -> &Sender<ServiceUpdate> {
         self.pool.get_or_init(|| {
             let (sender, updates) = bounded(QUEUE);
-            for _ in 0..POOL / 2 {
+            for _ in 0..CONNECTIONS {
                 let task = carry(self.parts.clone(), updates.clone());
                 self.parts.executor.spawn(task).detach();
             }
@@ -45,7 +49,7 @@ impl ServiceDesk {
 
 async fn carry(parts: Parts, updates: Receiver<ServiceUpdate>) {
     let mut connection: Option<Connection> = None;
-    while let Ok(update) = updates.recv().await {
+    while let Ok(update) = next_of(async || updates.recv().await, &mut connection).await {
         let outcome = match parts.door.api() {
             Ok(api) => {
                 let connection = connection.get_or_insert_with(|| api.connection());
