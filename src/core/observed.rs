@@ -147,9 +147,15 @@ impl Observed {
         self.everywhere(address).find(|seen| seen.address.link == *link)
     }
 
-    /// One address on whichever links carry it.
+    /// One address on whichever links carry it, in order of name.
+    #[must_use]
+    pub fn at(&self, address: IpAddr) -> &[SeenAddress] {
+        self.addresses.get(&address).map_or(&[], |seen| seen)
+    }
+
+    /// The same, one by one.
     pub fn everywhere(&self, address: IpAddr) -> impl Iterator<Item = &SeenAddress> {
-        self.addresses.get(&address).into_iter().flatten()
+        self.at(address).iter()
     }
 
     /// The link with the narrowest network that the address is in, and that network's prefix

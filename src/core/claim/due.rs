@@ -11,7 +11,7 @@ use crate::core::time::Moment;
 pub const ANNOUNCEMENT: &str = "an announcement";
 
 /// A moment and what is due then.
-type Due = (Moment, &'static str);
+pub type Due = (Moment, &'static str);
 
 impl Claim {
     /// The next moment at which [`Claim::reconcile`] has something to do by itself.

@@ -9,7 +9,7 @@ use viplet_backend_api::{
     Class, Command, DuplicateDetection, LinkState, Owner, Refusal, Usability, Vip,
 };
 
-pub use due::ANNOUNCEMENT;
+pub use due::{ANNOUNCEMENT, Due};
 
 use super::announce::{Rhythm, Schedule};
 use super::election::term;
@@ -191,6 +191,44 @@ impl Claim {
         if let Some(schedule) = &mut self.announcing {
             schedule.again(now);
         }
+    }
+
+    /// What is to be done for an address that is held until `until`, and what is due next, where
+    /// all is as it was: it is there, ours, answers, on its link alone, and nothing has gone wrong.
+    /// `None`: it has to be reconciled.
+    ///
+    /// The same as [`Claim::reconcile`] would do, in a tenth of the time: a holder of a thousand
+    /// addresses does little else.
+    pub fn tend(
+        &mut self,
+        until: Moment,
+        observed: &Observed,
+        now: Moment,
+        rhythm: Rhythm,
+    ) -> Option<(Vec<Command>, Option<Due>)> {
+        let [here] = observed.at(self.vip.address) else { return None };
+        if !self.is_calm(here) || self.installed_until? <= now {
+            return None;
+        }
+        let mut commands = Vec::new();
+        self.hold(until, Some(here), now, &mut commands);
+        let schedule = self.announcing.as_mut()?;
+        if schedule.due(now, rhythm) {
+            self.announced = self.announced.saturating_add(1);
+            commands.push(Command::Announce { vip: self.vip.clone() });
+        }
+        let announce = (schedule.next(), ANNOUNCEMENT);
+        let install = self.install_due(until, Some(here), now);
+        Some((commands, install.into_iter().chain([announce]).min_by_key(|(at, _)| *at)))
+    }
+
+    fn is_calm(&self, here: &SeenAddress) -> bool {
+        let there = ours(here) && here.address.link == self.vip.link;
+        let answers = here.address.usability == Usability::Usable && self.answered;
+        let troubled = self.setback.is_some() || self.penalty.is_some() || self.muted.is_some();
+        let under_way = self.strays_at.is_some() || self.withdrawn_at.is_some();
+        let looked = self.looked == Some(Usability::Usable);
+        there && answers && looked && self.seen && self.told && !troubled && !under_way
     }
 
     /// The commands that bring the node closer to what is wanted.

@@ -10,6 +10,7 @@ use viplet_backend_api::{Command, LinkName, Owner, Scope, Vip};
 use super::agenda::Due;
 use super::obstacle::{LEADER_STEADY, LINGER};
 use super::request::{AskedLink, asked_link};
+use super::seat::Leaving;
 use super::tenancy::{Authority, Obstacle, Place};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
@@ -160,9 +161,36 @@ impl Services {
         let mut reports = Vec::new();
         for _ in 0..MOST_PER_TURN {
             let Some(ip) = self.agenda.pulses.pop_first() else { break };
-            effects.extend(self.pulse(ip, around, &mut reports).into_iter().map(Effect::Backend));
+            let commands = match self.tend(ip, around) {
+                Some(commands) => commands,
+                None => self.pulse(ip, around, &mut reports),
+            };
+            effects.extend(commands.into_iter().map(Effect::Backend));
         }
         effects.extend(reports.into_iter().map(Effect::Report));
+    }
+
+    /// What is to be done for an address that is held in peace; `None`: it has to be looked at as a
+    /// whole.
+    fn tend(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Vec<Command>> {
+        let rhythm = self.rhythm(ip);
+        let calm = around.stopping == Stopping::No && around.now >= self.started + PATIENCE;
+        if !calm || around.has_control_plane(ip) {
+            return None;
+        }
+        let address = self.addresses.get_mut(&ip)?;
+        let Authority::Lease(lease) = &address.authority else { return None };
+        let settled = address.under.as_ref() == Some(lease) && address.place == Place::Settled;
+        let seat = self.seats.get(&**lease).filter(|_| settled && !address.is_unsettled())?;
+        let Role::Holding { until } = seat.election.role() else { return None };
+        let claim = address.claim.as_mut()?;
+        if seat.leaving == Leaving::Yes || !claim.link_is_up(around.observed) {
+            return None;
+        }
+        let (commands, next) = claim.tend(until, around.observed, around.now, rhythm)?;
+        let next = next.map(|(at, why)| (address.together(at, why), why));
+        self.agenda.rearm(&Item::Address(ip), &mut address.due, next);
+        Some(commands)
     }
 
     fn pulse(
@@ -351,10 +379,9 @@ impl Services {
 
     fn is_leaving(&self, authority: &Authority, stopping: Stopping) -> bool {
         match authority {
-            Authority::Lease(lease) => self
-                .seats
-                .get(&**lease)
-                .is_some_and(|seat| seat.leaving == super::seat::Leaving::Yes),
+            Authority::Lease(lease) => {
+                self.seats.get(&**lease).is_some_and(|seat| seat.leaving == Leaving::Yes)
+            }
             _ => stopping == Stopping::Yes,
         }
     }

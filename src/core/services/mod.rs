@@ -283,15 +283,7 @@ impl Services {
         }
         while let Some(item) = self.agenda.pop(now) {
             match item {
-                Item::Address(ip) => {
-                    if let Some(address) = self.addresses.get_mut(&ip) {
-                        address.due = None;
-                    }
-                    if self.is_unsettled(ip) {
-                        self.agenda.plans.insert(ip);
-                    }
-                    self.agenda.pulses.insert(ip);
-                }
+                Item::Address(ip) => self.wake_address(ip),
                 Item::Seat(lease) => {
                     if let Some(seat) = self.seats.get_mut(&lease) {
                         seat.due = None;
@@ -318,14 +310,13 @@ impl Services {
         }
     }
 
-    /// Whether time alone may change what stands in the way of an address.
-    fn is_unsettled(&self, ip: IpAddr) -> bool {
-        self.addresses.get(&ip).is_some_and(|address| {
-            address.obstacle.is_some()
-                || !address.former.is_empty()
-                || address.endless_since.is_some()
-                || address.leader_since.is_some()
-        })
+    fn wake_address(&mut self, ip: IpAddr) {
+        let Some(address) = self.addresses.get_mut(&ip) else { return };
+        address.due = None;
+        if address.is_unsettled() {
+            self.agenda.plans.insert(ip);
+        }
+        self.agenda.pulses.insert(ip);
     }
 
     fn look_at_everything(&mut self) {

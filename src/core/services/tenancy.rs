@@ -114,6 +114,14 @@ pub(crate) enum Place {
 }
 
 impl Address {
+    /// Whether time alone may change what stands in its way.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.obstacle.is_some()
+            || !self.former.is_empty()
+            || self.endless_since.is_some()
+            || self.leader_since.is_some()
+    }
+
     /// When something is to be done that is due at `at`: a periodic announcement, which may be a
     /// little late, together with those of other addresses.
     pub(crate) fn together(&self, at: Moment, why: &str) -> Moment {
