@@ -193,7 +193,7 @@ impl Group {
     /// there, and its name or its link is not known yet in this one.
     fn may_have_unknown_addresses(&self, observed: &Observed) -> bool {
         let unknown = self.link.is_none() || self.names.iter().any(|n| n.addresses().is_empty());
-        unknown && observed.addresses().any(|seen| seen.address.owner == Owner::Viplet)
+        unknown && observed.addresses().any(|seen| seen.owner == Owner::Viplet)
     }
 
     /// What should become of an address now.

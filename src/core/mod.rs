@@ -395,7 +395,7 @@ impl Core {
         for key in std::mem::take(&mut self.strangers) {
             let (address, link) = &key;
             let seen = self.observed.on(*address, link);
-            let Some(seen) = seen.filter(|seen| seen.address.owner == Owner::Viplet) else {
+            let Some(seen) = seen.filter(|seen| seen.owner == Owner::Viplet) else {
                 continue;
             };
             let claimed = group

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet_backend_api::{
-    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Rival,
+    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Rival, Usability,
 };
 
 use super::settings::LinkChoice;
@@ -19,11 +19,67 @@ pub struct SeenLink {
     pub down_since: Option<Moment>,
 }
 
-/// An address that is on a link.
+/// An address that is on a link. How long it stays there is the kernel's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenAddress {
-    /// As reported.
-    pub address: Address,
+    /// The link.
+    pub link: LinkName,
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix_len: u8,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether it answers.
+    pub usability: Usability,
+}
+
+impl From<Address> for SeenAddress {
+    fn from(address: Address) -> Self {
+        let Address { link, address, prefix_len, owner, valid_for: _, usability } = address;
+        Self { link, address, prefix_len, owner, usability }
+    }
+}
+
+/// One address on its links, in order of name: nearly always one, which is kept in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Spots {
+    One(SeenAddress),
+    Several(Vec<SeenAddress>),
+}
+
+impl Spots {
+    fn all(&self) -> &[SeenAddress] {
+        match self {
+            Self::One(seen) => std::slice::from_ref(seen),
+            Self::Several(seen) => seen,
+        }
+    }
+
+    /// With `seen` on its link, in place of what was there.
+    fn with(self, seen: SeenAddress) -> Self {
+        let mut all: Vec<SeenAddress> = match self {
+            Self::One(known) if known.link == seen.link => return Self::One(seen),
+            Self::One(known) => vec![known],
+            Self::Several(all) => all,
+        };
+        match all.binary_search_by(|known| known.link.cmp(&seen.link)) {
+            Ok(place) => all.splice(place..=place, [seen]).for_each(drop),
+            Err(place) => all.insert(place, seen),
+        }
+        Self::Several(all)
+    }
+
+    /// Without what is on a link, if anything is left.
+    fn without(self, link: &LinkName) -> Option<Self> {
+        match self {
+            Self::One(seen) => (seen.link != *link).then_some(Self::One(seen)),
+            Self::Several(mut all) => {
+                all.retain(|seen| seen.link != *link);
+                (!all.is_empty()).then_some(Self::Several(all))
+            }
+        }
+    }
 }
 
 /// How much the table can be trusted.
@@ -42,8 +98,7 @@ pub enum Sight {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Observed {
     links: BTreeMap<LinkName, SeenLink>,
-    /// Each on its links, in order of name: nearly always one.
-    addresses: BTreeMap<IpAddr, Vec<SeenAddress>>,
+    addresses: BTreeMap<IpAddr, Spots>,
     /// The node's own addresses and their prefix lengths, by link: the networks that it is in.
     networks: BTreeMap<(LinkName, IpAddr), u8>,
     sight: Sight,
@@ -59,10 +114,9 @@ impl Observed {
             Notice::LinkGone(name) => {
                 self.links.remove(&name);
                 self.networks.retain(|(link, _), _| *link != name);
-                self.addresses.retain(|_, seen| {
-                    seen.retain(|seen| seen.address.link != name);
-                    !seen.is_empty()
-                });
+                let all = std::mem::take(&mut self.addresses).into_iter();
+                self.addresses =
+                    all.filter_map(|(ip, spots)| Some((ip, spots.without(&name)?))).collect();
             }
             Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => self.remove_address(address, &link),
@@ -96,27 +150,19 @@ impl Observed {
             Owner::Node => self.networks.insert(network, address.prefix_len),
             Owner::Viplet | Owner::Predecessor => self.networks.remove(&network),
         };
-        let seen = self.addresses.entry(address.address).or_default();
-        match seen.binary_search_by(|known| known.address.link.cmp(&address.link)) {
-            Ok(place) => {
-                if let Some(known) = seen.get_mut(place) {
-                    known.address = address;
-                }
-            }
-            Err(place) => {
-                seen.reserve_exact(1); // Nearly always the only one.
-                seen.insert(place, SeenAddress { address });
-            }
-        }
+        let ip = address.address;
+        let seen = SeenAddress::from(address);
+        let spots = match self.addresses.remove(&ip) {
+            Some(spots) => spots.with(seen),
+            None => Spots::One(seen),
+        };
+        self.addresses.insert(ip, spots);
     }
 
     fn remove_address(&mut self, address: IpAddr, link: &LinkName) {
         self.networks.remove(&(link.clone(), address));
-        let Some(seen) = self.addresses.get_mut(&address) else { return };
-        seen.retain(|seen| seen.address.link != *link);
-        if seen.is_empty() {
-            self.addresses.remove(&address);
-        }
+        let left = self.addresses.remove(&address).and_then(|spots| spots.without(link));
+        self.addresses.extend(left.map(|spots| (address, spots)));
     }
 
     /// How much this table can be trusted.
@@ -138,19 +184,19 @@ impl Observed {
 
     /// All addresses in order.
     pub fn addresses(&self) -> impl Iterator<Item = &SeenAddress> {
-        self.addresses.values().flatten()
+        self.addresses.values().flat_map(Spots::all)
     }
 
     /// One address on one link.
     #[must_use]
     pub fn on(&self, address: IpAddr, link: &LinkName) -> Option<&SeenAddress> {
-        self.everywhere(address).find(|seen| seen.address.link == *link)
+        self.everywhere(address).find(|seen| seen.link == *link)
     }
 
     /// One address on whichever links carry it, in order of name.
     #[must_use]
     pub fn at(&self, address: IpAddr) -> &[SeenAddress] {
-        self.addresses.get(&address).map_or(&[], |seen| seen)
+        self.addresses.get(&address).map_or(&[], Spots::all)
     }
 
     /// The same, one by one.

@@ -223,8 +223,8 @@ impl Claim {
     }
 
     fn is_calm(&self, here: &SeenAddress) -> bool {
-        let there = ours(here) && here.address.link == self.vip.link;
-        let answers = here.address.usability == Usability::Usable && self.answered;
+        let there = ours(here) && here.link == self.vip.link;
+        let answers = here.usability == Usability::Usable && self.answered;
         let troubled = self.setback.is_some() || self.penalty.is_some() || self.muted.is_some();
         let under_way = self.strays_at.is_some() || self.withdrawn_at.is_some();
         let looked = self.looked == Some(Usability::Usable);
@@ -262,11 +262,11 @@ impl Claim {
     /// Why this address will never be put here: the node has it as its own.
     #[must_use]
     pub fn blocked(&self, observed: &Observed) -> Option<String> {
-        let own = observed.everywhere(self.vip.address).find(|s| s.address.owner == Owner::Node)?;
+        let own = observed.everywhere(self.vip.address).find(|s| s.owner == Owner::Node)?;
         Some(format!(
             "{} is this node's own address on {}: it is never taken and never removed; give the \
              virtual address one that no node has",
-            self.vip.address, own.address.link
+            self.vip.address, own.link
         ))
     }
 
@@ -300,7 +300,7 @@ impl Claim {
         rhythm: Rhythm,
         out: &mut Vec<Command>,
     ) {
-        let usable = here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable);
+        let usable = here.is_some_and(|s| ours(s) && s.usability == Usability::Usable);
         let given = |sort: fn(&Command) -> bool| out.iter().any(sort);
         let withdrawn = given(|c| matches!(c, Command::Withdraw { .. }));
         let gone = here.is_none() || withdrawn || self.announcing.is_none();
@@ -377,8 +377,7 @@ impl Claim {
             return;
         }
         self.strays_at = None;
-        let stray =
-            observed.everywhere(self.vip.address).filter(|s| s.address.link != self.vip.link);
+        let stray = observed.everywhere(self.vip.address).filter(|s| s.link != self.vip.link);
         for seen in stray.filter(|seen| ours(seen)) {
             self.strays_at = Some(now);
             out.push(stale_withdrawal(seen));
@@ -389,7 +388,7 @@ impl Claim {
     /// ours: it is put back without probing (kube-vip does the same, ARP-6). The kernel marks a
     /// permanent address that failed and removes one with a lifetime.
     fn heed_duplicate(&mut self, here: Option<&SeenAddress>, out: &mut Vec<Command>) {
-        let usability = here.map(|seen| seen.address.usability);
+        let usability = here.map(|seen| seen.usability);
         let probed = std::mem::replace(&mut self.looked, usability) == Some(Usability::Tentative);
         let failed = usability == Some(Usability::Duplicate);
         if failed {
@@ -421,7 +420,7 @@ impl Claim {
     #[must_use]
     pub fn is_usable(&self, observed: &Observed) -> bool {
         let here = observed.on(self.vip.address, &self.vip.link);
-        here.is_some_and(|s| ours(s) && s.address.usability == Usability::Usable)
+        here.is_some_and(|s| ours(s) && s.usability == Usability::Usable)
     }
 
     /// Whether anything of it may still be on this node by our doing.
@@ -439,16 +438,16 @@ impl Claim {
 
 /// Whether we may touch it: installed by us, or left by kube-vip on an address that we claim.
 fn ours(seen: &SeenAddress) -> bool {
-    matches!(seen.address.owner, Owner::Viplet | Owner::Predecessor)
+    matches!(seen.owner, Owner::Viplet | Owner::Predecessor)
 }
 
 /// The command that takes away an address that nobody claims.
 #[must_use]
 pub fn stale_withdrawal(seen: &SeenAddress) -> Command {
     let vip = Vip {
-        address: seen.address.address,
-        prefix_len: seen.address.prefix_len,
-        link: seen.address.link.clone(),
+        address: seen.address,
+        prefix_len: seen.prefix_len,
+        link: seen.link.clone(),
         scope: viplet_backend_api::Scope::Universe,
         duplicate_detection: DuplicateDetection::Kernel,
     };

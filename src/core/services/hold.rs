@@ -243,7 +243,7 @@ impl Services {
         }
         let Some(address) = self.addresses.get(&ip) else { return };
         let holds = matches!(want, Want::Hold { .. });
-        let ours = |seen: &SeenAddress| seen.address.owner == Owner::Viplet;
+        let ours = |seen: &SeenAddress| seen.owner == Owner::Viplet;
         let needed = match &address.claim {
             Some(_) => holds && address.place == Place::Unsettled,
             None => want != Want::Nothing || around.observed.everywhere(ip).any(ours),
@@ -374,7 +374,7 @@ impl Services {
             return false;
         }
         address.claim.as_ref().is_some_and(|claim| claim.lingers(around.observed))
-            || around.observed.everywhere(ip).any(|seen| seen.address.owner == Owner::Viplet)
+            || around.observed.everywhere(ip).any(|seen| seen.owner == Owner::Viplet)
     }
 
     fn is_leaving(&self, authority: &Authority, stopping: Stopping) -> bool {

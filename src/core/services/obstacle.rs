@@ -201,11 +201,11 @@ impl Services {
                 }
             }
         }
-        let own = around.observed.everywhere(ip).find(|seen| seen.address.owner == Owner::Node);
+        let own = around.observed.everywhere(ip).find(|seen| seen.owner == Owner::Node);
         if let Some(own) = own {
             return Some(format!(
                 "{ip} is this node's own address on {}: it is never taken and never removed",
-                own.address.link
+                own.link
             ));
         }
         address.claim.as_ref()?.kept_out(around.now).map(str::to_owned)
