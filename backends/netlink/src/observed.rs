@@ -96,13 +96,32 @@ pub(crate) fn is_default(route: &RouteRecord) -> bool {
 
 pub(crate) type AddressKey = (u32, IpAddr, u8);
 
+/// What an [`AddressRecord`] says beside its key: there may be thousands.
+#[derive(Clone, Copy, Debug)]
+struct AddressFacts {
+    flags: AddressFlags,
+    valid: Option<u32>,
+    tag: Option<u8>,
+}
+
+impl AddressFacts {
+    fn of(record: &AddressRecord) -> Self {
+        Self { flags: record.flags, valid: record.valid, tag: record.tag }
+    }
+
+    fn record(self, (index, address, prefix_len): AddressKey) -> AddressRecord {
+        let Self { flags, valid, tag } = self;
+        AddressRecord { index, address, prefix_len, flags, valid, tag }
+    }
+}
+
 /// Everything observed.
 #[derive(Debug)]
 pub(crate) struct Table {
     tag: u8,
     support: TagSupport,
     links: BTreeMap<u32, LinkRecord>,
-    addresses: BTreeMap<AddressKey, AddressRecord>,
+    addresses: BTreeMap<AddressKey, AddressFacts>,
     census: Census,
     defaults: Defaults,
     held_revision: u64,
@@ -144,7 +163,7 @@ impl Table {
     pub(crate) fn observation(&self) -> Observation {
         Observation {
             links: self.links.values().map(|link| self.link(link)).collect(),
-            addresses: self.addresses.values().filter_map(|a| self.address(a)).collect(),
+            addresses: self.records().filter_map(|a| self.address(&a)).collect(),
         }
     }
 
@@ -188,7 +207,7 @@ impl Table {
         notices.extend(gone.clone().map(Notice::LinkGone));
         notices.push(Notice::Link(after));
         if gone.is_some() {
-            let moved = self.addresses.range(keys_of(index)).filter_map(|(_, a)| self.address(a));
+            let moved = self.within(keys_of(index)).filter_map(|a| self.address(&a));
             notices.extend(moved.map(Notice::Address));
         }
         if state_changed { self.flushed(index) } else { Follow::Nothing }
@@ -222,7 +241,8 @@ impl Table {
 
     fn insert(&mut self, address: AddressRecord) -> Option<AddressRecord> {
         self.census.count(&address);
-        let before = self.addresses.insert(key(&address), address);
+        let (key, facts) = (key(&address), AddressFacts::of(&address));
+        let before = self.addresses.insert(key, facts).map(|facts| facts.record(key));
         if let Some(old) = &before {
             self.census.discount(old);
         }
@@ -230,7 +250,7 @@ impl Table {
     }
 
     fn remove(&mut self, key: &AddressKey) -> Option<AddressRecord> {
-        let gone = self.addresses.remove(key)?;
+        let gone = self.addresses.remove(key)?.record(*key);
         self.census.discount(&gone);
         if self.may_be_held(&gone) {
             self.held_changed();
@@ -250,7 +270,7 @@ impl Table {
         let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
         let name = link.name.clone();
         // The same address may be there a second time with another prefix length.
-        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(a)) {
+        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(&a)) {
             Some(remaining) => notices.push(Notice::Address(remaining)),
             None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
         }
@@ -345,8 +365,19 @@ impl Table {
         &self,
         index: u32,
         address: IpAddr,
-    ) -> impl Iterator<Item = &AddressRecord> {
-        self.addresses.range((index, address, 0)..=(index, address, u8::MAX)).map(|(_, a)| a)
+    ) -> impl Iterator<Item = AddressRecord> {
+        self.within((index, address, 0)..=(index, address, u8::MAX))
+    }
+
+    fn within(
+        &self,
+        keys: std::ops::RangeInclusive<AddressKey>,
+    ) -> impl Iterator<Item = AddressRecord> {
+        self.addresses.range(keys).map(|(key, facts)| facts.record(*key))
+    }
+
+    fn records(&self) -> impl Iterator<Item = AddressRecord> {
+        self.addresses.iter().map(|(key, facts)| facts.record(*key))
     }
 
     /// Whether the removal of an entry may take others, or routes, along.
@@ -358,7 +389,7 @@ impl Table {
     pub(crate) fn node_own(&self, address: IpAddr) -> Option<&LinkName> {
         let own = |link: &&LinkRecord| {
             link.name.as_str() != KUBE_PROXY_LINK
-                && self.entries(link.index, address).any(|a| self.owner(a) == Owner::Node)
+                && self.entries(link.index, address).any(|a| self.owner(&a) == Owner::Node)
         };
         self.links.values().find(own).map(|link| &link.name)
     }
@@ -398,9 +429,7 @@ impl Table {
     pub(crate) fn link_local(&self, index: u32) -> Option<Ipv6Addr> {
         const FIRST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
         const LAST: Ipv6Addr = Ipv6Addr::from_bits(FIRST.to_bits() | (u128::MAX >> 10));
-        self.addresses
-            .range((index, IpAddr::V6(FIRST), 0)..=(index, IpAddr::V6(LAST), u8::MAX))
-            .map(|(_, record)| record)
+        self.within((index, IpAddr::V6(FIRST), 0)..=(index, IpAddr::V6(LAST), u8::MAX))
             .filter(|record| usability(record.flags) == Usability::Usable)
             .find_map(|record| match record.address {
                 IpAddr::V6(v6) => Some(v6),
@@ -410,8 +439,7 @@ impl Table {
 
     /// Our own addresses, with the index of their link; without tags, those that may be ours.
     pub(crate) fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        self.addresses
-            .values()
+        self.records()
             .filter(|record| self.may_be_held(record))
             .map(|record| (record.index, record.address))
     }
@@ -426,8 +454,8 @@ impl Table {
 
     /// Whether an install of ours with this key would change nothing but the lifetime.
     pub(crate) fn is_settled(&self, key: &AddressKey) -> bool {
-        self.addresses.get(key).is_some_and(|record| {
-            self.owner(record) == Owner::Viplet
+        self.addresses.get(key).map(|facts| facts.record(*key)).is_some_and(|record| {
+            self.owner(&record) == Owner::Viplet
                 && record.valid.is_some()
                 && usability(record.flags) == Usability::Usable
         })

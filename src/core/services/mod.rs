@@ -395,30 +395,3 @@ impl Services {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod sizes_tmp {
-    #[test]
-    fn sizes() {
-        use std::mem::size_of as s;
-        println!(
-            "Entry {} Record {} Standing {} Writer {} Address {} Claim {} Tenant {} Due {} Seen {} Ingress {}",
-            s::<super::Entry>(),
-            s::<super::ServiceRecord>(),
-            s::<super::Standing>(),
-            s::<super::Writer>(),
-            s::<super::Address>(),
-            s::<crate::core::claim::Claim>(),
-            s::<super::tenancy::Tenant>(),
-            s::<super::Due>(),
-            s::<crate::core::observed::SeenAddress>(),
-            s::<super::record::Ingress>()
-        );
-        println!(
-            "timer {} vip {} sched {} obstacle {}",
-            s::<(super::Moment, super::Item, &'static str)>(),
-            s::<viplet_backend_api::Vip>(),
-            s::<crate::core::announce::Schedule>(),
-            s::<Option<super::tenancy::Obstacle>>()
-        );
-    }
-}

@@ -95,7 +95,6 @@ impl Kernel {
             .table
             .entries(index, vip.address)
             .filter(|entry| must_go_first(entry, vip) || entry.prefix_len != vip.prefix_len)
-            .cloned()
             .collect();
         Ok(Install {
             key,
@@ -144,7 +143,6 @@ impl Kernel {
             .table
             .entries(index, vip.address)
             .filter(|entry| self.table.owner(entry) != Owner::Node)
-            .cloned()
             .collect();
         // One that cannot be removed does not keep the others.
         let outcomes: Vec<_> = ours.iter().map(|entry| self.remove(entry)).collect();
