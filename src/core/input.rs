@@ -79,6 +79,8 @@ pub enum Input {
         /// What became of it.
         outcome: ServiceOutcome,
     },
+    /// Services have been told up to this version: after a list, an event, a bookmark.
+    ServicesHeard(Box<str>),
     /// The node's labels of Services were written, or not and why.
     ServicesLabelled(Result<(), String>),
     /// The node stops: withdraw everything, release every lease.
@@ -233,6 +235,20 @@ pub enum EventWeight {
     Warning,
 }
 
+/// That an address has come under another Lease, to be written on the Lease that decided before
+/// ([`super::lease::MOVED`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Which address.
+    pub address: IpAddr,
+    /// Up to which version this node has seen Services.
+    pub version: Box<str>,
+    /// The Lease that decides now.
+    pub to: LeaseName,
+    /// The version in the entry that this one replaces: where there is another, it stays.
+    pub after: Option<Box<str>>,
+}
+
 /// A request about a Lease, on the renewals' own connection. At most one is under way per Lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRequest {
@@ -293,6 +309,14 @@ pub enum Effect {
     },
     /// Write to a Service; answered with [`Input::ServiceWritten`].
     Service(ServiceUpdate),
+    /// Write a mark on this Lease, which is made if there is none. What it says then comes back as
+    /// [`Input::Leases`]; where it fails nothing does, and it is asked for again.
+    Mark {
+        /// The Lease.
+        lease: LeaseName,
+        /// The mark.
+        mark: Mark,
+    },
     /// Record an Event; not answered.
     Event(ServiceEvent),
     /// Set or remove (`None`) these labels of this node's Node object; answered with

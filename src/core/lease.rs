@@ -69,6 +69,25 @@ pub struct LeaseRecord {
     pub renewed: Stamp,
     /// `leaseTransitions`.
     pub transitions: u32,
+    /// The annotation [`MOVED`], which a renewal leaves as it is.
+    pub moved: Option<Box<str>>,
+}
+
+/// Names addresses that this Lease decides about no more: `ADDRESS@VERSION=LEASE`, a comma between
+/// two. Who has not seen Services up to that version goes by an older state: by this Lease it
+/// takes the address no more, and keeps it no longer than its hold lasted when it saw this.
+pub const MOVED: &str = "viplet.io/moved";
+
+impl LeaseRecord {
+    /// Whether nobody claimed, renewed or released it in between.
+    #[must_use]
+    pub fn is_same_hold(&self, other: &Self) -> bool {
+        let key = |record: &Self| (record.duration_seconds, record.transitions);
+        self.holder == other.holder
+            && self.renewed == other.renewed
+            && self.acquired == other.acquired
+            && key(self) == key(other)
+    }
 }
 
 #[cfg(test)]

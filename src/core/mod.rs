@@ -180,6 +180,7 @@ impl Core {
             | Input::Nodes(_)
             | Input::Leases(_)
             | Input::ServiceWritten { .. }
+            | Input::ServicesHeard(_)
             | Input::ServicesLabelled(_) => match &mut self.services {
                 Some(services) => tell(services, input, now),
                 None => self.reject("services are not served"),
@@ -459,6 +460,7 @@ fn tell(services: &mut Services, input: Input, now: Moment) {
         Input::ServiceWritten { service, attempt, outcome } => {
             services.written(&service, attempt, &outcome, now);
         }
+        Input::ServicesHeard(version) => services.heard(version),
         Input::ServicesLabelled(outcome) => services.labelled(outcome, now),
         _ => {}
     }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::error::Kind;
 use super::json::{Fields, Text, read_json, shortened};
 use super::watch::Watched;
+use crate::core::lease::MOVED;
 use crate::core::uid::Uid;
 use crate::core::{LeaseName, LeaseRecord, LeaseView, Stamp};
 
@@ -106,6 +107,7 @@ impl Lease {
                 acquired: Stamp::Absent,
                 renewed: Stamp::Absent,
                 transitions: 0,
+                moved: None,
             },
             kept: Kept::default(),
         };
@@ -132,7 +134,12 @@ impl Lease {
                     self.kept.uid = (!uid.is_empty()).then(|| Uid::from(uid));
                 }
                 known if FILLED_IN.contains(&known) => {}
-                other => keep(rest, other, value),
+                other => {
+                    if other == "annotations" {
+                        self.record.moved = moved(value);
+                    }
+                    keep(rest, other, value);
+                }
             }
         }
         Ok(())
@@ -219,6 +226,13 @@ fn keep(rest: &mut String, key: &str, value: &RawValue) {
     if value.get() != "null" {
         rest.push_str(&format!(",{}:{}", json!(key), value.get()));
     }
+}
+
+/// The annotation [`MOVED`]; one that makes no sense counts as none.
+fn moved(annotations: &RawValue) -> Option<Box<str>> {
+    let Fields(all) = serde_json::from_str(annotations.get()).ok()?;
+    let (_, value) = all.into_iter().find(|(key, _)| key == MOVED)?;
+    text(value, MOVED).ok().map(Into::into)
 }
 
 fn required(text: &str, field: &str) -> Result<(), String> {
@@ -354,6 +368,7 @@ mod tests {
             acquired: Stamp::At("2026-01-01T00:00:00.000000Z".into()),
             renewed: Stamp::Now,
             transitions: 4,
+            moved: None,
         };
         let now = SystemTime::UNIX_EPOCH + Duration::new(1_795_230_245, 123_456_789);
         let body = Kept::default().body(&lease, Some("8"), &record, now);
@@ -436,6 +451,7 @@ mod tests {
                 duration_seconds: seconds,
                 acquired: Stamp::At("x".into()),
                 renewed: Stamp::Absent,
+                moved: None,
             };
             let lease = LeaseName { namespace: "s".into(), name: "n".into() };
             let body = Kept::default().body(&lease, Some("8"), &record, SystemTime::UNIX_EPOCH);

@@ -71,7 +71,7 @@ impl Viewer {
                 self.unreadable = false;
                 None
             }
-            Event::Applied(_) | Event::Deleted(_) => return None,
+            Event::Applied(_) | Event::Deleted(_) | Event::Reached(_) => return None,
         };
         let view = match view {
             Some(lease) => {

@@ -99,6 +99,8 @@ pub enum Event<T, K> {
     Applied(T),
     /// One was deleted.
     Deleted(K),
+    /// All that there is up to this version has been told: after a list, an event, a bookmark.
+    Reached(String),
     /// An object that makes no sense was left out, and why.
     Rejected(String),
     /// It does not work, and why; told again only when the reason changes.
@@ -275,6 +277,9 @@ impl Watch {
             if let Some(event) = frame.event()? {
                 sink(event).await;
             }
+            if frame.version().is_some() {
+                sink(Event::Reached(version.clone())).await;
+            }
         }
     }
 
@@ -291,6 +296,7 @@ impl Watch {
             sink(Event::Rejected(reason)).await;
         }
         sink(Event::Replaced(listed.objects)).await;
+        sink(Event::Reached(listed.version.clone())).await;
         Ok(listed.version)
     }
 

@@ -4,9 +4,10 @@
 //! Connections, each opened at its first use: one for the requests about each of the control
 //! plane's and the global Lease, so that nothing is ever ahead of them; [`leases`] has a pool for
 //! the others and [`services`] one for what is written to Services; each watch has one
-//! ([`watches`]); labels and Events share one ([`notes`]).
+//! ([`watches`]); labels and Events share one ([`notes`]), and marks on Leases have one ([`marks`]).
 
 mod leases;
+mod marks;
 mod notes;
 mod services;
 mod watches;
@@ -21,11 +22,12 @@ use smol::channel::{RecvError, Sender};
 
 use super::resolver;
 use super::shared::Shared;
-use crate::core::input::{ServiceEvent, ServiceUpdate};
+use crate::core::input::{Mark, ServiceEvent, ServiceUpdate};
 use crate::core::{Input, LeaseName, LeaseRequest};
 use crate::kube::access::Places;
 use crate::kube::{AccessSettings, Api, Connection, Coverage, LeaseMemory};
 use leases::LeaseDesk;
+use marks::MarkDesk;
 use notes::Notes;
 use services::ServiceDesk;
 
@@ -130,6 +132,7 @@ async fn next_of<T>(
 pub struct Errands {
     parts: Parts,
     leases: LeaseDesk,
+    marks: MarkDesk,
     services: ServiceDesk,
     notes: Notes,
 }
@@ -161,6 +164,7 @@ impl Errands {
             coverage
         });
         let global = settings.services.as_ref().map(|services| &services.lease);
+        let marks = MarkDesk::new(&parts, memory.clone());
         let mut desk = LeaseDesk::new(&parts, memory, coverage);
         for lease in leases.iter().chain(global) {
             desk.give_own_connection(lease);
@@ -170,6 +174,7 @@ impl Errands {
         }
         Self {
             leases: desk,
+            marks,
             services: ServiceDesk::new(&parts),
             notes: Notes::start(&parts, settings.node.clone()),
             parts: parts.clone(),
@@ -179,6 +184,11 @@ impl Errands {
     /// Carries a request about a lease to the API server. It is always answered.
     pub fn lease(&self, request: LeaseRequest) {
         self.leases.take(request);
+    }
+
+    /// Writes a mark on a lease.
+    pub fn mark(&self, lease: LeaseName, mark: Mark) {
+        self.marks.take(lease, mark);
     }
 
     /// Looks a name up.

@@ -169,6 +169,7 @@ impl Node {
                 Some(Effect::Lease(request)) => self.errands.lease(request),
                 Some(Effect::Resolve { name }) => self.errands.resolve(name),
                 Some(Effect::Label { key, value }) => self.errands.label(key, value),
+                Some(Effect::Mark { lease, mark }) => self.errands.mark(lease, mark),
                 Some(Effect::Service(update)) => self.errands.service(update),
                 Some(Effect::Event(event)) => self.errands.event(event),
                 Some(Effect::ServiceLabels(labels)) => self.errands.service_labels(labels),
@@ -319,6 +320,7 @@ mod tests {
             acquired: crate::core::Stamp::Now,
             renewed: crate::core::Stamp::Now,
             transitions: 0,
+            moved: None,
         };
         let outcome = WriteOutcome::Stored { version: "1".to_owned(), record };
         node.turn(Input::LeaseWritten { lease, attempt: 2, outcome });

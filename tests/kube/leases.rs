@@ -26,6 +26,7 @@ pub fn record(holder: &str) -> LeaseRecord {
         acquired: Stamp::Now,
         renewed: Stamp::Now,
         transitions: 3,
+        moved: None,
     }
 }
 

@@ -164,6 +164,7 @@ fn follow(
                 format!("trouble({reason})")
             }
             Event::Recovered => "recovered".to_owned(),
+            Event::Reached(_) => return,
         };
         log.borrow_mut().push(text);
     }));

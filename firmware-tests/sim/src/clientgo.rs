@@ -121,6 +121,7 @@ impl ClientGo {
             acquired: Stamp::Now,
             renewed: Stamp::Now,
             transitions: current.map_or(0, |record| record.transitions),
+            moved: None,
         };
         match current {
             Some(record) if record.holder == self.identity => {

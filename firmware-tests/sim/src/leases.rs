@@ -2,9 +2,12 @@
 //! request: what the Kubernetes transport of the program does, without a transport.
 
 use serde_json::{Value, json};
+use viplet::core::input::{LeaseSeen, Mark};
+use viplet::core::lease::MOVED;
+use viplet::core::services::with_mark;
 use viplet::core::{LeaseName, LeaseRecord, LeaseVerb, LeaseView, Stamp, WriteOutcome};
 
-use crate::api::{ApiError, Collection, Key, Part, Resource, Store};
+use crate::api::{ApiError, Collection, Key, Part, Patch, Resource, Store};
 
 /// The key of a lease.
 #[must_use]
@@ -34,7 +37,31 @@ fn record(object: &Value) -> LeaseRecord {
         acquired: stamp("acquireTime"),
         renewed: stamp("renewTime"),
         transitions: number("leaseTransitions"),
+        moved: object["metadata"]["annotations"][MOVED].as_str().map(Into::into),
     }
+}
+
+/// The server carries out a mark, read and write in one: what the Lease says then.
+pub fn mark(store: &mut Store, lease: &LeaseName, mark: &Mark, wall: &str) -> Option<LeaseSeen> {
+    let key = key(lease);
+    let object = match store.get(&key) {
+        Ok(object) => object,
+        Err(_) => {
+            let text = with_mark(None, &Mark { after: None, ..mark.clone() })?;
+            let metadata = json!({"name": lease.name, "annotations": {MOVED: text}});
+            let spec = json!({"holderIdentity": "", "leaseDurationSeconds": 1});
+            let at = Collection::within(Resource::Leases, &lease.namespace);
+            store.create(&at, json!({"metadata": metadata, "spec": spec}), wall).ok()?
+        }
+    };
+    let object = match with_mark(record(&object).moved.as_deref(), mark) {
+        None => object,
+        Some(text) => {
+            let patch = json!({"metadata": {"annotations": {MOVED: text}}});
+            store.patch(&key, Part::Main, &Patch::Merge(patch)).ok()?
+        }
+    };
+    Some(LeaseSeen { lease: lease.clone(), version: version(&object), record: record(&object) })
 }
 
 /// `spec` of a record; the moments that say «now» become `wall`.
@@ -79,7 +106,11 @@ pub fn serve(store: &mut Store, lease: &LeaseName, verb: &LeaseVerb, wall: &str)
             Answer::Written(outcome(store.create(&at, body, wall)))
         }
         LeaseVerb::Replace { version, record, .. } => {
-            let metadata = json!({"name": lease.name, "resourceVersion": version});
+            // What the object carries beside its spec is written back as it was.
+            let kept = store.get(&key).map(|object| object["metadata"]["annotations"].clone());
+            let kept = kept.unwrap_or(Value::Null);
+            let metadata =
+                json!({"name": lease.name, "resourceVersion": version, "annotations": kept});
             let body = json!({"metadata": metadata, "spec": spec(record, wall)});
             let written = store.update_or_create(&key, Part::Main, body, wall);
             Answer::Written(outcome(written.map(|(_, object)| object)))

@@ -23,8 +23,6 @@ pub struct Outcome {
     pub nodes: usize,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Times that an address was on two nodes while one of them could not hear of a change.
-    pub two_owners: u64,
     /// Hash of everything that happened.
     pub hash: u64,
     /// How many lines of trace there were.
@@ -96,7 +94,6 @@ pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outc
         simulated: Duration::from_nanos(world.now()),
         nodes,
         faults: std::mem::take(&mut world.faults),
-        two_owners: world.two_owners,
         hash: world.trace.hash(),
         lines: world.trace.lines(),
         last: world.trace.into_last(),

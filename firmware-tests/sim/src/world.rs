@@ -14,9 +14,9 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use viplet::core::input::ServiceOutcome;
+use viplet::core::input::{Mark, ServiceOutcome};
 use viplet::core::services::record::{ServiceRecord, SliceRecord};
-use viplet::core::{Core, Effect, Input, Moment, Settings};
+use viplet::core::{Core, Effect, Input, LeaseName, Moment, Settings};
 use viplet_backend_api::HardwareAddress;
 
 pub use faults::{Fault, Planned, draw_plan};
@@ -92,6 +92,8 @@ pub(crate) enum Event {
     Written { call: u64, outcome: ServiceOutcome },
     /// The time for it is up.
     WriteTimeout { call: u64 },
+    /// A mark on a Lease reaches the server.
+    Mark { who: Who, lease: LeaseName, mark: Mark },
     /// Users change something about Services.
     Work,
     /// Endpoints that failed are back.
@@ -201,9 +203,6 @@ pub struct World {
     laws: Laws,
     /// Faults so far, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Times that a Service's address was on two nodes because one of them could not hear of a
-    /// change, while its leases were renewed.
-    pub two_owners: u64,
 }
 
 fn hardware(node: usize) -> HardwareAddress {
@@ -242,7 +241,6 @@ impl World {
             plan: Vec::new(),
             laws: Laws::default(),
             faults: BTreeMap::new(),
-            two_owners: 0,
             setup,
             rng,
         };
@@ -314,6 +312,7 @@ impl World {
             Event::WriteStores { call, who, changed } => self.write_stores(call, who, changed),
             Event::Written { call, outcome } => self.written(call, outcome),
             Event::WriteTimeout { call } => self.write_timeout(call),
+            Event::Mark { who, lease, mark } => self.mark_arrives(who, &lease, &mark),
             Event::Work => self.work(),
             Event::SliceBack { slice } => self.slice_back(slice),
             Event::Frame { from, to, address } => self.frame(from, to, address),

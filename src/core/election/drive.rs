@@ -226,6 +226,7 @@ impl Election {
             acquired: Stamp::Now,
             renewed: Stamp::Now,
             transitions: 0,
+            moved: None,
         }
     }
 
@@ -248,6 +249,7 @@ fn release_record(current: &LeaseRecord) -> LeaseRecord {
         acquired: Stamp::Now,
         renewed: Stamp::Now,
         transitions: current.transitions,
+        moved: None,
     }
 }
 

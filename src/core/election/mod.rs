@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::input::{LeaseSeen, LeaseView, Origin, WriteOutcome};
 use super::jitter::{Jitter, backoff};
-use super::lease::LeaseName;
+use super::lease::{LeaseName, LeaseRecord};
 use super::report::{Level, Report};
 use super::settings::LeaseTiming;
 use super::time::Moment;
@@ -231,6 +231,12 @@ impl Election {
     #[must_use]
     pub fn was_read(&self) -> bool {
         self.known != Known::Nothing
+    }
+
+    /// The record, where there is one, and when it was seen to be written last by its holder.
+    #[must_use]
+    pub fn record(&self) -> Option<(&LeaseRecord, Moment)> {
+        self.known.object().map(|(_, record, seen)| (record, seen))
     }
 
     /// `leaseTransitions` of the lease.

@@ -107,6 +107,7 @@ mod tests {
             acquired: Stamp::Now,
             renewed: Stamp::Now,
             transitions: 0,
+            moved: None,
         }
     }
 

@@ -36,6 +36,7 @@ fn record(holder: &str, renewed: u64) -> LeaseRecord {
         acquired: Stamp::At("a".to_owned()),
         renewed: Stamp::At(renewed.to_string()),
         transitions: 4,
+        moved: None,
     }
 }
 

@@ -58,7 +58,9 @@ impl Known {
             {
                 return Taken::Older;
             }
-            Self::Present { record: known, seen, .. } if *known == record => (*seen, Taken::Same),
+            Self::Present { record: known, seen, .. } if known.is_same_hold(&record) => {
+                (*seen, Taken::Same)
+            }
             Self::Present { record: known, .. } => {
                 (now, Taken::Changed { holder_changed: known.holder != record.holder })
             }

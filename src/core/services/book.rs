@@ -39,7 +39,7 @@ impl LeaseBook {
     /// Notes a Lease.
     pub(crate) fn note(&mut self, seen: LeaseSeen, now: Moment) {
         let since = match self.pages.get(&seen.lease) {
-            Some(page) if page.record == seen.record => page.seen,
+            Some(page) if page.record.is_same_hold(&seen.record) => page.seen,
             _ => now,
         };
         let page = Page { version: seen.version, record: seen.record, seen: since };

@@ -97,7 +97,7 @@ impl Services {
             (self.role_under(&authority, around), free && !stopping)
         {
             self.now_under(ip, &authority, around);
-            return Want::Hold { until };
+            return Want::Hold { until: self.held_until(ip, until) };
         }
         // Under another Lease than it should be: held until that one is had, or another has it.
         if let Some(old) = under.filter(|old| authority != Authority::Lease(Rc::clone(old))) {
@@ -105,7 +105,7 @@ impl Services {
             let old = Authority::Lease(old);
             if let (Role::Holding { until }, true) = (self.role_under(&old, around), free && !taken)
             {
-                return Want::Hold { until };
+                return Want::Hold { until: self.held_until(ip, until) };
             }
         }
         let unread = self.obstacle_is(ip, &Obstacle::Unread);
@@ -286,6 +286,7 @@ impl Services {
             .is_some_and(|a| a.tenants.is_empty() && a.claim.is_none() && a.former.is_empty());
         if gone && let Some(mut address) = self.addresses.remove(&ip) {
             self.movers.remove(&ip);
+            self.barred.remove(&ip);
             self.lodgers.remove(&ip);
             self.agenda.rearm(&Item::Address(ip), &mut address.due, None);
         }
@@ -319,12 +320,15 @@ impl Services {
         let claim = address.claim.as_ref();
         let work = claim.and_then(|claim| claim.deadline(want, around.observed, around.now));
         let rest = claim.and_then(|claim| claim.kept_out_until(around.now));
-        let former = address.former.iter().map(|former| self.over_at(former)).min();
+        let former = address.former.iter();
+        let former = former.flat_map(|former| self.former_times(former, &address.authority));
+        let bar = address.bar.iter().flat_map(|bar| Self::bar_times(bar)).map(Some);
+        let changes = former.chain(bar).flatten().filter(|at| *at > around.now).min();
         let lapses = [
             rest.map(|at| (at, "the node may stand again")),
             address.endless_since.map(|at| (at + LINGER, "there is no endpoint anywhere")),
             address.leader_since.map(|at| (at + LEADER_STEADY, "the leader can serve it")),
-            former.map(|at| (at, "the former holder's time")),
+            changes.map(|at| (at, "the former holder's time")),
             self.link_lapse(address.claim.as_ref().map(|claim| &claim.vip().link), around),
             self.adoption_ends(want),
             Some((self.started + PATIENCE, "nodes have not been read")),

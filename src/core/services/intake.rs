@@ -14,6 +14,7 @@ use crate::core::input::{LeaseSeen, LeaseView, Origin};
 use crate::core::lease::LeaseName;
 use crate::core::names::Name;
 use crate::core::time::Moment;
+use crate::core::version::is_older;
 
 impl Services {
     /// Services were listed, changed or deleted.
@@ -160,10 +161,16 @@ impl Services {
                 if !self.book.is_complete() {
                     self.book.complete();
                     self.agenda.seats.extend(self.seats.keys().cloned());
+                    self.look_at_addresses();
                     self.release_what_is_left();
                 }
             }
-            Change::Applied(seen) => self.take_lease(seen, now),
+            Change::Applied(seen) => {
+                let known = self.book.page(&seen.lease);
+                if known.is_none_or(|known| !is_older(&seen.version, &known.version)) {
+                    self.take_lease(seen, now);
+                }
+            }
             Change::Deleted(lease) => {
                 self.book.strike(&lease);
                 self.lease_is_absent(&lease, now);
@@ -173,6 +180,9 @@ impl Services {
     }
 
     fn take_lease(&mut self, seen: LeaseSeen, now: Moment) {
+        if seen.record.moved.is_some() && !self.marked.contains(&seen.lease) {
+            self.marked.insert(seen.lease.clone());
+        }
         if self.seats.contains_key(&seen.lease) {
             let view = LeaseView::Present { version: seen.version, record: seen.record };
             self.with_seat(&seen.lease, |seat| {

@@ -11,8 +11,10 @@ mod agenda;
 mod book;
 mod desk;
 mod endpoints;
+mod former;
 mod hold;
 mod intake;
+mod moved;
 mod nodes;
 mod obstacle;
 mod plan;
@@ -49,6 +51,7 @@ use book::LeaseBook;
 use desk::Desk;
 use endpoints::Endpoints;
 pub use intake::Known;
+pub use moved::with_mark;
 use nodes::Nodes;
 use record::{ServiceName, ServiceRecord};
 use seat::{Seat, Told};
@@ -148,6 +151,16 @@ pub struct Services {
     lodgers: BTreeSet<IpAddr>,
     /// Addresses that have come under another Lease and are not settled there.
     movers: BTreeSet<IpAddr>,
+    /// Up to which version Services have been told.
+    heard: Option<Box<str>>,
+    /// Addresses that have come under another Lease since.
+    undated: BTreeSet<IpAddr>,
+    /// Addresses that a Lease may have to be marked for.
+    unmarked: BTreeSet<IpAddr>,
+    /// Leases that were seen to be marked.
+    marked: BTreeSet<LeaseName>,
+    /// Addresses that a mark on their Lease speaks of.
+    barred: BTreeSet<IpAddr>,
     seats: BTreeMap<Rc<LeaseName>, Seat>,
     agenda: Agenda,
     desk: Desk,
@@ -195,6 +208,11 @@ impl Services {
             here: BTreeSet::new(),
             lodgers: BTreeSet::new(),
             movers: BTreeSet::new(),
+            heard: None,
+            undated: BTreeSet::new(),
+            unmarked: BTreeSet::new(),
+            barred: BTreeSet::new(),
+            marked: BTreeSet::new(),
             seats: BTreeMap::new(),
             agenda: Agenda::default(),
             desk: Desk::default(),
@@ -234,6 +252,7 @@ impl Services {
         self.drive_seats(around, &mut effects);
         // A role that changed may change what stands in an address' way.
         self.plan_all(around);
+        self.mark_all(around, &mut effects);
         self.pulse_some(around, &mut effects);
         self.drive_seats(around, &mut effects);
         self.send_requests(around, &mut effects);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use viplet_backend_api::{LinkName, LinkState, Owner};
 
 use super::endpoints::{Anywhere, NodeId};
-use super::tenancy::{Authority, Former, Obstacle, Tenant};
+use super::tenancy::{Authority, Obstacle, Tenant};
 use super::{Around, Entry, Listed, PATIENCE, Services};
 use crate::core::observed::state_text;
 use crate::core::settings::{LinkNotUp, OnLinkDown};
@@ -16,8 +16,6 @@ use crate::core::time::Moment;
 
 /// An address whose last endpoint anywhere has gone is held so long, for endpoints that flap.
 pub(super) const LINGER: Duration = Duration::from_secs(3);
-/// A claim of another node's that was under way when the Lease changed is seen within this.
-const UNDER_WAY: Duration = Duration::from_millis(500);
 /// The holder of the Lease for all has the better right to a Service that it can serve, once it
 /// has been able to for so long.
 pub(super) const LEADER_STEADY: Duration = Duration::from_secs(2);
@@ -43,8 +41,9 @@ impl Services {
         let endpoints = self.endpoint_obstacle(ip, around);
         let endpoints = self.lingering(ip, endpoints, around.now);
         let former = self.former_obstacle(ip, around);
+        let bar = self.bar(ip, around);
         let node = || self.node_obstacle(ip, around).map(|why| Obstacle::Node(why.into()));
-        endpoints.or(former).or_else(node)
+        endpoints.or(former).or(bar).or_else(node)
     }
 
     /// Whether endpoints allow it (EP-2 to EP-4). Services that share an address need a node that
@@ -127,37 +126,6 @@ impl Services {
         obstacle.filter(|_| now >= since + LINGER)
     }
 
-    /// An address that came from another Lease is its old holder's until that one lets go: it
-    /// says so by the annotation, or its Lease ends, or it had a whole lease's time to see it.
-    fn former_obstacle(&mut self, ip: IpAddr, around: &Around<'_>) -> Option<Obstacle> {
-        let address = self.addresses.get_mut(&ip).filter(|address| !address.former.is_empty())?;
-        let mut former = std::mem::take(&mut address.former);
-        former.retain_mut(|former| !self.has_let_go(ip, former, around));
-        let left = former.first().map(|former| former.holder.as_deref().unwrap_or_default().into());
-        if former.is_empty() {
-            self.movers.remove(&ip);
-        }
-        if let Some(address) = self.addresses.get_mut(&ip) {
-            address.former = former;
-        }
-        left.map(Obstacle::StillHeld)
-    }
-
-    fn has_let_go(&self, ip: IpAddr, former: &mut Former, around: &Around<'_>) -> bool {
-        let now_holds = self.holder_under(&former.authority, around);
-        let others = now_holds.filter(|holder| *holder != self.node);
-        if former.holder.is_none() {
-            former.holder.clone_from(&others);
-        }
-        let Some(holder) = &former.holder else { return around.now >= self.over_at(former) };
-        let told = former.witness.as_ref().is_some_and(|(name, uid)| {
-            self.tenants_of(ip).any(|entry| entry.record.name == *name && entry.record.uid == *uid)
-        });
-        others.as_ref() != Some(holder)
-            || (told && !self.names_as_host(ip, holder))
-            || around.now >= self.over_at(former)
-    }
-
     pub(super) fn tenants_of(&self, ip: IpAddr) -> impl Iterator<Item = &Entry> {
         let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
         tenants.iter().filter_map(|tenant| Some(&**self.entries.get(&tenant.service)?))
@@ -172,15 +140,6 @@ impl Services {
     pub(super) fn another_names(&self, entry: &Entry, ip: IpAddr, node: &str) -> bool {
         let others = self.tenants_of(ip).filter(|other| other.record.name != entry.record.name);
         others.into_iter().any(|other| other.record.host() == Some(node))
-    }
-
-    /// When an address is its former holder's no more, whatever that one says.
-    pub(super) fn over_at(&self, former: &Former) -> Moment {
-        former.since
-            + match former.holder {
-                Some(_) => self.settings.timing.duration,
-                None => UNDER_WAY,
-            }
     }
 
     /// What keeps this node from holding any address like this one.

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
-use super::tenancy::{Authority, Former, Place, Tenant};
-use super::{Around, Entry, Item, Services, Standing};
+use super::tenancy::{Authority, Place, Tenant};
+use super::{Around, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::Effect;
 use crate::core::lease::LeaseName;
@@ -183,7 +183,7 @@ impl Services {
     }
 
     /// The name as it is kept, so that each text is kept once.
-    fn lease_name(&self, lease: &LeaseName) -> Rc<LeaseName> {
+    pub(super) fn lease_name(&self, lease: &LeaseName) -> Rc<LeaseName> {
         match self.seats.get_key_value(lease) {
             Some((known, _)) => Rc::clone(known),
             None => Rc::new(lease.clone()),
@@ -209,37 +209,19 @@ impl Services {
         let Some(address) = self.addresses.get_mut(&ip) else { return };
         address.former.retain(|former| former.authority != authority);
         address.former.extend(former);
+        let marked = address.former.iter_mut().filter(|former| former.over.is_none());
+        marked.for_each(|former| former.since = around.now);
         match authority {
             Authority::ControlPlaneLease => self.lodgers.insert(ip),
             _ => self.lodgers.remove(&ip),
         };
         address.authority = authority;
         address.leader_since = None;
-        match address.former.is_empty() {
+        match address.former.is_empty() || address.authority == Authority::Nobody {
             false => self.movers.insert(ip),
             true => self.movers.remove(&ip),
         };
         self.tell_tenants(ip);
-    }
-
-    /// Who holds an address under the Lease that decided until now, if it is another node: also
-    /// where no Service asks for it any more, for that node may not have heard of it when the
-    /// next one does.
-    fn former(&self, ip: IpAddr, before: Authority, around: &Around<'_>) -> Option<Former> {
-        if before == Authority::Nobody {
-            return None;
-        }
-        let holder = self.holder_under(&before, around);
-        if holder.as_ref() == Some(&self.node) {
-            return None;
-        }
-        let names = |entry: &&Entry| {
-            let host = entry.record.host();
-            host.is_some() && host == holder.as_deref()
-        };
-        let witness = self.tenants_of(ip).find(names);
-        let witness = witness.map(|e| (e.record.name.clone(), e.record.uid.clone()));
-        Some(Former { authority: before, holder, since: around.now, witness })
     }
 
     /// Who holds what is under an authority, as far as is known and its time is not up.

@@ -64,6 +64,8 @@ pub(crate) struct Told {
     pub(crate) holder: Option<String>,
     /// Whether it was read.
     pub(crate) read: bool,
+    /// Which addresses it says that it decides about no more.
+    pub(crate) moved: Option<Box<str>>,
 }
 
 impl Told {
@@ -77,6 +79,7 @@ impl Told {
             },
             holder: election.holder().map(str::to_owned),
             read: election.was_read(),
+            moved: election.record().and_then(|(record, _)| record.moved.clone()),
         }
     }
 }

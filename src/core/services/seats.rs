@@ -94,6 +94,7 @@ impl Services {
             return;
         }
         self.control_plane = now;
+        self.agenda.plans.extend(self.movers.iter().chain(&self.barred));
         self.shared.clone().iter().for_each(|(ip, _)| self.tell_tenants(*ip));
         self.agenda.plans.extend(&self.lodgers);
         if group.settings.lease == self.settings.lease {
@@ -167,6 +168,10 @@ impl Services {
         }
         let new_holder = now.holder != seat.told.holder || now.read != seat.told.read;
         let ends = now.until.is_none() && seat.told.until.is_some();
+        if now.moved != seat.told.moved {
+            self.agenda.plans.extend(&seat.addresses);
+            self.agenda.plans.extend(&self.movers);
+        }
         seat.told = now;
         self.agenda.pulses.extend(&seat.addresses);
         if new_holder || ends {
@@ -250,6 +255,9 @@ impl Services {
     /// Whether everything of a lease is off this node.
     fn handover(&self, lease: &Rc<LeaseName>, around: &Around<'_>) -> Handover {
         let Some(seat) = self.seats.get(lease) else { return Handover::Clear };
+        if self.is_to_be_marked(lease, around) {
+            return Handover::NotYet;
+        }
         let here = |ip: &IpAddr| {
             let elsewhere = self
                 .addresses

@@ -51,6 +51,47 @@ pub(crate) struct Former {
     /// The Service (and its `metadata.uid`) whose annotation named that node then: when neither
     /// it nor another of the address does, that node has let go.
     pub(crate) witness: Option<(ServiceName, Uid)>,
+    /// Up to which version this node had seen Services then; `None`: that is about to be told.
+    pub(crate) version: Option<Box<str>>,
+    /// Once that Lease is seen to be marked: when nobody has the address by it any more.
+    pub(crate) over: Option<Moment>,
+    /// When the mark was asked for last.
+    pub(crate) asked: Option<Moment>,
+    /// The version of an older mark on it that was followed.
+    pub(crate) followed: Option<Box<str>>,
+    /// The version of the mark that led to it, where it was not seen to decide.
+    pub(crate) led: Option<Box<str>>,
+}
+
+impl Former {
+    /// Nothing is known but the Lease.
+    #[must_use]
+    pub(crate) const fn new(authority: Authority, since: Moment) -> Self {
+        Self {
+            authority,
+            holder: None,
+            since,
+            witness: None,
+            version: None,
+            over: None,
+            asked: None,
+            followed: None,
+            led: None,
+        }
+    }
+}
+
+/// The Lease by which an address is held, or would be, says that another one decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bar {
+    /// The Lease that says so.
+    pub(crate) lease: Rc<LeaseName>,
+    /// Services have to be known up to this version.
+    pub(crate) version: Box<str>,
+    /// Since when this is known.
+    pub(crate) since: Moment,
+    /// The end of this node's hold when it came to know.
+    pub(crate) until: Moment,
 }
 
 /// Why this node may not hold an address now.
@@ -66,6 +107,8 @@ pub(crate) enum Obstacle {
     LeaderServes(Box<str>),
     /// Somebody still has it under the Lease that decided before.
     StillHeld(Box<str>),
+    /// The Lease says that another one decides, and this node has not heard of that change.
+    Outdated,
     /// Something about this node: its link, the kernel.
     Node(Box<str>),
 }
@@ -87,6 +130,12 @@ pub(crate) struct Address {
     pub(crate) authority: Authority,
     /// Who decided before, and may have it still.
     pub(crate) former: Vec<Former>,
+    /// The version of the last mark on the Lease that decides that was followed.
+    pub(crate) followed: Option<Box<str>>,
+    /// Whether it was looked for other Leases that are marked for it.
+    pub(crate) searched: bool,
+    /// Why it may not be held by the Lease by which it is, or would be, from some moment on.
+    pub(crate) bar: Option<Box<Bar>>,
     /// The Lease by which this node holds it, if it does.
     pub(crate) under: Option<Rc<LeaseName>>,
     /// Why this node may not hold it.
@@ -118,6 +167,7 @@ impl Address {
     pub(crate) fn is_unsettled(&self) -> bool {
         self.obstacle.is_some()
             || !self.former.is_empty()
+            || self.bar.is_some()
             || self.endless_since.is_some()
             || self.leader_since.is_some()
     }

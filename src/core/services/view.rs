@@ -178,6 +178,11 @@ impl Services {
             Obstacle::StillHeld(holder) => {
                 format!("{holder} has it still, under the lease that decided before")
             }
+            Obstacle::Outdated => {
+                "its lease says that another one decides about the address; this \
+                node waits to hear of that change from the API server"
+                    .to_owned()
+            }
             Obstacle::Node(why) => why.to_string(),
         }
     }

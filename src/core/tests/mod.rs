@@ -225,6 +225,7 @@ impl Node {
             acquired: Stamp::Absent,
             renewed: Stamp::At(self.version.to_string()),
             transitions: 1,
+            moved: None,
         });
         let lease = self.core.settings().control_plane.clone().unwrap().lease;
         let view = self.view();

@@ -27,6 +27,8 @@ struct Subject {
     scope: Scope,
     pace: Pace,
     need: Need,
+    /// What the core is told of how far the watch has come, if anything.
+    reached: fn(String) -> Option<Input>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,9 +47,14 @@ pub(super) fn start(
     (coverage, memory): (&Coverage, &LeaseMemory),
 ) {
     let namespace = services.namespace.as_deref();
-    let subject = |name, scope| Subject { name, scope, pace: pace(AGAIN), need: Need::Needed };
+    let subject = |name, scope| {
+        let (need, reached): (_, fn(String) -> _) = (Need::Needed, |_| None);
+        Subject { name, scope, pace: pace(AGAIN), need, reached }
+    };
     let change = |change: Change<ServiceRecord, _>| Input::Services(change);
-    spawn(parts, subject("Services", service_scope(namespace)), change);
+    let mut of_services = subject("Services", service_scope(namespace));
+    of_services.reached = |version| Some(Input::ServicesHeard(version.into()));
+    spawn(parts, of_services, change);
     match services.endpoints {
         EndpointSource::Slices => {
             let scope = EndpointSlice::scope(namespace);
@@ -60,7 +67,7 @@ pub(super) fn start(
     }
     let own = node.to_owned();
     let need = Need::Optional;
-    let nodes = Subject { name: "Nodes", scope: node_scope(), pace: pace(SLOWLY), need };
+    let nodes = Subject { need, pace: pace(SLOWLY), ..subject("Nodes", node_scope()) };
     spawn(parts, nodes, move |change: Change<NodeRecord, _>| {
         Input::Nodes(mapped(change, |record| without_foreign_labels(record, &own)))
     });
@@ -100,7 +107,7 @@ async fn follow<T: Watched>(
     input: impl Fn(Change<T, T::Key>) -> Input,
 ) {
     let api = parts.api().await;
-    let Subject { name, scope, pace, need } = subject;
+    let Subject { name, scope, pace, need, reached } = subject;
     let mut known = BTreeSet::new();
     let say = |outcome| {
         if need == Need::Needed {
@@ -112,6 +119,12 @@ async fn follow<T: Watched>(
             Event::Replaced(all) => Change::Replaced(all),
             Event::Applied(one) => Change::Applied(one),
             Event::Deleted(key) => Change::Deleted(key),
+            Event::Reached(version) => {
+                if let Some(input) = reached(version) {
+                    let _ = parts.inbox.send(input).await;
+                }
+                return;
+            }
             Event::Rejected(reason) => return complain(name, reason, &mut known),
             Event::Trouble(why) => {
                 log::warn!("{name} are not watched: {why}; it is tried again");

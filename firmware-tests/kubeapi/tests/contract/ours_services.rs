@@ -154,7 +154,7 @@ where
                 log.retain(|name, _| !format!("{key:?}").contains(name.as_str()))
             }
             Event::Rejected(reason) | Event::Trouble(reason) => panic!("{reason}"),
-            Event::Recovered => {}
+            Event::Recovered | Event::Reached(_) => {}
         }
     });
     executor.spawn(task).detach();

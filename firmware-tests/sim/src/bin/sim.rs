@@ -83,7 +83,6 @@ struct Total {
     clusters: Duration,
     nodes: Duration,
     faults: BTreeMap<&'static str, u64>,
-    two_owners: u64,
     breaches: Vec<String>,
 }
 
@@ -91,7 +90,6 @@ impl Total {
     fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.lines += outcome.lines;
-        self.two_owners += outcome.two_owners;
         self.clusters += outcome.simulated;
         self.nodes += outcome.simulated * u32::try_from(outcome.nodes).unwrap_or(1);
         for (kind, count) in outcome.faults {
@@ -116,10 +114,6 @@ impl Total {
             self.lines,
             self.breaches.len()
         ));
-        if self.two_owners > 0 {
-            let what = "times a Service's address was on two nodes, one of which could not hear of a change";
-            text.push_str(&format!("{} {what}\n", self.two_owners));
-        }
         for breach in &self.breaches {
             text.push_str(&format!("  {breach}\n"));
         }

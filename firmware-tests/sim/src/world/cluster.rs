@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
-use viplet::core::{Input, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
+use viplet::core::input::Mark;
+use viplet::core::services::record::Change;
+use viplet::core::{Input, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 
 use super::{Event, Schedule, Who, World};
 use crate::api::{Bookmarks, Collection, ListQuery, Resource, Selectors, Watch};
 use crate::clock::{MS, Nanos, S, nanos};
-use crate::leases::{Answer, serve, view};
+use crate::leases::{self, Answer, serve, view};
 
 /// A request under way.
 #[derive(Clone, Debug)]
@@ -195,6 +197,35 @@ impl World {
         };
         let calls: Vec<u64> = self.calls.iter().filter_map(overdue).collect();
         calls.into_iter().for_each(|call| self.timeout(call));
+    }
+
+    pub(super) fn mark(&mut self, who: Who, lease: LeaseName, mark: Mark) {
+        let name = &self.nodes[who.node].name;
+        self.trace.line(self.now, format_args!("{name} > mark {lease}: {mark:?}"));
+        if self.reaches_api(who.node) {
+            let at = self.now + self.latency();
+            self.queue.at(at, Event::Mark { who, lease, mark });
+        }
+    }
+
+    /// Carried out even when its sender has died.
+    pub(super) fn mark_arrives(&mut self, who: Who, lease: &LeaseName, mark: &Mark) {
+        if !self.reaches_api(who.node) || self.rng.chance(self.weather.errors) {
+            return;
+        }
+        let wall = self.wall(who.node);
+        let seen = leases::mark(&mut self.store, lease, mark, &wall);
+        let line = format_args!("server: {lease} is marked: {seen:?}");
+        self.trace.line(self.now, line);
+        self.pump_watches();
+        if self.rng.chance(self.weather.lost) {
+            return;
+        }
+        if let Some(seen) = seen {
+            let at = self.now + self.latency();
+            let input = Input::Leases(Change::Applied(seen));
+            self.queue.at(at, Event::Give { who, input });
+        }
     }
 
     // The watch: list, then changes; resumed after a break, listed afresh after 410.

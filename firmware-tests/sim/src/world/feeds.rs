@@ -143,7 +143,16 @@ impl World {
             return feed.held.push_back(news);
         }
         feed.last = Some(news.0);
-        self.give(who, news.1);
+        self.tell(who, news);
+    }
+
+    /// What is told of Services is followed by up to which version that was.
+    fn tell(&mut self, who: Who, (version, input): (u64, Input)) {
+        let heard = matches!(input, Input::Services(_));
+        self.give(who, input);
+        if heard {
+            self.give(who, Input::ServicesHeard(version.to_string().into()));
+        }
     }
 
     /// A watch ends, for whatever reason; it is opened again soon.
@@ -200,7 +209,7 @@ impl World {
             let held: Vec<_> = process.feeds[sort].held.drain(..).collect();
             for (version, input) in held {
                 self.process(who).into_iter().for_each(|p| p.feeds[sort].last = Some(version));
-                self.give(who, input);
+                self.tell(who, (version, input));
             }
         }
     }

@@ -206,6 +206,7 @@ impl World {
                 self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
             }
             Effect::Service(update) => self.update_service(who, update),
+            Effect::Mark { lease, mark } => self.mark(who, lease, mark),
             Effect::Event(event) => self.event_said(&event.service, &event.reason),
             Effect::ServiceLabels(labels) => self.label_services(who, labels),
             Effect::Report(report) => {

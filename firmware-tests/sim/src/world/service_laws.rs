@@ -1,7 +1,7 @@
 //! The laws about Services' addresses: one owner each, none where it may not be, one where it
 //! may once all is calm, and a status that tells the truth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet::core::services::record::{ServiceName, ServiceRecord};
@@ -19,8 +19,6 @@ const LINGER: Nanos = 3 * S;
 
 /// Announcements of several addresses wait for each other so long (`TOGETHER` of the core).
 const TOGETHER: Nanos = 100 * MS;
-/// An event that is not held up is heard within this.
-const HEARD: Nanos = 100 * MS;
 
 /// What is followed of Services.
 #[derive(Debug, Default)]
@@ -38,8 +36,6 @@ pub(crate) struct ServiceLaws {
     holders: BTreeMap<IpAddr, usize>,
     /// When anything went wrong anywhere last.
     pub(super) fault_at: Nanos,
-    /// Addresses on two nodes of which one goes by an older state.
-    tolerated: BTreeSet<IpAddr>,
     /// Writes to Services and Nodes.
     pub(super) writes: Vec<Nanos>,
     pub(super) lease_writes: Vec<Nanos>,
@@ -111,25 +107,10 @@ impl World {
     fn one_owner_of(&mut self, address: IpAddr) {
         let mut owners = (0..self.nodes.len()).filter(|node| self.has(*node, address));
         if let (Some(one), Some(two)) = (owners.next(), owners.next()) {
-            let known = self.laws.services.tolerated.contains(&address);
-            if known || self.has_not_heard(one, address) || self.has_not_heard(two, address) {
-                self.laws.services.tolerated.insert(address);
-                return;
-            }
             let name = |node: usize| self.nodes[node].name.as_str();
             let how = format!("{address} is on {} and on {}", name(one), name(two));
-            return self.laws.breach(Law::OneOwner, self.now, how);
+            self.laws.breach(Law::OneOwner, self.now, how);
         }
-        if self.laws.services.tolerated.remove(&address) {
-            self.two_owners += 1;
-        }
-    }
-
-    /// Whether a node's watches were broken, stuck or slow when the last change about an address
-    /// was made, or since: it may go by an older state, for its leases do not tell it.
-    fn has_not_heard(&self, node: usize, address: IpAddr) -> bool {
-        let changed = self.laws.services.changed.get(&address).copied().unwrap_or_default();
-        self.nodes[node].track.services.deaf_at + HEARD > changed
     }
 
     fn fate_of(&self, address: IpAddr) -> Fate {

@@ -2,6 +2,7 @@
 //! a few milliseconds between them. One behaviour per test.
 
 mod holding;
+mod marks;
 mod sharing;
 mod standing_firm;
 mod successions;

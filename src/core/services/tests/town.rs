@@ -10,12 +10,13 @@ use viplet_backend_api::{
 };
 
 use crate::core::input::{
-    ConditionChange, HostChange, LeaseSeen, ServiceEvent, ServiceOutcome, ServiceUpdate,
+    ConditionChange, HostChange, LeaseSeen, Mark, ServiceEvent, ServiceOutcome, ServiceUpdate,
 };
 use crate::core::services::record::{
     Change, EndpointRecord, EndpointState, NodeRecord, Protocol, ServiceAnnotations, ServiceName,
     ServicePort, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
 };
+use crate::core::services::with_mark;
 use crate::core::settings::{
     ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
     LinkNotUp, OnDemand, OnLinkDown, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes,
@@ -124,6 +125,7 @@ enum Event {
     Give { node: usize, input: Input },
     Lease { node: usize, request: LeaseRequest },
     Write { node: usize, update: ServiceUpdate },
+    Mark { node: usize, lease: LeaseName, mark: Mark },
 }
 
 /// All of it.
@@ -245,7 +247,8 @@ impl Town {
             labels: BTreeMap::new(),
         });
         let nodes = Input::Nodes(Change::Replaced(nodes.collect()));
-        for input in [nodes, leases, Input::Services(services), Input::Endpoints(slices)] {
+        let heard = Input::ServicesHeard(self.version.to_string().into());
+        for input in [nodes, leases, Input::Services(services), heard, Input::Endpoints(slices)] {
             self.later(NETWORK, Event::Give { node: n, input });
         }
     }
@@ -286,6 +289,7 @@ impl Town {
         let record = ServiceRecord { version: self.version.to_string().into(), ..record };
         self.services.insert(record.name.clone(), record.clone());
         self.broadcast(&Input::Services(Change::Applied(record)));
+        self.broadcast(&Input::ServicesHeard(self.version.to_string().into()));
     }
 
     /// Changes a Service as it is stored.
@@ -297,8 +301,10 @@ impl Town {
 
     pub(crate) fn delete(&mut self, name: &str) {
         let name = ServiceName::new("default", name);
+        self.version += 1;
         self.services.remove(&name);
         self.broadcast(&Input::Services(Change::Deleted(name)));
+        self.broadcast(&Input::ServicesHeard(self.version.to_string().into()));
     }
 
     pub(crate) fn record(&self, name: &str) -> ServiceRecord {
@@ -350,6 +356,7 @@ impl Town {
             acquired: crate::core::Stamp::At("a".to_owned()),
             renewed: crate::core::Stamp::At(self.version.to_string()),
             transitions: 1,
+            moved: None,
         };
         self.store(&lease, record);
     }
@@ -458,6 +465,7 @@ impl Town {
                 Some(Event::Give { node, input }) => self.give(node, input),
                 Some(Event::Lease { node, request }) => self.serve_lease(node, &request),
                 Some(Event::Write { node, update }) => self.serve_write(node, &update),
+                Some(Event::Mark { node, lease, mark }) => self.serve_mark(node, lease, &mark),
                 None => {}
             };
         }
@@ -498,6 +506,9 @@ impl Town {
             Effect::Backend(command) => return self.kernel(n, command),
             Effect::Lease(request) => self.later(STORE, Event::Lease { node: n, request }),
             Effect::Service(update) => self.later(STORE * 2, Event::Write { node: n, update }),
+            Effect::Mark { lease, mark } => {
+                self.later(STORE * 2, Event::Mark { node: n, lease, mark });
+            }
             Effect::Event(event) => self.events.push(event),
             Effect::ServiceLabels(labels) => {
                 self.label_requests += 1;
@@ -566,8 +577,14 @@ impl Town {
         let record = LeaseRecord {
             acquired: stamp(acquired, self.version),
             renewed: stamp(renewed, self.version),
+            moved: self.leases.get(lease).and_then(|(_, known)| known.moved.clone()),
             ..record
         };
+        self.show(lease, record)
+    }
+
+    /// A lease is so from now on.
+    fn show(&mut self, lease: &LeaseName, record: LeaseRecord) -> String {
         let version = self.version.to_string();
         self.leases.insert(lease.clone(), (version.clone(), record.clone()));
         if lease.name == "plndr-cp-lock" {
@@ -615,6 +632,27 @@ impl Town {
                 Input::LeaseWritten { lease, attempt: *attempt, outcome }
             }
         };
+        self.later(NETWORK, Event::Give { node: n, input });
+    }
+
+    fn serve_mark(&mut self, n: usize, lease: LeaseName, mark: &Mark) {
+        self.version += 1;
+        let (mut version, mut record) = self.leases.get(&lease).cloned().unwrap_or_else(|| {
+            let record = LeaseRecord {
+                holder: String::new(),
+                duration_seconds: 1,
+                acquired: crate::core::Stamp::Absent,
+                renewed: crate::core::Stamp::Absent,
+                transitions: 0,
+                moved: None,
+            };
+            (String::new(), record)
+        });
+        if let Some(text) = with_mark(record.moved.as_deref(), mark) {
+            record.moved = Some(text.into());
+            version = self.show(&lease, record.clone());
+        }
+        let input = Input::Leases(Change::Applied(LeaseSeen { lease, version, record }));
         self.later(NETWORK, Event::Give { node: n, input });
     }
 

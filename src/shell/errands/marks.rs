@@ -1,0 +1,61 @@
+//! Marks on Leases that decide about an address no more: few, one after another. One that fails is
+//! asked for again.
+
+use std::cell::OnceCell;
+
+use smol::channel::{Receiver, Sender, bounded};
+
+use super::{Parts, QUEUE, next_of};
+use crate::core::LeaseName;
+use crate::core::input::Mark;
+use crate::core::services::record::Change;
+use crate::kube::{Connection, Coverage, LeaseMemory, mark_lease};
+
+/// Takes marks to be written.
+pub(super) struct MarkDesk {
+    parts: Parts,
+    memory: LeaseMemory,
+    /// Few nodes ever write one.
+    queue: OnceCell<Sender<(LeaseName, Mark)>>,
+}
+
+impl MarkDesk {
+    pub(super) fn new(parts: &Parts, memory: LeaseMemory) -> Self {
+        Self { parts: parts.clone(), memory, queue: OnceCell::new() }
+    }
+
+    pub(super) fn take(&self, lease: LeaseName, mark: Mark) {
+        let queue = self.queue.get_or_init(|| {
+            let (sender, marks) = bounded(QUEUE);
+            let task = carry(self.parts.clone(), self.memory.clone(), marks);
+            self.parts.executor.spawn(task).detach();
+            sender
+        });
+        // Where it is full, the core asks again.
+        let _ = queue.try_send((lease, mark));
+    }
+}
+
+async fn carry(parts: Parts, memory: LeaseMemory, marks: Receiver<(LeaseName, Mark)>) {
+    let mut connection: Option<Connection> = None;
+    while let Ok((lease, mark)) = next_of(async || marks.recv().await, &mut connection).await {
+        let api = parts.api().await;
+        let connection = connection.get_or_insert_with(|| api.connection());
+        match mark_lease(connection, &lease, &mark).await {
+            Ok(lease) => {
+                let change = Coverage { namespace: None }.learn(Change::Applied(lease), &memory);
+                if parts.inbox.send(change).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                log::warn!(
+                    "{} has come under another lease and {lease} could not be marked: {error}; it \
+                     is tried again",
+                    mark.address
+                );
+                parts.shared.api_said(Err(error.to_string()));
+            }
+        }
+    }
+}
