@@ -30,17 +30,18 @@ struct Rule {
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
-    when: fn(&Needs) -> bool,
+    when: Need,
 }
 
-/// What has been told to be done; everything, where nothing has.
-#[derive(Clone, Copy)]
-struct Needs {
-    services: bool,
-    updates: bool,
-    slices: bool,
-    endpoints: bool,
-    labels: bool,
+/// What needs rights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Election,
+    Services,
+    Updates,
+    Slices,
+    Endpoints,
+    Labels,
 }
 
 const READ: &[&str] = &["get", "list", "watch"];
@@ -52,14 +53,14 @@ const RULES: &[Rule] = &[
         group: "coordination.k8s.io",
         resource: "leases",
         verbs: &["get", "list", "watch", "create", "update"],
-        when: |_| true,
+        when: Need::Election,
     },
     Rule {
         why: "Which Services there are.",
         group: "",
         resource: "services",
         verbs: READ,
-        when: |needs| needs.services,
+        when: Need::Services,
     },
     Rule {
         why: "What kubectl shows as EXTERNAL-IP, the annotation kube-vip.io/vipHost, the condition\n\
@@ -67,28 +68,28 @@ const RULES: &[Rule] = &[
         group: "",
         resource: "services/status",
         verbs: &["update"],
-        when: |needs| needs.updates,
+        when: Need::Updates,
     },
     Rule {
         why: "Which nodes have endpoints of a Service.",
         group: "discovery.k8s.io",
         resource: "endpointslices",
         verbs: FOLLOW,
-        when: |needs| needs.slices,
+        when: Need::Slices,
     },
     Rule {
         why: "The same with enable_endpoints.",
         group: "",
         resource: "endpoints",
         verbs: FOLLOW,
-        when: |needs| needs.endpoints,
+        when: Need::Endpoints,
     },
     Rule {
         why: "What kubectl describe service shows.",
         group: "",
         resource: "events",
         verbs: &["create"],
-        when: |needs| needs.services,
+        when: Need::Services,
     },
 ];
 
@@ -98,43 +99,34 @@ const NODE_RULES: &[Rule] = &[
         group: "",
         resource: "nodes",
         verbs: READ,
-        when: |needs| needs.services,
+        when: Need::Services,
     },
     Rule {
         why: "The labels of enable_node_labeling.",
         group: "",
         resource: "nodes",
         verbs: &["patch"],
-        when: |needs| needs.labels,
+        when: Need::Labels,
     },
 ];
 
-impl Needs {
-    fn of(draft: &Draft) -> Self {
-        let services = draft.is_on("svc_enable");
-        if !services && !draft.is_on("cp_enable") {
-            return Self {
-                services: true,
-                updates: true,
-                slices: true,
-                endpoints: true,
-                labels: true,
-            };
-        }
-        let endpoints = draft.is_on("enable_endpoints");
-        Self {
-            services,
-            updates: services && !draft.is_on("disable_service_updates"),
-            slices: services && !endpoints,
-            endpoints: services && endpoints,
-            labels: draft.is_on("enable_node_labeling"),
-        }
+/// What has been told to be done; everything, where nothing has.
+fn needs(draft: &Draft) -> Vec<Need> {
+    use Need::{Election, Endpoints, Labels, Services, Slices, Updates};
+    let services = draft.is_on("svc_enable");
+    if !services && !draft.is_on("cp_enable") {
+        return vec![Election, Services, Updates, Slices, Endpoints, Labels];
     }
-
-    /// Whether nodes, which are in no namespace, are needed.
-    fn nodes(&self) -> bool {
-        NODE_RULES.iter().any(|rule| (rule.when)(self))
-    }
+    let endpoints = draft.is_on("enable_endpoints");
+    let needed = [
+        (Election, true),
+        (Services, services),
+        (Updates, services && !draft.is_on("disable_service_updates")),
+        (Slices, services && !endpoints),
+        (Endpoints, services && endpoints),
+        (Labels, draft.is_on("enable_node_labeling")),
+    ];
+    needed.into_iter().filter_map(|(need, yes)| yes.then_some(need)).collect()
 }
 
 /// One role and what binds the account to it.
@@ -149,7 +141,7 @@ struct Grant<'a> {
 /// The documents, each after `---`.
 pub(super) fn documents(rights: &Rights<'_>) -> String {
     let namespace = rights.namespace.as_str();
-    let needs = Needs::of(rights.draft);
+    let needs = needs(rights.draft);
     let mut text = format!(
         "---\napiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: kube-vip\n  namespace: {namespace}\n"
     );
@@ -166,7 +158,7 @@ pub(super) fn documents(rights: &Rights<'_>) -> String {
         }
     };
     text.push_str(&Grant { role, binding, namespace, rules: rules_in_it }.text());
-    if rights.reach == Reach::NamespaceAndNodes && needs.nodes() {
+    if rights.reach == Reach::NamespaceAndNodes && !rules(NODE_RULES, &needs).is_empty() {
         let name = format!("system:kube-vip-nodes:{namespace}");
         let rules = rules(NODE_RULES, &needs);
         let role = ("ClusterRole", name.clone());
@@ -184,7 +176,7 @@ pub(super) fn gaps(rights: &Rights<'_>) -> Vec<String> {
     let mut gaps = Vec::new();
     let draft = rights.draft;
     let confined = matches!(rights.reach, Reach::Namespace | Reach::BoundInNamespace);
-    if confined && Needs::of(draft).nodes() {
+    if confined && !rules(NODE_RULES, &needs(draft)).is_empty() {
         gaps.push(
             "nodes are in no namespace, so these rights do not reach them: viplet works without, but \
              does not see which nodes are cordoned and cannot label them"
@@ -249,8 +241,8 @@ impl Grant<'_> {
     }
 }
 
-fn rules(rules: &[Rule], needs: &Needs) -> String {
-    rules.iter().filter(|rule| (rule.when)(needs)).fold(String::new(), |mut text, rule| {
+fn rules(rules: &[Rule], needs: &[Need]) -> String {
+    rules.iter().filter(|rule| needs.contains(&rule.when)).fold(String::new(), |mut text, rule| {
         let Rule { why, resource, .. } = rule;
         let group = if rule.group.is_empty() { "\"\"" } else { rule.group };
         let verbs = rule.verbs.iter().map(|verb| format!("  - {verb}\n")).collect::<String>();

@@ -22,9 +22,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The port of the probes; empty where viplet listens nowhere that is known here. */}}
 {{- define "viplet.port" -}}
 {{- $health := .Values.env.health_check_port | default "" | toString -}}
-{{- $server := .Values.env.prometheus_server | default ":2112" | toString -}}
+{{- $server := get .Values.env "prometheus_server" | toString -}}
 {{- if and $health (ne $health "0") -}}{{ $health }}
-{{- else if hasKey .Values.extraArgs "prometheusHTTPServer" -}}
 {{- else if regexMatch "^(0\\.0\\.0\\.0|127\\.0\\.0\\.1|localhost|\\[::\\])?:[0-9]+$" $server -}}
 {{ regexFind "[0-9]+$" $server }}
 {{- end -}}
