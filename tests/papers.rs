@@ -186,6 +186,27 @@ fn the_manifests_are_what_the_commands_in_them_print() {
 }
 
 #[test]
+fn the_commands_for_manifests_in_the_papers_work() {
+    let mut tried = 0;
+    for paper in ["README.md", "manifests/README.md"] {
+        let text = read(paper);
+        for line in text.lines().filter_map(|line| line.strip_prefix("    viplet ")) {
+            let command = line.split('|').next().unwrap();
+            if command.starts_with("manifest ") || command.starts_with("kubeadm init") {
+                let program = Command::new(env!("CARGO_BIN_EXE_viplet"))
+                    .args(words(command))
+                    .env_clear()
+                    .output()
+                    .unwrap();
+                assert!(program.status.success(), "{paper}: {command}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 7, "{tried}");
+}
+
+#[test]
 fn the_k3s_file_is_all_that_k3s_needs() {
     let documents = documents("manifests/k3s/kube-vip.yaml");
     let kinds: Vec<_> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
