@@ -114,7 +114,7 @@ fn the_default_routes_interface_keeps_its_address_without_the_route_and_is_chose
     node.give(Input::Observed(Notice::Link(link("eth1", LinkState::Up))));
     node.give(Input::Observed(Notice::LinkGone(LinkName::new("eth0").unwrap())));
     node.pass(Duration::from_secs(1));
-    let on_eth1 = |command: &Command| matches!(command, Command::Install { vip, .. } if vip.link.as_str() == "eth1");
+    let on_eth1 = |command: &&Command| matches!(command, Command::Install { vip, .. } if vip.link.as_str() == "eth1");
     assert!(node.commands().iter().any(on_eth1), "{:?}", node.commands());
 }
 
