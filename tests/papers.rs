@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::Deserialize as _;
 use serde_yaml_ng::Value;
@@ -137,6 +138,92 @@ fn the_probes_of_the_manifests_ask_where_viplet_listens() {
             let get = &container[probe]["httpGet"];
             assert_eq!((get["path"].as_str(), get["port"].as_u64()), (Some(path), Some(2112)));
         }
+    }
+}
+
+/// Files that say in their own comments which commands print them.
+fn printed_files() -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_owned();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "yaml") && name != "kustomization.yaml"
+            {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("manifests"), &mut found);
+    found.retain(|path| fs::read_to_string(path).unwrap().contains("\n#     viplet "));
+    found
+}
+
+#[test]
+fn the_manifests_are_what_the_commands_in_them_print() {
+    let files = printed_files();
+    assert!(files.len() >= 9, "{files:?}");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_comment = |line: &&str| line.starts_with('#');
+        let header: String =
+            text.lines().take_while(is_comment).map(|line| format!("{line}\n")).collect();
+        let mut wanted = header.clone();
+        for command in header.lines().filter_map(|line| line.strip_prefix("#     viplet ")) {
+            let program = env!("CARGO_BIN_EXE_viplet");
+            let output = Command::new(program).args(words(command)).env_clear().output().unwrap();
+            assert!(output.status.success(), "{command}");
+            let printed = String::from_utf8(output.stdout).unwrap();
+            if wanted != header && !printed.starts_with("---") {
+                wanted.push_str("---\n");
+            }
+            wanted.push_str(&printed);
+        }
+        assert!(text == wanted, "{} is out of date: run scripts/manifests", path.display());
+    }
+}
+
+#[test]
+fn the_commands_for_manifests_in_the_papers_work() {
+    let mut tried = 0;
+    for paper in ["README.md", "manifests/README.md"] {
+        let text = read(paper);
+        for line in text.lines().filter_map(|line| line.strip_prefix("    viplet ")) {
+            let command = line.split('|').next().unwrap();
+            if command.starts_with("manifest ") || command.starts_with("kubeadm init") {
+                let program = Command::new(env!("CARGO_BIN_EXE_viplet"))
+                    .args(words(command))
+                    .env_clear()
+                    .output()
+                    .unwrap();
+                assert!(program.status.success(), "{paper}: {command}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 7, "{tried}");
+}
+
+#[test]
+fn the_k3s_file_is_all_that_k3s_needs() {
+    let documents = documents("manifests/k3s/kube-vip.yaml");
+    let kinds: Vec<_> = documents.iter().map(|d| d["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet"]);
+    let pod = &documents[3]["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], documents[0]["metadata"]["name"]);
+    let (arguments, environment) = told(&pod["containers"][0]);
+    let loaded = loaded(environment, &arguments);
+    assert!(loaded.settings.core.services.is_some());
+    let plane = control_plane(loaded);
+    // Nothing but the address has to be known of the machines.
+    assert_eq!(plane.link, LinkChoice::DefaultRoute);
+    assert_eq!(plane.targets, [Target::Address("192.0.2.10".parse().unwrap())]);
+    let text = read("manifests/k3s/kube-vip.yaml");
+    assert_eq!(text.matches("value: 192.0.2.10").count(), 1);
+    for said in ["--tls-san 192.0.2.10", "--disable servicelb"] {
+        assert!(text.contains(said) && read("manifests/README.md").contains(said), "{said}");
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod ask;
 pub mod config;
+pub mod kubeadm;
 pub mod manager;
+pub mod manifest;
 pub mod services;
 pub mod status;
 pub mod surroundings;
 pub mod version;
 pub mod why;
+mod words;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -16,7 +19,9 @@ use std::process::ExitCode;
 use argh::FromArgs;
 
 use config::ConfigCommand;
+use kubeadm::KubeadmCommand;
 use manager::ManagerCommand;
+use manifest::{ManifestCommand, Printed};
 use status::StatusCommand;
 use surroundings::Surroundings;
 use version::VersionCommand;
@@ -38,6 +43,8 @@ enum Command {
     Config(ConfigCommand),
     Status(StatusCommand),
     Why(WhyCommand),
+    Manifest(ManifestCommand),
+    Kubeadm(KubeadmCommand),
     Version(VersionCommand),
 }
 
@@ -47,25 +54,37 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
     let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_else(|| "viplet".to_owned());
     let (flags, rest) = crate::config::split_arguments(&arguments.collect::<Vec<_>>());
+    let rest = words::tidy(rest);
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let program = name.rsplit('/').next().unwrap_or("viplet").to_owned();
     let viplet = match Viplet::from_args(&[&program], &rest) {
         Ok(viplet) => viplet,
+        Err(argh::EarlyExit { output, status: Err(()) }) => {
+            return print(Err(words::explained(&output, &program, &rest)));
+        }
         Err(early) => return early_exit(&early),
     };
     let surroundings = Surroundings::look(flags);
     match viplet.command {
-        None => early_exit(&help(&program)),
+        None => early_exit(&help(&[&program])),
         Some(Command::Manager(command)) => command.run(&surroundings),
         Some(Command::Config(command)) => print(command.text(&surroundings)),
         Some(Command::Status(command)) => print(command.text()),
         Some(Command::Why(command)) => command.run(),
+        Some(Command::Manifest(command)) => {
+            deliver(command.printed(&surroundings), &[&program, "manifest"])
+        }
+        Some(Command::Kubeadm(command)) => {
+            deliver(command.printed(&surroundings), &[&program, "kubeadm"])
+        }
         Some(Command::Version(command)) => print(Ok(command.text())),
     }
 }
 
-fn help(program: &str) -> argh::EarlyExit {
-    Viplet::from_args(&[program], &["--help"])
+/// The help of the program, or of a command of it.
+fn help(words: &[&str]) -> argh::EarlyExit {
+    let (program, words) = words.split_at_checked(1).unwrap_or_default();
+    Viplet::from_args(program, &[words, &["--help"]].concat())
         .err()
         .unwrap_or_else(|| argh::EarlyExit { output: String::new(), status: Ok(()) })
 }
@@ -75,6 +94,17 @@ fn early_exit(early: &argh::EarlyExit) -> ExitCode {
         Ok(()) => print(Ok(early.output.clone())),
         Err(()) => print(Err(early.output.clone())),
     }
+}
+
+/// A manifest to stdout, notes to stderr; the command's help where nothing was asked for.
+fn deliver(printed: Option<Result<Printed, String>>, words: &[&str]) -> ExitCode {
+    let Some(printed) = printed else { return early_exit(&help(words)) };
+    print(printed.map(|Printed { manifest, notes }| {
+        for note in notes {
+            let _ = writeln!(std::io::stderr(), "# {note}");
+        }
+        manifest
+    }))
 }
 
 /// Writes what a command has to say; a closed pipe is not worth a word.

@@ -34,6 +34,14 @@ impl Surroundings {
         }
     }
 
+    /// With this value for a setting that nobody gives another one.
+    #[must_use]
+    pub fn presuming(mut self, setting: &'static str, flag: &str, value: &str) -> Self {
+        let given = GivenFlag { flag: flag.to_owned(), setting, value: Some(value.to_owned()) };
+        self.flags.insert(0, given);
+        self
+    }
+
     /// As the settings' loader wants it.
     #[must_use]
     pub fn inputs(&self) -> Inputs<'_> {

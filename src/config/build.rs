@@ -10,7 +10,7 @@ use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
 use super::services::services;
 use super::settings::{LogThreshold, Settings};
-use super::validate::validate;
+use super::validate::{Purpose, validate};
 use super::value::Value;
 use crate::core::LeaseName;
 use crate::core::settings as core;
@@ -47,7 +47,7 @@ pub struct Effective {
 /// With every problem at once, in the table's order.
 pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Problem>> {
     let mut gathered = gather(inputs);
-    validate(&mut gathered, features);
+    validate(&mut gathered, features, Purpose::Run);
     let node = node_name(inputs, &mut gathered);
     dhcp_mode(&mut gathered);
     let mode = gathered.mode();
@@ -74,7 +74,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     Ok(Loaded { settings, warnings: gathered.warnings, effective })
 }
 
-fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+pub(super) fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| super::table::all().position(|s| s.name == problem.setting));
     problems
 }
@@ -111,7 +111,7 @@ fn node_name(inputs: &Inputs<'_>, gathered: &mut Gathered) -> String {
 }
 
 /// CFG-10: where nobody said otherwise, `dns_mode` says which families.
-fn dhcp_mode(gathered: &mut Gathered) {
+pub(super) fn dhcp_mode(gathered: &mut Gathered) {
     let dns = gathered.text("dns_mode");
     if let Some(found) = gathered.values.get_mut("dhcp_mode")
         && found.source == Source::Default

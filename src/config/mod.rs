@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod build;
+mod draft;
 mod file;
 mod flags;
 mod gather;
@@ -21,8 +22,10 @@ mod validate;
 mod value;
 
 pub use build::{Effective, Loaded, load};
+pub use draft::{Draft, Variable, VariableValue, draft};
 pub use flags::{GivenFlag, split_arguments};
 pub use gather::Inputs;
 pub use problem::{MASK, Problem, Source};
 pub use setting::{Empty, Gate, Kind, Role, Setting, Unknown};
 pub use settings::{LogThreshold, Mode, Settings};
+pub use validate::Purpose;

@@ -86,7 +86,7 @@ impl Gathered {
     }
 
     /// Which setting keeps this one from mattering, when one does.
-    fn closed_by(&self, gate: Gate) -> Option<&'static str> {
+    pub(super) fn closed_by(&self, gate: Gate) -> Option<&'static str> {
         let on = |found: &Resolved| found.value == Value::Bool(true);
         match gate {
             Gate::Always => None,
@@ -113,10 +113,21 @@ impl Gathered {
     }
 }
 
+/// What settings are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run with them.
+    Run,
+    /// To know which rights they need: then they need not be all there.
+    Rights,
+}
+
 /// Finds every problem that a single value does not show.
-pub(super) fn validate(gathered: &mut Gathered, features: &[&str]) {
+pub(super) fn validate(gathered: &mut Gathered, features: &[&str], purpose: Purpose) {
     features_and_gates(gathered, features);
-    mode(gathered);
+    if purpose == Purpose::Run {
+        mode(gathered);
+    }
     lease_timing(gathered);
     if gathered.is_on("cp_enable") {
         control_plane(gathered);

@@ -56,6 +56,8 @@ pub enum Payload<'a> {
     Merge(&'a Value),
     /// `application/json-patch+json`.
     JsonPatch(&'a Value),
+    /// `application/apply-patch+yaml`: what `kubectl apply --server-side` sends, text as it is.
+    Apply(&'a str),
 }
 
 impl Payload<'_> {
@@ -64,6 +66,7 @@ impl Payload<'_> {
             Self::None | Self::Json(_) => "application/json",
             Self::Merge(_) => "application/merge-patch+json",
             Self::JsonPatch(_) => "application/json-patch+json",
+            Self::Apply(_) => "application/apply-patch+yaml",
         }
     }
 
@@ -71,6 +74,7 @@ impl Payload<'_> {
         match self {
             Self::None => Bytes::new(),
             Self::Json(v) | Self::Merge(v) | Self::JsonPatch(v) => Bytes::from(v.to_string()),
+            Self::Apply(text) => Bytes::copy_from_slice(text.as_bytes()),
         }
     }
 }

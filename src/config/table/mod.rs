@@ -6,6 +6,7 @@
 mod bgp;
 mod control_plane;
 mod elsewhere;
+pub mod printed;
 mod process;
 mod services;
 

@@ -1,6 +1,7 @@
 //! Tests of the settings as a whole.
 
 mod compatibility;
+mod printed;
 mod properties;
 mod refusals;
 mod services;

@@ -96,6 +96,28 @@ fn a_node_without_a_default_route_says_what_to_set() {
     assert!(node.has(VIP));
 }
 
+/// kube-vip notices that its interface's default route is gone, logs it, and that is all.
+#[test]
+fn the_default_routes_interface_keeps_its_address_without_the_route_and_is_chosen_anew_when_it_goes()
+ {
+    let mut plane = control_plane(&[VIP]);
+    plane.link = LinkChoice::DefaultRoute;
+    let mut node = Node::new(plane);
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    assert!(node.has(VIP));
+    let mut without = link("eth0", LinkState::Up);
+    without.default_route = DefaultRoute::None;
+    node.give(Input::Observed(Notice::Link(without)));
+    node.pass(Duration::from_secs(20));
+    assert!(node.has(VIP), "the route is for what leaves the node, the address for what comes");
+    node.done.clear();
+    node.give(Input::Observed(Notice::Link(link("eth1", LinkState::Up))));
+    node.give(Input::Observed(Notice::LinkGone(LinkName::new("eth0").unwrap())));
+    node.pass(Duration::from_secs(1));
+    let on_eth1 = |command: &&Command| matches!(command, Command::Install { vip, .. } if vip.link.as_str() == "eth1");
+    assert!(node.commands().iter().any(on_eth1), "{:?}", node.commands());
+}
+
 #[test]
 fn readiness_says_that_nobody_holds_an_address_that_cannot_be_held() {
     let mut node = Node::started(control_plane(&[VIP]));

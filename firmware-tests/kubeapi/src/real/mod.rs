@@ -25,7 +25,7 @@ use authority::Authority;
 pub use authority::Identity;
 use kubeconfig::Proof;
 use processes::Processes;
-pub use program::{Program, find_candidate};
+pub use program::{Program, find_candidate, find_renderer};
 
 /// How long a start may take; 4 s are usual.
 const READY_WITHIN: Duration = Duration::from_secs(90);

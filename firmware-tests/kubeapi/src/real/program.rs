@@ -40,6 +40,15 @@ pub fn find_candidate() -> Result<PathBuf, String> {
     ask(&["--candidate", "--find"])
 }
 
+/// The program that renders what kustomize and Helm make of `manifests/`. Never builds one. How it
+/// is called is in `firmware-tests/kubeapi/render/main.go`.
+///
+/// # Errors
+/// The reason why there is none, for a person.
+pub fn find_renderer() -> Result<PathBuf, String> {
+    ask(&["--render", "--find"])
+}
+
 fn ask(arguments: &[&str]) -> Result<PathBuf, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kube-apiserver");
     let output = Command::new(&script).args(arguments).output();
