@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::image::sha256;
+use crate::image::{sha256, with};
 
 /// The binary that is described.
 #[derive(Debug)]
@@ -33,14 +33,15 @@ pub fn render(subject: &Subject<'_>, tree: &str, lock: &str) -> Result<String, S
         .filter(|(name, _, _)| *name != "viplet")
         .map(|(name, version, licence)| {
             let purl = format!("pkg:cargo/{name}@{version}");
-            let mut component = json!({
+            let component = json!({
                 "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl,
                 "licenses": [{"expression": licence.replace('/', " OR ")}],
             });
-            if let Some(checksum) = checksums.get(&((*name).to_owned(), (*version).to_owned())) {
-                component["hashes"] = json!([{"alg": "SHA-256", "content": checksum}]);
+            let checksum = checksums.get(&((*name).to_owned(), (*version).to_owned()));
+            match checksum.map(|checksum| json!([{"alg": "SHA-256", "content": checksum}])) {
+                Some(hashes) => with(component, "hashes", hashes),
+                None => component,
             }
-            component
         })
         .collect();
     let bill = json!({

@@ -91,7 +91,7 @@ fn segment_into<Elf: FileHeader<Endian = Endianness>>(
             for entry in entries.into_iter().flatten() {
                 let (tag, value): (_, u64) = (entry.d_tag(endian), entry.d_val(endian).into());
                 let marks = tag == elf::DT_TEXTREL
-                    || tag == elf::DT_FLAGS && value & u64::from(elf::DF_TEXTREL.0) != 0;
+                    || tag == elf::DT_FLAGS && value & elf::DF_TEXTREL.0 != 0;
                 binary.text_relocations += usize::from(marks);
                 binary.libraries += usize::from(tag == elf::DT_NEEDED);
             }

@@ -48,11 +48,12 @@ pub fn archive(labels: &Labels, binaries: &[(&Target, Vec<u8>)]) -> Result<Vec<u
         manifests.push(manifest(&mut blobs, labels, target, binary)?);
     }
     let all = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests});
-    let mut top = blobs.json(INDEX, &all);
-    top["annotations"] = json!({
+    let top = blobs.json(INDEX, &all);
+    let words = json!({
         "io.containerd.image.name": labels.name,
         "org.opencontainers.image.ref.name": labels.name.rsplit(':').next().unwrap_or("latest"),
     });
+    let top = with(top, "annotations", words);
     let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]});
     let mut files = vec![
         ("oci-layout".to_owned(), json!({"imageLayoutVersion": "1.0.0"}).to_string().into_bytes()),
@@ -108,7 +109,7 @@ fn manifest(
         "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "scripts/image"}],
     });
     for (key, value) in platform.as_object().into_iter().flatten() {
-        config[key] = value.clone();
+        config = with(config, key, value.clone());
     }
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     gzip.write_all(&layer).map_err(text)?;
@@ -116,9 +117,15 @@ fn manifest(
     let config = blobs.json(CONFIG, &config);
     let manifest =
         json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]});
-    let mut described = blobs.json(MANIFEST, &manifest);
-    described["platform"] = platform;
-    Ok(described)
+    Ok(with(blobs.json(MANIFEST, &manifest), "platform", platform))
+}
+
+/// `object` with one more member.
+pub(crate) fn with(mut object: Value, key: &str, value: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+    object
 }
 
 /// `linux/arm/v7` as the image format spells it.
