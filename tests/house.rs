@@ -36,7 +36,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn members() -> Vec<PathBuf> {
-    let mut members = vec![root()];
+    let mut members = vec![root(), root().join("cross")];
     for group in ["backends", "firmware-tests"] {
         for entry in fs::read_dir(root().join(group)).unwrap() {
             let path = entry.unwrap().path();
@@ -130,7 +130,7 @@ fn files_are_short_enough_to_be_read() {
 
 #[test]
 fn every_source_file_starts_with_its_purpose() {
-    for folder in ["src", "backends", "firmware-tests", "tests"] {
+    for folder in ["src", "backends", "cross", "firmware-tests", "tests"] {
         for path in sources(&root().join(folder)) {
             assert!(read(&path).starts_with("//!"), "{}", path.display());
         }

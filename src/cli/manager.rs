@@ -9,7 +9,7 @@ use super::surroundings::Surroundings;
 use crate::build_info::{BUILD, VERSION};
 use crate::config::{self, Loaded, Settings};
 use crate::registry::FEATURES;
-use crate::shell::{self, logger, node::End};
+use crate::shell::{self, logger, node::End, privileges};
 
 /// hold and announce this node's share of the virtual addresses
 #[derive(FromArgs, Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ impl ManagerCommand {
         };
         logger::set_threshold(loaded.settings.log.0);
         welcome(&loaded);
+        if let Err(error) = privileges::raise() {
+            log::warn!("the capabilities that this process may have could not be raised: {error}");
+        }
         run(&loaded.settings, surroundings)
     }
 }

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod node;
 pub mod opening;
 pub mod pipe;
+pub mod privileges;
 pub mod process;
 pub mod resolver;
 pub mod shared;
