@@ -7,7 +7,6 @@ pub mod calendar;
 pub mod clock;
 pub mod dump;
 pub mod errands;
-pub mod heap;
 pub mod http;
 pub mod logger;
 pub mod metrics;
@@ -83,7 +82,6 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
     for listen in settings.listeners() {
         executor.spawn(http::serve(listen, shared.clone())).detach();
     }
-    executor.spawn(heap::keep_small()).detach();
     let node = Node::new(shared.clone(), backend, errands, inputs, (timer, signals));
     let orders = Console { settings, shared: &shared, door: &door, read_again };
     let end = smol::block_on(executor.run(node.run(&orders)))?;
