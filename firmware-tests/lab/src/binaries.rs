@@ -11,6 +11,17 @@ pub fn viplet() -> PathBuf {
     FOUND.get_or_init(find_viplet).clone()
 }
 
+/// The static viplet of this machine that `scripts/build` makes, if it was made since the sources
+/// were changed.
+pub fn static_viplet() -> Option<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let here = std::env::current_exe().ok()?;
+    let within = |folder: &Path| folder.join("static").join(&target).join("full/viplet");
+    let built = here.ancestors().map(within).find(|path| path.is_file())?;
+    let age = built.metadata().ok()?.modified().ok()?;
+    newest_source().is_none_or(|newest| age >= newest).then_some(built)
+}
+
 /// Sees to it that no stale viplet is tested: builds it when it is missing or older than its
 /// sources and cargo runs us. Call it before any namespace is entered: cargo may need the network.
 pub fn build_viplet() {
@@ -23,10 +34,13 @@ pub fn build_viplet() {
 
 fn is_fresh() -> bool {
     let built = beside_us().and_then(|path| path.metadata().ok()?.modified().ok());
+    matches!((built, newest_source()), (Some(built), Some(newest)) if built >= newest)
+}
+
+fn newest_source() -> Option<SystemTime> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let sources = ["src", "backends", "Cargo.toml", "Cargo.lock"].map(|part| root.join(part));
-    let newest = sources.iter().filter_map(|path| newest(path)).max();
-    matches!((built, newest), (Some(built), Some(newest)) if built >= newest)
+    sources.iter().filter_map(|path| newest(path)).max()
 }
 
 /// When something in or under `path` was changed last.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::thread::CapabilitySet;
 
 use crate::namespace::Namespace;
@@ -103,10 +103,20 @@ impl Process {
         self.child.id()
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid")
+    }
+
+    /// From now on the kernel gives it no more than so much address space, in bytes.
+    pub fn limit_address_space(&self, bytes: u64) {
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(Some(self.pid()), Resource::As, limit).expect("a limit");
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
-        kill_process(id, signal).unwrap_or_else(|why| panic!("{}: {signal:?}: {why}", self.name));
+        kill_process(self.pid(), signal)
+            .unwrap_or_else(|why| panic!("{}: {signal:?}: {why}", self.name));
     }
 
     /// SIGKILL, and waits until it is gone.

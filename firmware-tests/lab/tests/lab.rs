@@ -27,6 +27,8 @@ mod program;
 mod rivals;
 #[path = "lab/services_changing.rs"]
 mod services_changing;
+#[path = "lab/services_constrained.rs"]
+mod services_constrained;
 #[path = "lab/services_holding.rs"]
 mod services_holding;
 #[path = "lab/services_links.rs"]
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         services_written::trials(),
         services_changing::trials(),
         services_moving::trials(),
+        services_constrained::trials(),
         services_mixed::trials(),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();

@@ -30,7 +30,10 @@ fn what_broke_once_does_not_break_again() {
     for seed in [375, 616, 731, 846, 1198, 1512, 2185, 2398] {
         unbroken(seed..seed + 1, Services::Never);
     }
-    for seed in [2, 3, 21, 38, 117, 330, 378, 461, 500, 571, 607, 975, 3404, 3656, 3844, 4053] {
+    for seed in [
+        2, 3, 21, 38, 117, 330, 378, 461, 500, 571, 607, 975, 3404, 3656, 3844, 4053, 61, 64, 300,
+        344, 547, 553, 560, 681, 10110,
+    ] {
         unbroken(seed..seed + 1, Services::Always);
     }
 }

@@ -255,7 +255,8 @@ impl Services {
     /// Whether everything of a lease is off this node.
     fn handover(&self, lease: &Rc<LeaseName>, around: &Around<'_>) -> Handover {
         let Some(seat) = self.seats.get(lease) else { return Handover::Clear };
-        if self.is_to_be_marked(lease, around) {
+        let holding = matches!(seat.election.role(), Role::Holding { .. });
+        if holding && self.is_to_be_marked(lease, around) {
             return Handover::NotYet;
         }
         let here = |ip: &IpAddr| {
