@@ -234,9 +234,8 @@ fn start_controllers(namespace: &Namespace, parts: &Parts, server: &RealServer) 
 
 fn join(machine: &mut Machine, namespace: &Namespace, (place, server): (usize, &RealServer)) {
     let user = format!("system:node:{}", name(place));
-    let kubeconfig = |user: &str, group: &str| {
-        server.kubeconfig(user, &[group], None).expect("a kubeconfig")
-    };
+    let kubeconfig =
+        |user: &str, group: &str| server.kubeconfig(user, &[group], None).expect("a kubeconfig");
     let membership = Membership {
         kubelet: &kubeconfig(&user, "system:nodes"),
         proxy: &kubeconfig("system:kube-proxy", "system:node-proxier"),

@@ -47,7 +47,10 @@ pub fn allowed() -> Result<(), String> {
     trial.args(["--mount", "--net", "--pid", "--fork", "true"]).stderr(Stdio::null());
     match trial.status() {
         Ok(status) if status.success() => Ok(()),
-        _ => Err("namespaces are refused here, to root too: in a container, run it with --privileged".to_owned()),
+        _ => Err(
+            "namespaces are refused here, to root too: in a container, run it with --privileged"
+                .to_owned(),
+        ),
     }
 }
 
@@ -92,7 +95,9 @@ fn init() -> ExitCode {
     let child = command.spawn().expect("the inner process starts");
     let id = i32::try_from(child.id()).ok();
     loop {
-        let Ok(Some((ended, status))) = wait(WaitOptions::empty()) else { return ExitCode::FAILURE };
+        let Ok(Some((ended, status))) = wait(WaitOptions::empty()) else {
+            return ExitCode::FAILURE;
+        };
         if Some(ended.as_raw_nonzero().get()) == id {
             return status
                 .exit_status()

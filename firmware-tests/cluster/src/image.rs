@@ -31,7 +31,8 @@ impl Recipe<'_> {
             panic!("{}: {why}", self.program.display());
         });
         tar(&work.join("layer.tar"), &layer);
-        let entry: Vec<&str> = [self.at].into_iter().chain(self.arguments.iter().copied()).collect();
+        let entry: Vec<&str> =
+            [self.at].into_iter().chain(self.arguments.iter().copied()).collect();
         let config = json!({
             "architecture": architecture(), "os": "linux",
             "config": {"Entrypoint": [entry[0]], "Cmd": &entry[1..]},
@@ -68,7 +69,8 @@ fn tar(archive: &Path, folder: &Path) {
     let mut command = Command::new("tar");
     command.args(["--create", "--owner=0", "--group=0", "--file"]).arg(archive);
     let names = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.file_name());
-    let names: Vec<_> = names.filter(|name| Some(name.as_os_str()) != archive.file_name()).collect();
+    let names: Vec<_> =
+        names.filter(|name| Some(name.as_os_str()) != archive.file_name()).collect();
     let status = command.arg("--directory").arg(folder).args(names).status();
     assert!(status.is_ok_and(|status| status.success()), "tar fails on {}", folder.display());
 }

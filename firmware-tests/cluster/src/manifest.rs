@@ -16,7 +16,8 @@ impl Manifest {
     /// One of the project's own, by its path below `manifests/`.
     pub fn ours(path: &str) -> Self {
         let file = root().join("manifests").join(path);
-        let text = fs::read_to_string(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
         Self::parse(&text)
     }
 

@@ -40,20 +40,24 @@ impl Parts {
             }
         }
         let plugins = PLUGINS.iter().map(Path::new).find(|folder| folder.join("bridge").exists());
-        let plugins = plugins.ok_or("CNI's plugins are missing (Debian: containernetworking-plugins)")?;
+        let plugins =
+            plugins.ok_or("CNI's plugins are missing (Debian: containernetworking-plugins)")?;
         ask("")?;
         Ok(Self {
             kubernetes: ask("--kubernetes")?,
             web: ask("--web")?,
             plugins: plugins.to_owned(),
-            kube_vip: std::env::var_os("KUBE_VIP").filter(|path| !path.is_empty()).map(PathBuf::from),
+            kube_vip: std::env::var_os("KUBE_VIP")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
         })
     }
 }
 
 fn in_path(command: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(command).exists()))
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(command).exists())
+    })
 }
 
 /// What `scripts/kube-apiserver` has built.

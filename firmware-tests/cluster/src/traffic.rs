@@ -112,7 +112,12 @@ impl Traffic {
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let silence = self.silence.as_millis();
-        write!(f, "{} requests, {} failed, longest silence {silence} ms", self.requests, self.failed.len())
+        write!(
+            f,
+            "{} requests, {} failed, longest silence {silence} ms",
+            self.requests,
+            self.failed.len()
+        )
     }
 }
 
@@ -125,11 +130,7 @@ impl Drop for Traffic {
     }
 }
 
-fn connect_each_time(
-    server: SocketAddr,
-    attempts: &Arc<Mutex<Vec<Attempt>>>,
-    stop: &AtomicBool,
-) {
+fn connect_each_time(server: SocketAddr, attempts: &Arc<Mutex<Vec<Attempt>>>, stop: &AtomicBool) {
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let shared = Arc::clone(attempts);

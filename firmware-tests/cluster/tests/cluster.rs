@@ -9,8 +9,18 @@
 
 #[path = "cluster/bed.rs"]
 mod bed;
+#[path = "cluster/dropin.rs"]
+mod dropin;
+#[path = "cluster/faults.rs"]
+mod faults;
 #[path = "cluster/installing.rs"]
 mod installing;
+#[path = "cluster/pids.rs"]
+mod pids;
+#[path = "cluster/planned.rs"]
+mod planned;
+#[path = "cluster/probes.rs"]
+mod probes;
 
 use std::process::ExitCode;
 
@@ -39,7 +49,14 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    [installing::trials()].into_iter().flatten().collect()
+    let groups = [
+        installing::trials(),
+        planned::trials(),
+        faults::trials(),
+        probes::trials(),
+        dropin::trials(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 fn list() -> ExitCode {

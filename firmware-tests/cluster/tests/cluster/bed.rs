@@ -1,9 +1,9 @@
 //! The one cluster of all tests. Each gets it with the web servers running and without viplet.
 
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -165,6 +165,13 @@ pub(crate) fn install(cluster: &Cluster, manifests: &[Manifest]) {
         pods.len() == cluster.lab.nodes.len() && pods.iter().all(|pod| is_true(pod, "Ready"))
     });
     wait_until_both_are_held(cluster);
+}
+
+/// Waits until the DaemonSet runs everywhere as it is now.
+#[track_caller]
+pub(crate) fn roll_out(cluster: &Cluster) {
+    let target = "daemonset/kube-vip-ds";
+    cluster.kubectl(&["--namespace=kube-system", "rollout", "status", target, "--timeout=120s"]);
 }
 
 /// Waits until each address is on one node.

@@ -1,0 +1,65 @@
+//! The manifest's probes: what hangs is started again, what cannot serve is not ready.
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use serde_json::json;
+use viplet_cluster::Cluster;
+use viplet_cluster::cluster::{SERVICE, is_true};
+use viplet_cluster::machine::name;
+use viplet_cluster::manifest::Manifest;
+use viplet_lab::topology::Wire;
+use viplet_lab::wait_until;
+
+use crate::bed::{SOON, daemonset, install, trial, viplets, wait_until_both_are_held};
+use crate::faults::wait_for_restart;
+use crate::pids::{signal, viplet_on};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("the_liveness_probe_starts_a_frozen_viplet_again", liveness),
+        trial("the_readiness_probe_says_that_a_node_without_carrier_cannot_serve", readiness),
+    ]
+}
+
+/// The DaemonSet with the probes it has, only more often.
+fn impatient() -> [Manifest; 2] {
+    let [rights, daemonset] = daemonset();
+    let probes = daemonset.container(|container| {
+        for probe in ["livenessProbe", "readinessProbe"] {
+            assert!(container[probe].is_object(), "the manifest has a {probe}");
+            container[probe]["periodSeconds"] = json!(1);
+        }
+        container["livenessProbe"]["initialDelaySeconds"] = json!(1);
+        container["livenessProbe"]["failureThreshold"] = json!(3);
+    });
+    [rights, probes.pod(|spec| spec["terminationGracePeriodSeconds"] = json!(1))]
+}
+
+fn liveness(cluster: &mut Cluster) {
+    install(cluster, &impatient());
+    let holder = cluster.holder(SERVICE).expect("a holder");
+    let id = viplet_on(&cluster.lab.nodes[holder].namespace).expect("viplet runs there");
+    signal(id, Signal::STOP);
+    wait_for_restart(cluster, holder, "Error");
+    wait_until_both_are_held(cluster);
+}
+
+fn readiness(cluster: &mut Cluster) {
+    install(cluster, &impatient());
+    let holder = cluster.holder(SERVICE).expect("a holder");
+    cluster.lab.cut(holder, Wire::Lan);
+    wait_for_readiness(cluster, holder, &|pod| !is_true(pod, "Ready"));
+    wait_until("another node has the address", SOON, || {
+        cluster.holder(SERVICE).is_some_and(|other| other != holder)
+    });
+    cluster.lab.restore(holder, Wire::Lan);
+    wait_for_readiness(cluster, holder, &|pod| is_true(pod, "Ready"));
+}
+
+#[track_caller]
+fn wait_for_readiness(cluster: &Cluster, node: usize, wanted: &dyn Fn(&serde_json::Value) -> bool) {
+    let node = name(node);
+    wait_until(&format!("the readiness of viplet on {node} changes"), SOON, || {
+        viplets(cluster).iter().any(|pod| pod["spec"]["nodeName"] == node && wanted(pod))
+    });
+}
