@@ -65,7 +65,7 @@ impl Cluster {
             machine.import(&lab.nodes[place].namespace, &archives);
             join(machine, &lab.nodes[place].namespace, (place, &server));
         }
-        let watch = HolderWatch::start(&lab, &[CONTROL_PLANE.into(), SERVICE.into()]);
+        let watch = watch(&lab);
         let started_in = began.elapsed();
         let parts = parts.clone();
         let mut cluster =
@@ -151,6 +151,11 @@ impl Cluster {
         self.server.audit().len()
     }
 
+    /// Forgets who had the addresses.
+    pub fn watch_anew(&mut self) {
+        self.watch = watch(&self.lab);
+    }
+
     /// The one node that has `address`, if it is one.
     pub fn holder(&self, address: Ipv4Addr) -> Option<usize> {
         match self.watch.holders(IpAddr::V4(address)).as_slice() {
@@ -200,6 +205,10 @@ pub fn is_true(object: &Value, condition: &str) -> bool {
     conditions.is_some_and(|all| {
         all.iter().any(|one| one["type"] == condition && one["status"] == "True")
     })
+}
+
+fn watch(lab: &Lab) -> HolderWatch {
+    HolderWatch::start(lab, &[CONTROL_PLANE.into(), SERVICE.into()])
 }
 
 fn own_images(parts: &Parts, folder: &Path) -> Vec<PathBuf> {

@@ -22,7 +22,7 @@ pub struct Recipe<'a> {
 impl Recipe<'_> {
     /// Writes the archive (the form of `docker save`) into `folder`.
     pub fn write(&self, folder: &Path) -> PathBuf {
-        let work = folder.join(self.at.trim_start_matches('/'));
+        let work = folder.join(self.name.replace(['/', ':'], "-"));
         let _ = fs::remove_dir_all(&work);
         let layer = work.join("root");
         fs::create_dir_all(&layer).expect("a folder");
@@ -44,7 +44,7 @@ impl Recipe<'_> {
         fs::remove_dir_all(&layer).expect("the layer is packed");
         fs::write(work.join("config.json"), config.to_string()).expect("a file");
         fs::write(work.join("manifest.json"), index.to_string()).expect("a file");
-        let archive = work.with_extension("image.tar");
+        let archive = folder.join(format!("{}.tar", self.name.replace(['/', ':'], "-")));
         tar(&archive, &work);
         fs::remove_dir_all(&work).expect("the archive is packed");
         archive

@@ -14,15 +14,20 @@
     clippy::string_slice
 )]
 
+pub mod clients;
 pub mod cluster;
 pub mod confine;
 pub mod image;
 pub mod machine;
 pub mod manifest;
 pub mod parts;
+pub mod pids;
 mod relay;
+pub mod scenes;
+pub mod stage;
 pub mod traffic;
 
+pub use clients::Clients;
 pub use cluster::Cluster;
 pub use parts::Parts;
 pub use traffic::Traffic;

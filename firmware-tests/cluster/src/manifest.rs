@@ -84,7 +84,7 @@ impl Manifest {
 }
 
 /// A Deployment of web servers with `replicas` pods, and the Service in front of it at `address`.
-pub fn web(image: &str, replicas: u32, address: &str) -> Manifest {
+pub fn web(image: &str, replicas: usize, address: &str) -> Manifest {
     let labels = json!({"app": "web"});
     let container = json!({
         "name": "web", "image": image, "imagePullPolicy": "Never",
@@ -106,6 +106,7 @@ pub fn web(image: &str, replicas: u32, address: &str) -> Manifest {
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {
             "replicas": replicas, "selector": {"matchLabels": labels},
+            "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "template": {"metadata": {"labels": labels}, "spec": pods},
         },
     });

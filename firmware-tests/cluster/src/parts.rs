@@ -47,11 +47,14 @@ impl Parts {
             kubernetes: ask("--kubernetes")?,
             web: ask("--web")?,
             plugins: plugins.to_owned(),
-            kube_vip: std::env::var_os("KUBE_VIP")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            kube_vip: kube_vip(),
         })
     }
+}
+
+/// The kube-vip binary that the environment names.
+pub fn kube_vip() -> Option<PathBuf> {
+    std::env::var_os("KUBE_VIP").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn in_path(command: &str) -> bool {

@@ -11,21 +11,17 @@
 mod bed;
 #[path = "cluster/dropin.rs"]
 mod dropin;
-#[path = "cluster/faults.rs"]
-mod faults;
 #[path = "cluster/installing.rs"]
 mod installing;
-#[path = "cluster/pids.rs"]
-mod pids;
-#[path = "cluster/planned.rs"]
-mod planned;
 #[path = "cluster/probes.rs"]
 mod probes;
+#[path = "cluster/scenes.rs"]
+mod scenes;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use viplet_cluster::{Parts, confine};
+use viplet_cluster::{Parts, confine, parts};
 
 fn main() -> ExitCode {
     if std::env::args().any(|argument| argument == "--list") {
@@ -49,13 +45,12 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    let groups = [
-        installing::trials(),
-        planned::trials(),
-        faults::trials(),
-        probes::trials(),
-        dropin::trials(),
-    ];
+    let mut groups =
+        vec![installing::trials(), scenes::trials(), probes::trials(), dropin::trials()];
+    // Minutes for figures of a program that is not ours: only for who asks.
+    if parts::kube_vip().is_some() && std::env::var_os("VIPLET_COMPARE").is_some() {
+        groups.push(scenes::compared());
+    }
     groups.into_iter().flatten().collect()
 }
 

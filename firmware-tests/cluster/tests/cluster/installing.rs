@@ -4,18 +4,20 @@ use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use viplet_cluster::Cluster;
-use viplet_cluster::cluster::{CONTROL_PLANE, VIPLET, is_true};
+use viplet_cluster::Clients;
+use viplet_cluster::cluster::{CONTROL_PLANE, Cluster, VIPLET};
 use viplet_cluster::machine::STATIC_PODS;
 use viplet_cluster::manifest::Manifest;
+use viplet_cluster::pids::viplet_on;
+use viplet_cluster::stage::{SOON, daemonset, install, wait_until_all_are_ready};
 use viplet_lab::wait_until;
 
-use crate::bed::{Clients, SOON, daemonset, install, trial, viplets};
-use crate::pids::viplet_on;
+use crate::bed::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("the_daemonset_brings_up_both_addresses_with_least_privilege", daemonset_works),
+        trial("the_k3s_manifest_brings_up_both_addresses_with_least_privilege", k3s_works),
         trial("the_static_pod_of_kubeadm_brings_up_the_control_plane_address", static_pod_works),
     ]
 }
@@ -25,6 +27,15 @@ fn daemonset_works(cluster: &mut Cluster) {
     wait_for_control_plane(cluster);
     Clients::start(cluster);
     assert!(cluster.requests() > 0, "the ServiceAccount's requests are noted");
+    assert_least_privilege(cluster);
+}
+
+/// As K3s does with what lies in its folder: it is applied.
+fn k3s_works(cluster: &mut Cluster) {
+    let manifest = Manifest::ours("k3s/kube-vip.yaml").env("address", &CONTROL_PLANE.to_string());
+    install(cluster, &[manifest]);
+    wait_for_control_plane(cluster);
+    Clients::start(cluster);
     assert_least_privilege(cluster);
 }
 
@@ -42,10 +53,7 @@ fn static_pod_works(cluster: &mut Cluster) {
         });
     }
     wait_for_control_plane(cluster);
-    wait_until("a viplet on each node is ready", SOON, || {
-        let pods = viplets(cluster);
-        pods.len() == cluster.lab.nodes.len() && pods.iter().all(|pod| is_true(pod, "Ready"))
-    });
+    wait_until_all_are_ready(cluster);
     assert_least_privilege(cluster);
 }
 

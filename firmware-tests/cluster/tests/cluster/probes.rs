@@ -7,12 +7,13 @@ use viplet_cluster::Cluster;
 use viplet_cluster::cluster::{SERVICE, is_true};
 use viplet_cluster::machine::name;
 use viplet_cluster::manifest::Manifest;
+use viplet_cluster::pids::{signal, viplet_on};
+use viplet_cluster::scenes::wait_for_restart;
+use viplet_cluster::stage::{SOON, daemonset, install, viplets, wait_until_both_are_held};
 use viplet_lab::topology::Wire;
 use viplet_lab::wait_until;
 
-use crate::bed::{SOON, daemonset, install, trial, viplets, wait_until_both_are_held};
-use crate::faults::wait_for_restart;
-use crate::pids::{signal, viplet_on};
+use crate::bed::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -49,9 +50,6 @@ fn readiness(cluster: &mut Cluster) {
     let holder = cluster.holder(SERVICE).expect("a holder");
     cluster.lab.cut(holder, Wire::Lan);
     wait_for_readiness(cluster, holder, &|pod| !is_true(pod, "Ready"));
-    wait_until("another node has the address", SOON, || {
-        cluster.holder(SERVICE).is_some_and(|other| other != holder)
-    });
     cluster.lab.restore(holder, Wire::Lan);
     wait_for_readiness(cluster, holder, &|pod| is_true(pod, "Ready"));
 }

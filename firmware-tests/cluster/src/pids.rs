@@ -10,7 +10,7 @@ use viplet_lab::Namespace;
 const PROGRAM: &str = "kube-vip";
 
 /// The process id of viplet (or kube-vip) on a node.
-pub(crate) fn viplet_on(node: &Namespace) -> Option<u32> {
+pub fn viplet_on(node: &Namespace) -> Option<u32> {
     let here = node.file().metadata().expect("the namespace's file").ino();
     let ids = fs::read_dir("/proc").expect("/proc").flatten();
     let mut ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -22,7 +22,7 @@ pub(crate) fn viplet_on(node: &Namespace) -> Option<u32> {
 }
 
 /// Sends a signal to a process.
-pub(crate) fn signal(id: u32, signal: Signal) {
+pub fn signal(id: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(id).expect("a pid")).expect("a pid");
     kill_process(pid, signal).expect("the process exists");
 }
