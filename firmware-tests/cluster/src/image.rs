@@ -51,13 +51,6 @@ impl Recipe<'_> {
     }
 }
 
-/// viplet's image under `name`, in `folder`: the archive that `VIPLET_IMAGE` names, or the static
-/// program that `VIPLET_STATIC` names as an image.
-pub fn viplet(name: &str, folder: &Path) -> PathBuf {
-    let program = std::env::var_os("VIPLET_STATIC").map(PathBuf::from).expect("VIPLET_STATIC");
-    Recipe { name, program: &program, at: "/kube-vip", arguments: &[] }.write(folder)
-}
-
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "aarch64" => "arm64",

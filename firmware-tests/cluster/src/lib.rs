@@ -17,6 +17,7 @@
 pub mod clients;
 pub mod cluster;
 pub mod confine;
+pub mod demo;
 pub mod image;
 pub mod machine;
 pub mod manifest;

@@ -106,7 +106,6 @@ pub fn web(image: &str, replicas: usize, address: &str) -> Manifest {
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {
             "replicas": replicas, "selector": {"matchLabels": labels},
-            "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "template": {"metadata": {"labels": labels}, "spec": pods},
         },
     });

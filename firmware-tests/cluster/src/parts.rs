@@ -24,6 +24,8 @@ pub struct Parts {
     pub web: PathBuf,
     /// The folder of CNI's plugins.
     pub plugins: PathBuf,
+    /// viplet's image: an archive for `ctr images import`.
+    pub image: PathBuf,
     /// kube-vip, where `KUBE_VIP` names it.
     pub kube_vip: Option<PathBuf>,
 }
@@ -47,8 +49,20 @@ impl Parts {
             kubernetes: ask("--kubernetes")?,
             web: ask("--web")?,
             plugins: plugins.to_owned(),
+            image: image()?,
             kube_vip: kube_vip(),
         })
+    }
+}
+
+/// The archive that `VIPLET_IMAGE` names, or the one that `scripts/test` makes.
+fn image() -> Result<PathBuf, String> {
+    let made = || root().join("target/image/cluster.tar");
+    let image = std::env::var_os("VIPLET_IMAGE").map_or_else(made, PathBuf::from);
+    let how = "scripts/image --arch host --name registry.example/viplet:0.1.0 --output target/image/cluster.tar";
+    match image.is_file() {
+        true => Ok(image),
+        false => Err(format!("there is no image of viplet: {how} makes one")),
     }
 }
 

@@ -133,7 +133,7 @@ fn spread_web_servers(cluster: &Cluster) {
     if are_spread(cluster) {
         return;
     }
-    cluster.kubectl(&["rollout", "restart", "deployment/web"]);
+    cluster.kubectl(&["delete", "pods", "--selector=app=web", "--grace-period=1"]);
     wait_until("each node has web servers, and no old one is left", SOON, || are_spread(cluster));
 }
 

@@ -25,7 +25,7 @@ const DAEMONSET: &str = "daemonset/kube-vip-ds";
 /// Starts a cluster with all images and the web servers.
 pub fn start(parts: &Parts) -> Cluster {
     let folder = std::env::temp_dir();
-    let mut archives = vec![image::viplet(VIPLET, &folder)];
+    let mut archives = vec![parts.image.clone()];
     if let Some(program) = &parts.kube_vip {
         let name = kube_vip_image(&kube_vip_manifest(program));
         let recipe = image::Recipe { name: &name, program, at: "/kube-vip", arguments: &[] };
