@@ -18,6 +18,8 @@ use rustix::process::{WaitOptions, getpid, getuid, wait};
 const STAGE: &str = "VIPLET_CLUSTER_STAGE";
 /// The cgroup below which all containers are, as a path without the leading `/`.
 const CGROUP: &str = "VIPLET_CLUSTER_CGROUP";
+/// What those are called, before the outer process' id.
+const GROUPS: &str = "viplet-cluster-";
 /// Temporary files of the inner process: a tmpfs.
 const SCRATCH: &str = "/mnt";
 
@@ -56,7 +58,8 @@ pub fn allowed() -> Result<(), String> {
 
 /// Starts the inner process, waits for it, and removes what is left of cgroups.
 fn outside() -> ExitCode {
-    let group = format!("viplet-cluster-{}", getpid().as_raw_nonzero());
+    remove_what_others_left();
+    let group = format!("{GROUPS}{}", getpid().as_raw_nonzero());
     let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup]).expect("signals");
     let own = std::env::current_exe().expect("our own path");
     let mut command = Command::new("unshare");
@@ -127,6 +130,18 @@ fn hierarchies() -> Vec<PathBuf> {
 fn remove_cgroups(group: &str) {
     for hierarchy in hierarchies() {
         remove_tree(&hierarchy.join(group));
+    }
+}
+
+/// An outer process that was killed could remove nothing.
+fn remove_what_others_left() {
+    let entries = hierarchies().into_iter().filter_map(|path| fs::read_dir(path).ok()).flatten();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix(GROUPS));
+        if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            remove_tree(&entry.path());
+        }
     }
 }
 

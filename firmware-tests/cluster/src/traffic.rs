@@ -81,24 +81,22 @@ impl Traffic {
 
     /// What was seen since a moment.
     pub fn since(&self, since: Instant) -> Figures {
-        let now = Instant::now();
         let attempts = self.attempts.lock().unwrap();
         let within = || attempts.iter().filter(|one| one.began >= since);
         let failed = within().filter_map(|one| {
             let why = one.outcome.as_ref().err()?;
             Some((one.began.saturating_duration_since(since), why.clone()))
         });
-        let mut good: Vec<Instant> =
-            within().filter(|one| one.outcome.is_ok()).map(|one| one.ended).collect();
-        good.sort();
-        let ends = good.iter().copied().chain([now]);
-        let silence = [since].into_iter().chain(good.iter().copied()).zip(ends);
-        let silence = silence.map(|(from, to)| to.saturating_duration_since(from)).max();
         Figures {
             requests: within().count(),
             failed: failed.collect(),
-            silence: silence.unwrap_or_default(),
+            silence: longest_silence(within(), (since, Instant::now())),
         }
+    }
+
+    #[cfg(test)]
+    fn silence(&self, since: Instant, now: Instant) -> Duration {
+        longest_silence(self.attempts.lock().unwrap().iter(), (since, now))
     }
 
     /// Which pods answered since a moment.
@@ -128,6 +126,18 @@ impl Drop for Traffic {
             let _ = thread.join();
         }
     }
+}
+
+/// The longest time without the end of a good answer in a span.
+fn longest_silence<'a>(
+    attempts: impl Iterator<Item = &'a Attempt>,
+    (since, now): (Instant, Instant),
+) -> Duration {
+    let good = attempts.filter(|one| one.outcome.is_ok()).map(|one| one.ended);
+    let mut ends: Vec<Instant> = good.chain([since, now]).collect();
+    ends.sort();
+    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.max().unwrap_or_default()
 }
 
 fn connect_each_time(server: SocketAddr, attempts: &Arc<Mutex<Vec<Attempt>>>, stop: &AtomicBool) {
@@ -195,4 +205,49 @@ fn whole_answer(text: &str) -> io::Result<Option<String>> {
     let lengths = head.lines().filter_map(|line| line.strip_prefix("Content-Length: "));
     let length: usize = lengths.flat_map(str::parse).next().unwrap_or(usize::MAX);
     Ok((body.len() >= length).then(|| body.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traffic(seen: &[(u64, u64, Result<&str, &str>)]) -> (Traffic, Instant) {
+        let start = Instant::now() - Duration::from_secs(60);
+        let at = |millis| start + Duration::from_millis(millis);
+        let attempt = |(began, ended, outcome): &(u64, u64, Result<&str, &str>)| Attempt {
+            began: at(*began),
+            ended: at(*ended),
+            outcome: outcome.map(str::to_owned).map_err(str::to_owned),
+        };
+        let attempts = Arc::new(Mutex::new(seen.iter().map(attempt).collect()));
+        (Traffic { attempts, stop: Arc::default(), thread: None }, start)
+    }
+
+    #[test]
+    fn failed_requests_are_counted_with_their_time_and_reason() {
+        let (traffic, start) = traffic(&[(0, 5, Ok("a")), (10, 4010, Err("no connection"))]);
+        let figures = traffic.since(start);
+        assert_eq!(figures.requests, 2);
+        let failed = (Duration::from_millis(10), "no connection".to_owned());
+        assert_eq!(figures.failed, [failed]);
+        assert_eq!(traffic.since(start + Duration::from_millis(11)).requests, 0);
+    }
+
+    #[test]
+    fn silence_is_the_longest_time_between_two_good_answers_in_whatever_order_they_came() {
+        let seen = [(0, 5, Ok("a")), (10, 300, Ok("a")), (20, 25, Ok("b")), (30, 31, Err("no"))];
+        let (traffic, start) = traffic(&seen);
+        let silence = traffic.silence(start, start + Duration::from_millis(310));
+        assert_eq!(silence, Duration::from_millis(275));
+        let later = traffic.silence(start, start + Duration::from_millis(900));
+        assert_eq!(later, Duration::from_millis(600), "the silence that goes on counts");
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_length_is_there() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n";
+        assert_eq!(whole_answer(head).unwrap(), None);
+        assert_eq!(whole_answer(&format!("{head}web\n")).unwrap(), Some("web".to_owned()));
+        assert!(whole_answer("HTTP/1.1 503 Service Unavailable\r\n\r\n").is_err());
+    }
 }

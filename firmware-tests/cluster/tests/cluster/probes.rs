@@ -3,13 +3,13 @@
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::json;
-use viplet_cluster::Cluster;
 use viplet_cluster::cluster::{SERVICE, is_true};
 use viplet_cluster::machine::name;
 use viplet_cluster::manifest::Manifest;
 use viplet_cluster::pids::{signal, viplet_on};
 use viplet_cluster::scenes::wait_for_restart;
 use viplet_cluster::stage::{SOON, daemonset, install, viplets, wait_until_both_are_held};
+use viplet_cluster::{Clients, Cluster};
 use viplet_lab::topology::Wire;
 use viplet_lab::wait_until;
 
@@ -48,9 +48,13 @@ fn liveness(cluster: &mut Cluster) {
 fn readiness(cluster: &mut Cluster) {
     install(cluster, &impatient());
     let holder = cluster.holder(SERVICE).expect("a holder");
+    let clients = Clients::start(cluster);
     cluster.lab.cut(holder, Wire::Lan);
     wait_for_readiness(cluster, holder, &|pod| !is_true(pod, "Ready"));
+    // The instrument of all scenes sees a failure when there is one.
+    wait_until("connections fail", SOON, || !clients.connecting().failed.is_empty());
     cluster.lab.restore(holder, Wire::Lan);
+    clients.wait_for_answers();
     wait_for_readiness(cluster, holder, &|pod| is_true(pod, "Ready"));
 }
 
