@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -45,6 +46,8 @@ pub struct Seen {
     pub connecting: Figures,
     /// With one connection for all.
     pub keeping: Figures,
+    /// The longest time in which no node had the Service's address.
+    pub absence: Duration,
 }
 
 impl Scene {
@@ -53,16 +56,24 @@ impl Scene {
     pub fn play(&self, cluster: &mut Cluster) -> Seen {
         spread_web_servers(cluster);
         let clients = Clients::start(cluster);
+        let began = Instant::now();
         (self.happens)(cluster);
         wait_until_both_are_held(cluster);
         clients.wait_for_answers();
-        Seen { connecting: clients.connecting(), keeping: clients.keeping() }
+        let timeline = cluster.watch.timeline(SERVICE.into());
+        Seen {
+            connecting: clients.connecting(),
+            keeping: clients.keeping(),
+            absence: timeline.longest_absence(began, Instant::now()),
+        }
     }
 }
 
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "new connections: {}; one kept: {}", self.connecting, self.keeping)
+        let absence = self.absence.as_millis();
+        write!(f, "new connections: {}; one kept: {}; ", self.connecting, self.keeping)?;
+        write!(f, "the address was absent for {absence} ms")
     }
 }
 
@@ -169,7 +180,7 @@ fn fill_memory_beside(id: u32) {
     let members = memory_cgroup(id).join("cgroup.procs").display().to_string();
     let script = "echo 0 > \"$1\"; head -c 300M /dev/zero | tail -c 300M";
     let mut filler = Command::new("sh");
-    filler.args(["-c", script, "sh", &members]).stdout(Stdio::null());
+    filler.args(["-c", script, "sh", &members]).stdout(Stdio::null()).stderr(Stdio::null());
     let _ = filler.status().expect("sh runs");
 }
 
