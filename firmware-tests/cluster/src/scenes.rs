@@ -177,7 +177,12 @@ fn holder(cluster: &Cluster) -> (usize, u32) {
 
 /// Lets another process in the container's memory cgroup fill it.
 fn fill_memory_beside(id: u32) {
-    let members = memory_cgroup(id).join("cgroup.procs").display().to_string();
+    let group = memory_cgroup(id);
+    let limit = ["memory.max", "memory.limit_in_bytes"];
+    let limit = limit.iter().find_map(|file| fs::read_to_string(group.join(file)).ok());
+    let limit: u64 = limit.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
+    assert!(limit < 256 << 20, "its manifest limits its memory, or this would fill the machine's");
+    let members = group.join("cgroup.procs").display().to_string();
     let script = "echo 0 > \"$1\"; head -c 300M /dev/zero | tail -c 300M";
     let mut filler = Command::new("sh");
     filler.args(["-c", script, "sh", &members]).stdout(Stdio::null()).stderr(Stdio::null());

@@ -32,7 +32,7 @@ pub(crate) fn compared() -> Vec<Trial> {
     let scenes = PLANNED.into_iter().chain(ACCIDENTS);
     let trials = scenes.map(|scene| {
         in_cluster(&format!("figures of kube-vip: {}", scene.name), move |cluster| {
-            let limit = json!({"limits": {"memory": "256Mi"}});
+            let limit = json!({"limits": {"memory": "250Mi"}});
             let manifest = kube_vip(cluster);
             install(cluster, &[manifest.container(|one| one["resources"] = limit.clone())]);
             println!("{}: {}", scene.name, scene.play(cluster));
