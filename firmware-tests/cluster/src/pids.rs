@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use rustix::process::{Pid, Signal, kill_process};
 use viplet_lab::Namespace;
 
-/// The program of the image, viplet's and kube-vip's alike.
-const PROGRAM: &str = "kube-vip";
+/// The program of an image, viplet's or kube-vip's.
+const PROGRAMS: [&str; 2] = ["viplet", "kube-vip"];
 
 /// The process id of viplet (or kube-vip) on a node.
 pub fn viplet_on(node: &Namespace) -> Option<u32> {
@@ -17,7 +17,8 @@ pub fn viplet_on(node: &Namespace) -> Option<u32> {
     ids.find(|id| {
         let name = fs::read_to_string(format!("/proc/{id}/comm"));
         let place = fs::metadata(format!("/proc/{id}/ns/net")).map(|file| file.ino());
-        name.is_ok_and(|name| name.trim() == PROGRAM) && place.is_ok_and(|place| place == here)
+        name.is_ok_and(|name| PROGRAMS.contains(&name.trim()))
+            && place.is_ok_and(|place| place == here)
     })
 }
 

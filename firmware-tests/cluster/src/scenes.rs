@@ -97,6 +97,7 @@ fn drain(cluster: &mut Cluster) {
 
 fn drain_local(cluster: &mut Cluster) {
     set_traffic_policy(cluster, "Local");
+    wait_until_both_are_held(cluster);
     let drained = drain_holder(cluster);
     wait_until("another node has the address", SOON, || {
         cluster.holder(SERVICE).is_some_and(|holder| holder != drained)
