@@ -41,13 +41,32 @@ pub struct RealOptions {
     pub addresses: Vec<IpAddr>,
     /// The user whose every request is noted in [`RealServer::audit`].
     pub audited: Option<String>,
+    /// Who comes to it.
+    pub clients: Clients,
+}
+
+/// Who comes to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// The programs of a test.
+    Programs,
+    /// A whole cluster: pods get the token of their ServiceAccount, the Service `kubernetes` leads
+    /// here, kubelets are confined to their nodes.
+    Cluster,
 }
 
 impl RealOptions {
     /// A server at `listen` with no further addresses.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, addresses: Vec::new(), audited: None }
+        Self { listen, addresses: Vec::new(), audited: None, clients: Clients::Programs }
+    }
+
+    /// For a whole cluster.
+    #[must_use]
+    pub fn for_cluster(mut self) -> Self {
+        self.clients = Clients::Cluster;
+        self
     }
 
     /// With every request of this user noted.
@@ -110,6 +129,7 @@ impl RealServer {
         let ca = authority.certificate();
         let admin = Client::tls(address, &ca, Some((&admin.certificate, &admin.key)))?;
         let mut flags = flags(address, folder.path(), &server);
+        flags.extend(flags_for(options.clients).map(str::to_owned));
         if let Some(user) = &options.audited {
             flags.extend(audit_flags(folder.path(), user)?);
         }
@@ -141,6 +161,12 @@ impl RealServer {
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.authority.certificate()
+    }
+
+    /// The key that signs ServiceAccounts' tokens (PEM), for a controller manager.
+    #[must_use]
+    pub fn token_key(&self) -> PathBuf {
+        self.folder.path().join("service-accounts.key")
     }
 
     /// Its log.
@@ -277,11 +303,22 @@ fn flags(address: SocketAddr, folder: &Path, server: &Identity) -> Vec<String> {
         format!("--service-account-signing-key-file={}", file("service-accounts.key")),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-cluster-ip-range={range}"),
-        "--authorization-mode=RBAC".to_owned(),
-        "--disable-admission-plugins=ServiceAccount".to_owned(),
-        "--endpoint-reconciler-type=none".to_owned(),
         "--allow-privileged=true".to_owned(),
     ]
+}
+
+fn flags_for(clients: Clients) -> impl Iterator<Item = &'static str> {
+    let flags: &[_] = match clients {
+        Clients::Programs => &[
+            "--authorization-mode=RBAC",
+            "--disable-admission-plugins=ServiceAccount",
+            "--endpoint-reconciler-type=none",
+        ],
+        Clients::Cluster => {
+            &["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
+        }
+    };
+    flags.iter().copied()
 }
 
 /// Notes each request of one user when it is answered, and nothing else.
