@@ -8,7 +8,22 @@ use crate::config::Mode;
 pub const FEATURES: &[&str] = &[
     #[cfg(feature = "arp")]
     "arp",
+    #[cfg(feature = "manifest")]
+    "manifest",
 ];
+
+/// Whether this build prints manifests: a constrained node has no use for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manifests {
+    /// `viplet manifest` and `viplet kubeadm` print.
+    Printed,
+    /// They say what is missing.
+    Absent,
+}
+
+/// As the feature says.
+pub const MANIFESTS: Manifests =
+    if cfg!(feature = "manifest") { Manifests::Printed } else { Manifests::Absent };
 
 /// Opens the backend of a mode; `tag` marks what this instance installs.
 ///

@@ -27,6 +27,8 @@ use surroundings::Surroundings;
 use version::VersionCommand;
 use why::WhyCommand;
 
+use crate::registry::{MANIFESTS, Manifests};
+
 /// viplet holds and announces virtual addresses of a Kubernetes cluster. Settings come from the
 /// environment, from flags (--interface eth0) and from a file (--config-file); viplet config
 /// --reference lists them all
@@ -71,6 +73,11 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Some(Command::Config(command)) => print(command.text(&surroundings)),
         Some(Command::Status(command)) => print(command.text()),
         Some(Command::Why(command)) => command.run(),
+        Some(Command::Manifest(_) | Command::Kubeadm(_)) if MANIFESTS == Manifests::Absent => {
+            print(Err("this build prints no manifests, which needs the feature manifest; print \
+                       them with a build that has it (scripts/build TARGET full)"
+                .to_owned()))
+        }
         Some(Command::Manifest(command)) => {
             deliver(command.printed(&surroundings), &[&program, "manifest"])
         }
