@@ -87,6 +87,17 @@ impl Services {
         found
     }
 
+    /// Whether a node has no endpoint for an address that needs one there.
+    pub(super) fn is_out_of_reach(&self, ip: IpAddr, node: &str, around: &Around<'_>) -> bool {
+        let Some(address) = self.addresses.get(&ip) else { return false };
+        let taken = self.taken(ip, around);
+        let tenants = address.accepted(&taken, |service| self.ports(service));
+        match self.places(&tenants) {
+            Places::None | Places::Anywhere => false,
+            Places::On(nodes) => !self.endpoints.id(node).is_some_and(|id| nodes.contains(&id)),
+        }
+    }
+
     /// With one Lease for all, its holder has what it can serve.
     fn leader_obstacle(
         &mut self,

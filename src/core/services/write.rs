@@ -267,18 +267,22 @@ impl Services {
                 || around.has_control_plane(*ip) || self.another_names(entry, *ip, &self.node);
             off || (lost(ip) && named())
         });
+        let elsewhere = |ip: &IpAddr| {
+            let authority = self.addresses.get(ip).map(|address| &address.authority)?;
+            self.holder_under(authority, around).filter(|holder| *holder != self.node)
+        };
+        // A Lease for several addresses may be with a node that cannot have them all.
+        let powerless = |ip: &IpAddr| {
+            elsewhere(ip).is_some_and(|holder| self.is_out_of_reach(*ip, &holder, around))
+        };
         let unowned = entry.addresses.first().is_none_or(|ip| {
-            let holder = self
-                .addresses
-                .get(ip)
-                .and_then(|address| self.holder_under(&address.authority, around))
-                .filter(|holder| *holder != self.node);
-            lost(ip) || holder.is_none() || self.obstacle_is(*ip, &Obstacle::NoEndpoints)
+            let nobody = || elsewhere(ip).is_none() || powerless(ip);
+            lost(ip) || nobody() || self.obstacle_is(*ip, &Obstacle::NoEndpoints)
         });
-        let barred = entry
-            .addresses
-            .iter()
-            .any(|ip| lost(ip) || self.addresses.get(ip).is_some_and(|a| a.obstacle.is_some()));
+        let barred = entry.addresses.iter().any(|ip| {
+            let barred = self.addresses.get(ip).is_some_and(|address| address.obstacle.is_some());
+            lost(ip) || barred || powerless(ip)
+        });
         let letting_go = ours && gone && unowned && barred;
         let shown = entry.record.ingress.iter().filter(|known| !known.ports.is_empty());
         let drop = shown.filter_map(|known| known.address).filter(lost);
