@@ -92,7 +92,13 @@ impl World {
 
     pub(super) fn give(&mut self, who: Who, input: Input) {
         let Some(process) = self.process(who) else { return };
-        process.inbox.push_back(input);
+        // As `shell::node` has it: what the kernel says comes before what the API server says.
+        let notice = |input: &Input| matches!(input, Input::Observed(_));
+        let place = match notice(&input) {
+            true => process.inbox.iter().take_while(|known| notice(known)).count(),
+            false => process.inbox.len(),
+        };
+        process.inbox.insert(place, input);
         self.kick(who);
     }
 
