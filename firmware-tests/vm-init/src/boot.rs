@@ -25,7 +25,10 @@ pub(crate) fn since_start() -> Duration {
 pub(crate) fn mount_read_only() -> io::Result<()> {
     let what = |what: &'static str| move |why| io::Error::other(format!("{what}: {why}"));
     for (kind, place) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
-        mount(kind, place, kind, MountFlags::RDONLY, None).map_err(what(place))?;
+        mount(kind, place, kind, MountFlags::empty(), None).map_err(what(place))?;
+        // This mount only: the kernel itself has to add devices to its file system.
+        let flags = MountFlags::RDONLY | MountFlags::BIND;
+        mount_remount(place, flags, "").map_err(what("read-only"))?;
     }
     mount_remount("/", MountFlags::RDONLY, "").map_err(what("the root read-only"))
 }
@@ -52,7 +55,8 @@ pub(crate) fn open_port(name: &str) -> io::Result<File> {
         let ours = ports.filter_map(|one| Some(one.ok()?.path())).find(|path| named(path))?;
         Some(Path::new("/dev").join(ours.file_name()?))
     })?;
-    OpenOptions::new().read(true).write(true).open(device)
+    let open = || OpenOptions::new().read(true).write(true).open(&device).ok();
+    appears("its device", open)
 }
 
 /// Waits until a device is there.

@@ -122,7 +122,10 @@ fn is_found(parts: &Parts) {
     let holder = colons(segment.machines[0].hardware);
     for address in ADDRESSES {
         assert_eq!(segment.client_finds(address), holder);
-        assert_eq!(segment.machines[1].order(&Order::Neighbour(address)), std::slice::from_ref(&holder));
+        assert_eq!(
+            segment.machines[1].order(&Order::Neighbour(address)),
+            std::slice::from_ref(&holder)
+        );
     }
     segment.never_on_two();
 }
