@@ -33,7 +33,6 @@ pub struct Vm {
     orders: Orders,
     process: Process,
     powered: bool,
-    console: PathBuf,
 }
 
 /// The host's end of a machine's port.
@@ -76,7 +75,6 @@ pub(crate) struct Starting {
     number: u8,
     process: Process,
     socket: PathBuf,
-    console: PathBuf,
 }
 
 /// Switches machine n`number` on, with its cable in the lab's lan.
@@ -98,7 +96,7 @@ pub(crate) fn switch_on(
         lab.switch().run(move || viplet_lab::rtnl::Rtnl::open().join(&tap, "lan").ok())
     };
     wait_for("QEMU makes the machine's TAP", PATIENCE, plugged);
-    Starting { number, process, socket, console }
+    Starting { number, process, socket }
 }
 
 fn program(parts: &Parts, number: u8, [initrd, console, socket]: [&PathBuf; 3]) -> Program {
@@ -142,10 +140,9 @@ impl Starting {
         let (stream, _) = wait_for("QEMU opens the machine's port", PATIENCE, connect);
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let orders = Orders(Arc::new(Mutex::new(BufReader::new(stream))));
-        let words = orders.give(&Order::Hello).unwrap_or_else(|why| {
-            let console = fs::read_to_string(&self.console).unwrap_or_default();
-            panic!("n{} did not boot: {why}\n{console}", self.number)
-        });
+        let words = orders
+            .give(&Order::Hello)
+            .unwrap_or_else(|why| panic!("n{} did not boot: {why}", self.number));
         Vm {
             name: format!("n{}", self.number),
             address: address(self.number),
@@ -154,7 +151,6 @@ impl Starting {
             orders,
             process: self.process,
             powered: true,
-            console: self.console,
         }
     }
 }
@@ -187,10 +183,5 @@ impl Vm {
         self.powered = false;
         self.process.kill();
         at
-    }
-
-    /// What its kernel, its init and viplet wrote.
-    pub fn console(&self) -> &Path {
-        &self.console
     }
 }

@@ -34,7 +34,7 @@ const PROBE: Duration = Duration::from_millis(50);
 const API_PORT: u16 = 8080;
 const VIPLET_PORT: u16 = 2112;
 
-/// Everything on it. Dropping it ends all of it; a test that failed leaves its logs.
+/// Everything on it. Dropping it ends all of it.
 #[derive(Debug)]
 pub struct Segment {
     // What asks goes before what answers: fields are dropped in order.
@@ -46,17 +46,14 @@ pub struct Segment {
     pub machines: Vec<Vm>,
     api: ModelServer,
     lab: Lab,
-    folder: PathBuf,
-    logs: String,
+    _folder: Folder,
     origin: Instant,
 }
 
 impl Segment {
     /// Boots `count` machines; `test` names the logs of a failed one. viplet does not run yet.
     pub fn new(parts: &Parts, test: &str, count: u8) -> Self {
-        let logs = format!("vm-{}-{test}", parts.kind.name());
-        let folder = std::env::temp_dir().join(format!("viplet-{}-{logs}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a temporary folder");
+        let folder = Folder::new(parts, test);
         let lab = Lab::new(0);
         let api =
             lab.client.run(|| ModelServer::start(SocketAddr::from((CLIENT_ADDRESS, API_PORT))));
@@ -64,7 +61,7 @@ impl Segment {
         let kubeconfig = api.kubeconfig();
         let switch_on = |number| {
             let initramfs = parts.initramfs(&settings(number), &kubeconfig);
-            machine::switch_on(parts, &lab, (number, &initramfs), &folder)
+            machine::switch_on(parts, &lab, (number, &initramfs), &folder.path)
         };
         let starting: Vec<_> = (1..=count).map(switch_on).collect();
         let machines: Vec<Vm> = starting.into_iter().map(machine::Starting::boot).collect();
@@ -78,8 +75,7 @@ impl Segment {
             machines,
             api,
             lab,
-            folder,
-            logs,
+            _folder: folder,
         };
         segment.fill();
         segment
@@ -170,26 +166,43 @@ impl Segment {
             }
         }
     }
+}
 
-    /// Keeps what the machines wrote where `scripts/test` keeps its logs.
-    fn keep_logs(&self) {
-        let logs = target().join("test-logs");
-        let _ = fs::create_dir_all(&logs);
-        for vm in &self.machines {
-            let kept = logs.join(format!("{}-{}.log", self.logs, vm.name));
-            if fs::copy(vm.console(), &kept).is_ok() {
-                eprintln!("what {}'s kernel and viplet wrote: {}", vm.name, kept.display());
+/// A temporary folder. A test that fails leaves what its machines wrote where `scripts/test` keeps its logs.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    logs: String,
+}
+
+impl Folder {
+    fn new(parts: &Parts, test: &str) -> Self {
+        let logs = format!("vm-{}-{test}", parts.kind.name());
+        let path = std::env::temp_dir().join(format!("viplet-{}-{logs}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Self { path, logs }
+    }
+
+    fn keep_consoles(&self) {
+        let kept = target().join("test-logs");
+        let _ = fs::create_dir_all(&kept);
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(machine) = name.strip_suffix(".console") else { continue };
+            let log = kept.join(format!("{}-{machine}.log", self.logs));
+            if fs::copy(entry.path(), &log).is_ok() {
+                eprintln!("what {machine}'s kernel, init and viplet wrote: {}", log.display());
             }
         }
     }
 }
 
-impl Drop for Segment {
+impl Drop for Folder {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.keep_logs();
+            self.keep_consoles();
         }
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
