@@ -100,7 +100,8 @@ impl Parts {
 
 /// Cargo's folder for what is built.
 pub(crate) fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.unwrap_or(Path::new(".")).join("target")
 }
 
 fn read(path: &Path) -> Vec<u8> {
