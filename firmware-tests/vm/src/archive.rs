@@ -86,7 +86,7 @@ mod tests {
         let places: Vec<usize> = text.match_indices("070701").map(|(place, _)| place).collect();
         assert_eq!(places.len(), 7);
         assert!(places.iter().all(|place| place % 4 == 0));
-        assert!(text.contains("12345\0\0\0070701"));
+        assert!(text.contains("12345\0\0\x00070701"));
         assert!(text[places[6]..].contains("TRAILER!!!"));
     }
 }
