@@ -104,6 +104,15 @@ impl Rtnl {
         self.create(RouteNetlinkMessage::NewLink(link))
     }
 
+    /// Makes a link that is there a port of `bridge`, and brings it up.
+    pub fn join(&mut self, name: &str, bridge: &str) -> io::Result<()> {
+        let mut link = named(name);
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        link.attributes.push(LinkAttribute::Controller(index(self, bridge)?));
+        self.change(RouteNetlinkMessage::SetLink(link), NLM_F_ACK)
+    }
+
     /// Sets a link up or down.
     pub fn set_up(&mut self, name: &str, state: LinkState) -> io::Result<()> {
         let mut link = named(name);

@@ -132,6 +132,11 @@ impl Lab {
         })
     }
 
+    /// Where the bridges are: `lan` and `mgmt`.
+    pub fn switch(&self) -> &Namespace {
+        &self.switch
+    }
+
     /// Pulls a node's cable at the switch.
     pub fn cut(&self, node: usize, wire: Wire) {
         self.set_port(node, wire, LinkState::Down);
