@@ -256,7 +256,7 @@ impl Core {
                 services.look_at(*address);
                 services.look_at_own(*address);
             }
-            Notice::Rival(_) => {}
+            Notice::Rival(_) | Notice::Reach(_) => {}
             _ => services.look_at_addresses(),
         }
     }

@@ -121,6 +121,7 @@ impl Observed {
             Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => self.remove_address(address, &link),
             Notice::Rival(rival) => return Some(rival),
+            Notice::Reach(_) => {}
         }
         None
     }

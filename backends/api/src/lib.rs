@@ -10,19 +10,24 @@
 
 mod command;
 mod error;
+mod given;
 mod observation;
+mod peer;
 mod tag;
 
 pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Scope, Vip};
 pub use error::{Class, Refusal};
+pub use given::{Given, Unacceptable};
 pub use observation::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,
-    Rival, Usability,
+    Reach, Rival, Usability,
 };
+pub use peer::{PeerStatus, Session};
 pub use tag::Tag;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// One way of making addresses present and known: ARP/NDP, BGP, a route table, WireGuard.
 pub trait Backend {
@@ -61,4 +66,26 @@ pub trait Backend {
     /// Waits for the next thing observed. After an overrun the backend dumps by itself and
     /// yields a [`Notice::Snapshot`].
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice>;
+
+    /// The peers that it announces to, in the order of the settings; none where the network is a segment.
+    fn peers(&self) -> Vec<PeerStatus> {
+        Vec::new()
+    }
+
+    /// This node's annotations, at first and whenever they change, where the backend's settings
+    /// are to be read from them ([`Backend::annotation_prefix`]).
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
+        let _ = annotations;
+    }
+
+    /// The prefix of the node's annotations that hold settings of this backend, if any do.
+    fn annotation_prefix(&self) -> Option<&str> {
+        None
+    }
+
+    /// The process is about to end as planned: makes the network look for other ways, and gives
+    /// the time for which addresses are better kept until they are withdrawn.
+    fn prepare_to_stop(&mut self) -> Duration {
+        Duration::ZERO
+    }
 }

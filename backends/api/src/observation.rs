@@ -102,7 +102,8 @@ pub enum Usability {
     Duplicate,
 }
 
-/// One address on one link.
+/// One address on one link. Where a backend makes addresses known without putting them on a link,
+/// those that it makes known are reported as being on the link that the command named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Address {
@@ -165,4 +166,18 @@ pub enum Notice {
     },
     /// Another station announced one of the addresses held here.
     Rival(Rival),
+    /// More or fewer peers have heard of an address.
+    Reach(Reach),
+}
+
+/// How many of its peers a backend has told of an address that is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Reach {
+    /// The address.
+    pub address: IpAddr,
+    /// Peers that were told.
+    pub told: u32,
+    /// All peers.
+    pub of: u32,
 }
