@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use viplet_backend_api::{DuplicateDetection, LinkName};
+use viplet_backend_api::{DuplicateDetection, Given, LinkName};
 
 use super::gather::{Gathered, Inputs, gather};
 use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
 use super::services::services;
-use super::settings::{LogThreshold, Settings};
+use super::settings::{HealthCheck, LogThreshold, Mode, Settings};
 use super::validate::{Purpose, validate};
 use super::value::Value;
 use crate::core::LeaseName;
@@ -62,7 +62,9 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
             services: services(values, inputs),
             seed: 0,
         },
+        health_check: health_check(values),
         mode,
+        given: given(values, mode),
         instance: instance(values),
         access: access(values, inputs),
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
@@ -72,6 +74,14 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     };
     let effective = effective(values, &settings.core.node);
     Ok(Loaded { settings, warnings: gathered.warnings, effective })
+}
+
+/// What is said to the mode's own backend.
+fn given(values: &Gathered, mode: Mode) -> Given {
+    let own = super::table::all().filter(|setting| setting.feature == mode.feature());
+    let found = own.filter_map(|setting| values.find(setting.name));
+    let texts = found.map(|found| (found.setting.name, found.value.to_string()));
+    Given(texts.filter(|(_, text)| !text.is_empty()).collect())
 }
 
 pub(super) fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -160,6 +170,15 @@ fn control_plane(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::Control
             _ => Default::default(),
         },
         timing: timing(values),
+        election: match values.mode() {
+            Some(mode) if mode.is_routed() => values.choose(
+                "vip_leaderelection",
+                core::PlaneElection::ByLease,
+                core::PlaneElection::EveryNode,
+            ),
+            _ => core::PlaneElection::ByLease,
+        },
+        health: health(values),
         targets: targets.to_vec(),
         dns_mode: dns_mode(values),
         prefix: prefix(values.prefixes()),
@@ -221,7 +240,32 @@ pub(super) fn duplicate_detection(values: &Gathered) -> DuplicateDetection {
     values.choose("vip_skipdad", DuplicateDetection::Skip, DuplicateDetection::Kernel)
 }
 
+/// CP-8.
+fn health(values: &Gathered) -> core::HealthGate {
+    let failures = values.integer("control_plane_health_check_failure_threshold");
+    match health_check(values) {
+        Some(_) => core::HealthGate::Failures(u32::try_from(failures).unwrap_or(1).max(1)),
+        None => core::HealthGate::Open,
+    }
+}
+
+fn health_check(values: &Gathered) -> Option<HealthCheck> {
+    let url = values.text("control_plane_health_check_address");
+    let routed = values.mode().is_some_and(Mode::is_routed);
+    (routed && values.is_on("cp_enable") && !url.is_empty()).then(|| HealthCheck {
+        url,
+        every: seconds(values, "control_plane_health_check_period_seconds"),
+        within: seconds(values, "control_plane_health_check_timeout_seconds"),
+        authority: path(&values.text("control_plane_health_check_ca_path")),
+    })
+}
+
+/// Announcements in ARP mode are repeated for whoever missed them; routers forget nothing while
+/// the session stands.
 pub(super) fn announce_every(values: &Gathered) -> Duration {
+    if values.mode().is_some_and(Mode::is_routed) {
+        return Duration::from_secs(60);
+    }
     Duration::from_millis(u64::try_from(values.integer("vip_arpRate")).unwrap_or_default())
 }
 

@@ -1,10 +1,11 @@
 //! What is said about Services of type LoadBalancer, as the core takes it.
 
-use viplet_backend_api::LinkName;
+use viplet_backend_api::{LinkName, Presence};
 
 use super::build;
 use super::gather::{Gathered, Inputs};
 use super::network::PrefixChoice;
+use super::settings::Mode;
 use crate::core::settings as core;
 use core::PrefixLength::{Fixed, OfSubnet};
 
@@ -17,13 +18,23 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
         return None;
     }
     let namespace = values.text("svc_namespace");
+    let presence = presence(values);
+    let everywhere = values.mode().is_some_and(Mode::is_routed);
+    let (link, prefix) = match presence {
+        Presence::OnLink => (link(values), prefix(values.prefixes())),
+        // Never put there: `lo` is a link that is always up.
+        Presence::MadeKnown => (loopback(), prefix(None)),
+    };
     Some(core::Services {
         namespace: (!namespace.is_empty()).then_some(namespace),
         class: class(values),
         election: values.choose(
             "svc_election",
             core::ServiceElection::Each,
-            core::ServiceElection::OneForAll,
+            match everywhere {
+                true => core::ServiceElection::EveryNode,
+                false => core::ServiceElection::OneForAll,
+            },
         ),
         on_demand: values.choose(
             "per_service_election_on_demand",
@@ -32,8 +43,9 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
         ),
         lease: build::lease("svc_leasename", values, inputs)?,
         timing: build::timing(values),
-        link: link(values),
-        prefix: prefix(values.prefixes()),
+        link,
+        presence,
+        prefix,
         dns_mode: build::dns_mode(values),
         duplicate_detection: build::duplicate_detection(values),
         announce_every: build::announce_every(values),
@@ -52,6 +64,20 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
         labelling: build::labelling(values),
         control_plane_port: u16::try_from(values.integer("port")).unwrap_or_default(),
     })
+}
+
+/// BGP-9: kube-proxy takes the packets of an address that is on no interface.
+fn presence(values: &Gathered) -> Presence {
+    let attached = values.is_on("bgp_attach_ip_to_interface");
+    match values.mode() {
+        Some(Mode::Bgp) if !attached => Presence::MadeKnown,
+        _ => Presence::OnLink,
+    }
+}
+
+fn loopback() -> core::ServiceLink {
+    let lo = LinkName::new("lo").map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named);
+    core::ServiceLink::Choice(lo)
 }
 
 /// SVC-6 and SVC-7.

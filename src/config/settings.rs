@@ -1,6 +1,9 @@
 //! The typed, validated, immutable result.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use viplet_backend_api::Given;
 
 use crate::core;
 use crate::kube::AccessSettings;
@@ -13,6 +16,10 @@ pub struct Settings {
     pub core: core::settings::Settings,
     /// How addresses are made known.
     pub mode: Mode,
+    /// The settings of that mode's own backend.
+    pub given: Given,
+    /// How the API server on this node is checked, where the control plane depends on it.
+    pub health_check: Option<HealthCheck>,
     /// Which deployment of several on this node: `instance_name`, else `svc_namespace` (J-26).
     pub instance: String,
     /// How to reach the API server.
@@ -25,6 +32,19 @@ pub struct Settings {
     pub health_port: Option<u16>,
     /// The settings file that was read.
     pub config_file: Option<PathBuf>,
+}
+
+/// `control_plane_health_check_*` (CP-8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked, `https://127.0.0.1:6443/livez`: 200 is healthy.
+    pub url: String,
+    /// Time between two checks.
+    pub every: Duration,
+    /// A check that takes longer has failed.
+    pub within: Duration,
+    /// A file with certificates that are trusted too.
+    pub authority: Option<PathBuf>,
 }
 
 /// How addresses are made known: exactly one.
@@ -41,6 +61,23 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether routers find the way to an address, so that several nodes may have it.
+    #[must_use]
+    pub const fn is_routed(self) -> bool {
+        matches!(self, Self::Bgp)
+    }
+
+    /// The Cargo feature of its backend.
+    #[must_use]
+    pub const fn feature(self) -> &'static str {
+        match self {
+            Self::Arp => "arp",
+            Self::Bgp => "bgp",
+            Self::RoutingTable => "route-table",
+            Self::Wireguard => "wireguard",
+        }
+    }
+
     /// Its name, for a person.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

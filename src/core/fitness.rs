@@ -8,7 +8,7 @@ use super::election::{Fitness, Role};
 use super::group::{Group, Stopping};
 use super::jitter::backoff;
 use super::observed::{Observed, Sight, state_text};
-use super::settings::{LinkChoice, LinkNotUp, OnLinkDown};
+use super::settings::{HealthGate, LinkChoice, LinkNotUp, OnLinkDown};
 use super::time::Moment;
 
 /// After the backend refused what a holder must do for an address, the node stays out of the
@@ -63,6 +63,48 @@ impl Penalty {
     }
 }
 
+/// What checks of the API server on this node have found (CP-8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Whether one has succeeded, and failures in a row since, or since the start.
+    succeeded: bool,
+    failures: u32,
+    why: String,
+}
+
+impl Health {
+    /// A check was made.
+    pub fn checked(&mut self, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => *self = Self { succeeded: true, ..Self::default() },
+            Err(why) => {
+                self.failures = self.failures.saturating_add(1);
+                self.why = why;
+            }
+        }
+    }
+
+    /// Whether no check was answered yet that would have to be.
+    #[must_use]
+    pub fn is_unknown(&self, gate: HealthGate) -> bool {
+        gate != HealthGate::Open && !self.succeeded && self.failures == 0
+    }
+
+    /// Why this node may not hold the addresses, if so.
+    #[must_use]
+    pub fn obstacle(&self, gate: HealthGate) -> Option<String> {
+        let HealthGate::Failures(most) = gate else { return None };
+        let (failures, why) = (self.failures, &self.why);
+        match (self.succeeded, failures) {
+            (false, 0) => Some("the API server on this node has not been checked yet".to_owned()),
+            (true, failures) if failures < most => None,
+            _ => Some(format!(
+                "the API server on this node failed {failures} health checks in a row: {why}"
+            )),
+        }
+    }
+}
+
 /// Whether the node is fit to hold the group's addresses.
 #[must_use]
 pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Fitness {
@@ -76,7 +118,9 @@ pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -
 }
 
 fn obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
-    link_obstacle(group, observed, now).or_else(|| address_obstacle(group, observed, now))
+    link_obstacle(group, observed, now)
+        .or_else(|| address_obstacle(group, observed, now))
+        .or_else(|| group.health.obstacle(group.settings.health))
 }
 
 fn link_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
@@ -117,7 +161,7 @@ fn tolerated(group: &Group, down_since: Option<Moment>, now: Moment) -> bool {
         OnLinkDown::Keep => false,
         OnLinkDown::Yield(after) => down_since.is_none_or(|since| now >= since + after),
     };
-    match group.election.role() {
+    match group.role(now) {
         _ if given_up => false,
         Role::Holding { .. } => true,
         Role::Following => group.settings.link_not_up == LinkNotUp::Allow,

@@ -10,14 +10,15 @@ use viplet_backend_api::{Command, LinkName, Owner, Refusal, Vip};
 use super::announce::Rhythm;
 use super::claim::{Claim, Want};
 use super::election::drive::Handover;
-use super::election::{Courtesy, Election, Role, Terms};
-use super::fitness;
+use super::election::{Courtesy, Election, Fitness, Role, Terms, term};
+use super::fitness::{self, Health};
 use super::input::{Effect, LeaseRequest};
 use super::label::{self, Label};
+use super::lease::LeaseName;
 use super::names::Name;
 use super::observed::Observed;
 use super::report::{Level, Report};
-use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, Target};
+use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, PlaneElection, Target};
 use super::time::Moment;
 
 /// An address whose DNS name has moved on is held for so long after its successor is up, for
@@ -39,6 +40,7 @@ pub struct Group {
     pub(super) label: Label,
     /// The lease ran out here and nobody else was seen with it: IPv4 stays (CP-5).
     preserving: bool,
+    pub(super) health: Health,
     started: Moment,
     held_before: bool,
 }
@@ -67,6 +69,7 @@ impl Group {
             guests: Handover::Clear,
             label: Label::default(),
             preserving: false,
+            health: Health::default(),
             started: now,
             held_before: false,
             settings,
@@ -118,7 +121,7 @@ impl Group {
             let vip = self.vip(*address, &link);
             self.claims.entry(*address).or_insert_with(|| Claim::new(vip));
         }
-        let holding = matches!(self.election.role(), Role::Holding { .. });
+        let holding = matches!(self.role(now), Role::Holding { .. });
         let up = wanted.iter().all(|ip| self.claims.get(ip).is_some_and(|c| c.is_usable(observed)));
         let old: Vec<IpAddr> =
             self.claims.keys().copied().filter(|ip| !wanted.contains(ip)).collect();
@@ -159,12 +162,36 @@ impl Group {
                 IpAddr::V6(_) => self.settings.prefix.v6,
             },
             link: link.clone(),
+            presence: viplet_backend_api::Presence::OnLink,
             scope,
             duplicate_detection: self.settings.duplicate_detection,
         }
     }
 
+    /// This node's part: the election's, or its own where every node that can has a part.
+    pub(super) fn role(&self, now: Moment) -> Role {
+        match (self.settings.election, self.election.fitness()) {
+            (PlaneElection::ByLease, _) => self.election.role(),
+            (PlaneElection::EveryNode, Fitness::Fit) => {
+                Role::Holding { until: term::rolling(now, &self.settings.timing) }
+            }
+            (PlaneElection::EveryNode, _) => Role::Following,
+        }
+    }
+
+    /// The Lease that decides, if one does.
+    pub(super) fn lease(&self) -> Option<&LeaseName> {
+        match self.settings.election {
+            PlaneElection::ByLease => Some(&self.settings.lease),
+            PlaneElection::EveryNode => None,
+        }
+    }
+
     fn drive_election(&mut self, observed: &Observed, now: Moment) -> Option<LeaseRequest> {
+        if self.settings.election == PlaneElection::EveryNode {
+            self.held_before |= matches!(self.role(now), Role::Holding { .. });
+            return None;
+        }
         let held = matches!(self.election.role(), Role::Holding { .. });
         let request = self.election.drive(now, self.handover(observed));
         let holds = matches!(self.election.role(), Role::Holding { .. });
@@ -200,7 +227,10 @@ impl Group {
     pub(super) fn want(&self, address: IpAddr, now: Moment) -> Want {
         let fit = self.election.fitness().obstacle().is_none();
         let farewell_over = self.retiring.get(&address).is_some_and(|until| now >= *until);
-        match self.election.role() {
+        match self.role(now) {
+            _ if self.health.is_unknown(self.settings.health) && self.may_adopt(now) => {
+                Want::LeaveBe
+            }
             _ if !fit || farewell_over => Want::Nothing,
             Role::Holding { until } => Want::Hold { until },
             Role::Following if self.preserving && address.is_ipv4() => {
@@ -241,8 +271,10 @@ impl Group {
 
     /// Why the node does what it does, in a few words.
     pub(super) fn why(&self) -> String {
+        let every_node = self.settings.election == PlaneElection::EveryNode;
         match (self.election.fitness().obstacle(), self.election.role(), self.election.holder()) {
             (Some(why), ..) => why.to_owned(),
+            _ if every_node => "every node that can has it (no election)".to_owned(),
             (_, Role::Holding { .. }, _) => "this node holds the lease".to_owned(),
             _ if self.preserving => {
                 "the lease ran out and nobody else was seen with it: kept, not announced \
@@ -265,8 +297,11 @@ impl Group {
 
     /// The value that the node's label should have.
     fn wanted_label(&self) -> Option<String> {
-        let holds = matches!(self.election.role(), Role::Holding { .. })
-            && self.election.fitness().obstacle().is_none();
+        // Whoever is fit holds it where no lease decides: no deadline is asked for here.
+        let holds = match self.settings.election {
+            PlaneElection::ByLease => matches!(self.election.role(), Role::Holding { .. }),
+            PlaneElection::EveryNode => *self.election.fitness() == Fitness::Fit,
+        } && self.election.fitness().obstacle().is_none();
         let first = self.settings.targets.first().filter(|_| holds)?;
         Some(match first {
             Target::Address(address) => super::claim::label_value(*address),
@@ -337,7 +372,13 @@ impl Group {
             .claims
             .iter()
             .filter_map(|(address, claim)| claim.deadline(self.want(*address, now), observed, now));
-        let election = self.election.deadline(self.handover(observed));
+        let election = match self.settings.election {
+            PlaneElection::ByLease => self.election.deadline(self.handover(observed)),
+            PlaneElection::EveryNode => {
+                let next = term::next_roll(now, &self.settings.timing);
+                Some((next, "addresses are refreshed"))
+            }
+        };
         let retiring = self.retiring.values().filter(|until| **until > now);
         let farewell = retiring.map(|until| (*until, "an old address has had its time"));
         let labelled = match self.settings.labelling {

@@ -53,6 +53,9 @@ pub enum Input {
         /// What became of it.
         outcome: WriteOutcome,
     },
+    /// The API server on this node was checked (`control_plane_health_check_address`), or why
+    /// that failed.
+    ControlPlaneChecked(Result<(), String>),
     /// A DNS name was looked up; addresses in the resolver's order.
     Resolved {
         /// The name.

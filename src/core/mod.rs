@@ -50,6 +50,7 @@ use group::{Group, Stopping};
 use observed::{Observed, Sight};
 use report::{Level, Report};
 use services::{Around, Services};
+use settings::PlaneElection;
 
 /// A stop that the API server or the kernel holds up is over by then (SIG-2; an orchestrator's
 /// patience is longer, a person's is not).
@@ -98,7 +99,12 @@ impl Core {
             .clone()
             .map(|services| Services::new(services, &settings.node, settings.seed, now));
         let services = services.map(|services| match &settings.control_plane {
-            Some(plane) if plane.lease == services.settings().lease => services,
+            Some(plane)
+                if plane.election == PlaneElection::ByLease
+                    && plane.lease == services.settings().lease =>
+            {
+                services
+            }
             _ => services.with_seat_for_all(),
         });
         Self {
@@ -172,6 +178,11 @@ impl Core {
             Input::Labelled(outcome) => {
                 if let Some(group) = &mut self.control_plane {
                     group.label.answered(outcome, now);
+                }
+            }
+            Input::ControlPlaneChecked(outcome) => {
+                if let Some(group) = &mut self.control_plane {
+                    group.health.checked(outcome);
                 }
             }
             Input::Stop => self.begin_to_stop(now),
@@ -256,7 +267,8 @@ impl Core {
                 services.look_at(*address);
                 services.look_at_own(*address);
             }
-            Notice::Rival(_) | Notice::Reach(_) => {}
+            Notice::Rival(_) => {}
+            Notice::Reach(reach) => services.look_at_reach(reach.address),
             _ => services.look_at_addresses(),
         }
     }
@@ -282,7 +294,7 @@ impl Core {
 
     fn with_lease(&mut self, lease: &LeaseName, act: impl FnOnce(&mut Election)) {
         if let Some(group) = &mut self.control_plane
-            && group.settings.lease == *lease
+            && group.lease() == Some(lease)
         {
             return act(&mut group.election);
         }

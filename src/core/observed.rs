@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet_backend_api::{
-    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Rival, Usability,
+    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Reach, Rival,
+    Usability,
 };
 
 use super::settings::LinkChoice;
@@ -94,6 +95,21 @@ pub enum Sight {
     Blind(String),
 }
 
+/// «to 2 of 3 peers».
+#[must_use]
+pub fn peers(reach: &Reach) -> String {
+    format!("to {} of {} peers", reach.told, reach.of)
+}
+
+/// No peer was told of it.
+#[must_use]
+pub fn unheard(reach: &Reach) -> String {
+    match reach.of {
+        0 => "there is no peer to announce it to".to_owned(),
+        of => format!("none of the {of} peers has a session: viplet status says why"),
+    }
+}
+
 /// Links and addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Observed {
@@ -101,6 +117,8 @@ pub struct Observed {
     addresses: BTreeMap<IpAddr, Spots>,
     /// The node's own addresses and their prefix lengths, by link: the networks that it is in.
     networks: BTreeMap<(LinkName, IpAddr), u8>,
+    /// Peers that were told of an address, where the network is one of peers.
+    reach: BTreeMap<IpAddr, Reach>,
     sight: Sight,
 }
 
@@ -121,9 +139,17 @@ impl Observed {
             Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => self.remove_address(address, &link),
             Notice::Rival(rival) => return Some(rival),
-            Notice::Reach(_) => {}
+            Notice::Reach(reach) => {
+                self.reach.insert(reach.address, reach);
+            }
         }
         None
+    }
+
+    /// How many peers were told of an address; `None` where the network is a segment.
+    #[must_use]
+    pub fn reach(&self, address: IpAddr) -> Option<&Reach> {
+        self.reach.get(&address)
     }
 
     fn swap(&mut self, snapshot: Observation, now: Moment) {
@@ -162,6 +188,7 @@ impl Observed {
 
     fn remove_address(&mut self, address: IpAddr, link: &LinkName) {
         self.networks.remove(&(link.clone(), address));
+        self.reach.remove(&address);
         let left = self.addresses.remove(&address).and_then(|spots| spots.without(link));
         self.addresses.extend(left.map(|spots| (address, spots)));
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use viplet_backend_api::{DuplicateDetection, LinkName};
+use viplet_backend_api::{DuplicateDetection, LinkName, Presence};
 
 use super::lease::LeaseName;
 
@@ -32,6 +32,10 @@ pub struct ControlPlane {
     pub lease_annotations: BTreeMap<String, String>,
     /// The election's times.
     pub timing: LeaseTiming,
+    /// Who holds the addresses.
+    pub election: PlaneElection,
+    /// What has to be so on a node that holds them.
+    pub health: HealthGate,
     /// What to hold, at least one.
     pub targets: Vec<Target>,
     /// Which families of a DNS name count.
@@ -54,6 +58,24 @@ pub struct ControlPlane {
     pub link_not_up: LinkNotUp,
     /// Whether the holder's Node object carries a label.
     pub labelling: Labelling,
+}
+
+/// Who holds the control plane's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlaneElection {
+    /// The holder of the Lease.
+    ByLease,
+    /// Every node that can: the network chooses among them (`vip_leaderelection` off in BGP mode).
+    EveryNode,
+}
+
+/// `control_plane_health_check_address` (CP-8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HealthGate {
+    /// Nothing is checked.
+    Open,
+    /// The check has to have succeeded, and not to have failed so often in a row since.
+    Failures(u32),
 }
 
 /// `vip_leaseduration`, `vip_renewdeadline`, `vip_retryperiod`; duration > deadline > 1.2 retry.
@@ -215,6 +237,8 @@ pub struct Services {
     pub timing: LeaseTiming,
     /// The link of Services that name none.
     pub link: ServiceLink,
+    /// Whether addresses are put on that link (`bgp_attach_ip_to_interface`).
+    pub presence: Presence,
     /// Prefix lengths (`vip_subnet`).
     pub prefix: ServicePrefixes,
     /// Which families of a DNS name count, where the Service says nothing.
@@ -270,6 +294,9 @@ pub enum ServiceElection {
     OneForAll,
     /// One Lease for each address (`svc_election` on).
     Each,
+    /// No Lease: every node that can has it, and the network chooses among them (`svc_election`
+    /// off in BGP mode).
+    EveryNode,
 }
 
 /// `per_service_election_on_demand`.

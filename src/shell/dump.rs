@@ -210,6 +210,8 @@ mod tests {
                     renew_deadline: Duration::from_secs(10),
                     retry_period: Duration::from_secs(2),
                 },
+                election: crate::core::settings::PlaneElection::ByLease,
+                health: crate::core::settings::HealthGate::Open,
                 targets: vec![
                     Target::Address("192.0.2.10".parse().unwrap()),
                     Target::Name("api.example".into()),
@@ -306,6 +308,7 @@ mod tests {
             lease: LeaseName { namespace: "kube-system".into(), name: "plndr-svcs-lock".into() },
             timing: settings().control_plane.unwrap().timing,
             link: ServiceLink::OfSubnet(LinkChoice::DefaultRoute),
+            presence: viplet_backend_api::Presence::OnLink,
             prefix: ServicePrefixes { v4: PrefixLength::OfSubnet, v6: PrefixLength::Fixed(64) },
             dns_mode: DnsMode::Dual,
             duplicate_detection: DuplicateDetection::Kernel,

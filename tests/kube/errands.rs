@@ -42,6 +42,7 @@ fn services(namespace: Option<&str>, endpoints: EndpointSource) -> Services {
             retry_period: second * 2,
         },
         link: ServiceLink::Choice(LinkChoice::DefaultRoute),
+        presence: viplet_backend_api::Presence::OnLink,
         prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
         dns_mode: DnsMode::First,
         duplicate_detection: viplet_backend_api::DuplicateDetection::Kernel,

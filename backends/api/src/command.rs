@@ -83,6 +83,17 @@ pub enum DuplicateDetection {
     Skip,
 }
 
+/// Whether an address is put on its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Presence {
+    /// On the link.
+    OnLink,
+    /// It is only made known (to BGP's peers); whoever takes its packets does so without it, as
+    /// kube-proxy does. Backends whose network is a segment put it on the link all the same.
+    MadeKnown,
+}
+
 /// A virtual address and how it is put on a link.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -93,6 +104,8 @@ pub struct Vip {
     pub prefix_len: u8,
     /// The link that carries it.
     pub link: LinkName,
+    /// Whether it is put there.
+    pub presence: Presence,
     /// Its scope.
     pub scope: Scope,
     /// Duplicate address detection, IPv6 only.

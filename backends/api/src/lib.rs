@@ -15,7 +15,7 @@ mod observation;
 mod peer;
 mod tag;
 
-pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Scope, Vip};
+pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Presence, Scope, Vip};
 pub use error::{Class, Refusal};
 pub use given::{Given, Unacceptable};
 pub use observation::{
@@ -82,6 +82,11 @@ pub trait Backend {
     fn annotation_prefix(&self) -> Option<&str> {
         None
     }
+
+    /// Everything that this node is to announce for now has been announced. Before this, peers
+    /// that keep what an earlier run announced are not told that they have heard it all
+    /// (End-of-RIB, RFC 4724 §3): they would drop the rest.
+    fn settled(&mut self) {}
 
     /// The process is about to end as planned: makes the network look for other ways, and gives
     /// the time for which addresses are better kept until they are withdrawn.

@@ -73,6 +73,7 @@ fn vip(family: Family, number: u32) -> Vip {
         address,
         prefix_len,
         link: LinkName::new("left").unwrap(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     }

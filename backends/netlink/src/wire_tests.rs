@@ -33,6 +33,7 @@ fn vip(address: &str, prefix_len: u8) -> Vip {
         address: address.parse().unwrap(),
         prefix_len,
         link: LinkName::new("eth0").unwrap(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     }

@@ -21,6 +21,7 @@ fn vip(text: &str) -> Vip {
         address: address.parse().unwrap(),
         prefix_len: prefix_len.parse().unwrap(),
         link: LinkName::new("left").unwrap(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     }

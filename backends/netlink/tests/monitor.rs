@@ -54,6 +54,7 @@ fn vip(address: &str) -> Vip {
         address: address.parse().unwrap(),
         prefix_len: if address.contains(':') { 128 } else { 32 },
         link: LinkName::new("left").unwrap(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     }

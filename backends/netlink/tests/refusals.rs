@@ -14,6 +14,7 @@ fn install(address: &str, prefix_len: u8, link: &str) -> Result<(), Refusal> {
         address: address.parse().unwrap(),
         prefix_len,
         link: LinkName::new(link).unwrap(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: Scope::Universe,
         duplicate_detection: DuplicateDetection::Skip,
     };

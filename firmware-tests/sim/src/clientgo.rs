@@ -79,6 +79,7 @@ impl ClientGo {
             address,
             prefix_len: if address.is_ipv4() { 32 } else { 128 },
             link: eth0(),
+            presence: viplet_backend_api::Presence::OnLink,
             scope: Scope::Universe,
             duplicate_detection: self.plane.duplicate_detection,
         };

@@ -128,20 +128,21 @@ fn fate(tenants: &[&ServiceRecord], own: Own, shelf: &Shelf, serving: &Serving) 
         places = both(places, places_of(record, shelf));
     }
     let lease = lease(lead, policy, serving);
-    Fate { places, lease: Some(lease), tenants: names, local }
+    Fate { places, lease, tenants: names, local }
 }
 
-fn lease(lead: &ServiceRecord, policy: TrafficPolicy, serving: &Serving) -> String {
+fn lease(lead: &ServiceRecord, policy: TrafficPolicy, serving: &Serving) -> Option<String> {
     let named =
         lead.annotations.as_deref().and_then(|annotations| annotations.rare().lease.as_deref());
     let own = format!("{}/kubevip-{}", lead.name.namespace(), lead.name.name());
-    match (serving.settings.election, named) {
+    Some(match (serving.settings.election, named) {
+        (ServiceElection::EveryNode, _) => return None,
         _ if policy == TrafficPolicy::Local => own,
         (ServiceElection::OneForAll, _) => serving.settings.lease.to_string(),
         (ServiceElection::Each, Some(text)) if text.contains('/') => text.to_owned(),
         (ServiceElection::Each, Some(text)) => format!("{}/{text}", lead.name.namespace()),
         (ServiceElection::Each, None) => own,
-    }
+    })
 }
 
 fn both(older: Places, younger: Places) -> Places {

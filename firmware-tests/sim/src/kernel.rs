@@ -320,6 +320,7 @@ mod tests {
             address: address.parse().unwrap(),
             prefix_len: 32,
             link: eth0(),
+            presence: viplet_backend_api::Presence::OnLink,
             scope: Scope::Universe,
             duplicate_detection: DuplicateDetection::Kernel,
         }

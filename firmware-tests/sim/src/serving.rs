@@ -57,6 +57,7 @@ impl Serving {
             link: ServiceLink::Choice(
                 rng.pick(&[LinkChoice::Named(eth0()), LinkChoice::DefaultRoute]),
             ),
+            presence: viplet_backend_api::Presence::OnLink,
             prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
             dns_mode: DnsMode::First,
             duplicate_detection: control_plane.duplicate_detection,

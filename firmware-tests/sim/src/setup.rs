@@ -70,6 +70,8 @@ impl Setup {
             },
             lease_annotations: BTreeMap::new(),
             timing: timing(rng, foreign),
+            election: viplet::core::settings::PlaneElection::ByLease,
+            health: viplet::core::settings::HealthGate::Open,
             targets,
             dns_mode: DnsMode::Dual,
             prefix: PrefixLengths { v4: 32, v6: 128 },

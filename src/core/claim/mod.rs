@@ -109,6 +109,12 @@ impl Claim {
         self.announced
     }
 
+    /// Whether it was installed by this node and should be there still.
+    #[must_use]
+    pub const fn is_installed(&self) -> bool {
+        self.installed_until.is_some()
+    }
+
     /// Whether it is announced by this node.
     #[must_use]
     pub const fn is_announcing(&self) -> bool {
@@ -448,6 +454,7 @@ pub fn stale_withdrawal(seen: &SeenAddress) -> Command {
         address: seen.address,
         prefix_len: seen.prefix_len,
         link: seen.link.clone(),
+        presence: viplet_backend_api::Presence::OnLink,
         scope: viplet_backend_api::Scope::Universe,
         duplicate_detection: DuplicateDetection::Kernel,
     };

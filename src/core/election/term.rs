@@ -44,6 +44,29 @@ pub fn renew_every(timing: &LeaseTiming) -> Duration {
     (timing.duration / 3).max(timing.retry_period).min(timing.renew_deadline * 2 / 3)
 }
 
+/// Whatever no lease decides about is held as if one were renewed at moments a third of its
+/// duration apart: the kernel drops it when the process hangs.
+#[must_use]
+pub fn rolling(now: Moment, timing: &LeaseTiming) -> Moment {
+    until(rolled(now, timing), timing)
+}
+
+/// The next of those moments.
+#[must_use]
+pub fn next_roll(now: Moment, timing: &LeaseTiming) -> Moment {
+    rolled(now, timing) + roll_every(timing)
+}
+
+fn rolled(now: Moment, timing: &LeaseTiming) -> Moment {
+    let since = now.since_boot().as_nanos() % roll_every(timing).as_nanos();
+    let since = Duration::from_nanos(u64::try_from(since).unwrap_or_default());
+    Moment::from_boot(now.since_boot().saturating_sub(since))
+}
+
+fn roll_every(timing: &LeaseTiming) -> Duration {
+    (timing.duration / 3).max(Duration::from_millis(300))
+}
+
 /// From when on another candidate may take a lease whose record it saw change last at `seen`.
 ///
 /// This is the only place that says when a holder counts as gone: evidence other than the

@@ -70,7 +70,7 @@ impl Services {
         before: Authority,
         around: &Around<'_>,
     ) -> Option<Former> {
-        if before == Authority::Nobody {
+        if matches!(before, Authority::Nobody | Authority::EveryNode) {
             return None;
         }
         let holder = self.holder_under(&before, around);
@@ -97,7 +97,8 @@ impl Services {
     fn search(&mut self, ip: IpAddr, around: &Around<'_>) {
         let Some(address) = self.addresses.get_mut(&ip) else { return };
         let authority = address.authority.clone();
-        if address.searched || authority == Authority::Nobody || !self.book.is_complete() {
+        let alone = matches!(authority, Authority::Nobody | Authority::EveryNode);
+        if address.searched || alone || !self.book.is_complete() {
             return;
         }
         if around.now > self.started + FORGOTTEN {
@@ -279,7 +280,7 @@ impl Services {
         }
         let lease = self.lease_of(&former.authority, around)?;
         let to = match authority {
-            Authority::ControlPlane => around.control_plane?.settings.lease.clone(),
+            Authority::ControlPlane => around.control_plane?.lease()?.clone(),
             other => self.lease_of(other, around)?.as_ref().clone(),
         };
         let version = former.version.clone()?;
@@ -345,7 +346,7 @@ impl Services {
 
     fn authority_of(&self, lease: &LeaseName, around: &Around<'_>) -> Authority {
         match around.control_plane {
-            Some(group) if group.settings.lease == *lease => Authority::ControlPlaneLease,
+            Some(group) if group.lease() == Some(lease) => Authority::ControlPlaneLease,
             _ => Authority::Lease(self.lease_name(lease)),
         }
     }
@@ -353,7 +354,7 @@ impl Services {
     /// The Lease of an authority, where it is one that Services go by.
     fn lease_of(&self, authority: &Authority, around: &Around<'_>) -> Option<Rc<LeaseName>> {
         match authority {
-            Authority::Nobody | Authority::ControlPlane => None,
+            Authority::Nobody | Authority::EveryNode | Authority::ControlPlane => None,
             Authority::ControlPlaneLease => {
                 Some(Rc::new(around.control_plane?.settings.lease.clone()))
             }
@@ -367,7 +368,7 @@ impl Services {
         around: &Around<'a>,
     ) -> Option<(&'a LeaseRecord, Moment)> {
         match around.control_plane {
-            Some(group) if group.settings.lease == *lease => group.election.record(),
+            Some(group) if group.lease() == Some(lease) => group.election.record(),
             _ => match self.seats.get(lease) {
                 Some(seat) => seat.election.record(),
                 None => self.book.page(lease).map(|page| (&page.record, page.seen)),

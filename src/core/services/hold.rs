@@ -15,7 +15,7 @@ use super::tenancy::{Authority, Obstacle, Place};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
-use crate::core::election::Role;
+use crate::core::election::{Role, term};
 use crate::core::group::Stopping;
 use crate::core::input::Effect;
 use crate::core::jitter::Jitter;
@@ -80,7 +80,8 @@ impl Services {
         };
         let scope = if link.as_str() == "lo" { Scope::Host } else { Scope::Universe };
         let duplicate_detection = self.settings.duplicate_detection;
-        Ok(Vip { address: ip, prefix_len, link, scope, duplicate_detection })
+        let presence = self.settings.presence;
+        Ok(Vip { address: ip, prefix_len, link, presence, scope, duplicate_detection })
     }
 
     /// What should become of an address here.
@@ -130,6 +131,7 @@ impl Services {
         };
         match authority {
             Authority::Nobody | Authority::ControlPlane => false,
+            Authority::EveryNode => true,
             Authority::ControlPlaneLease => around.control_plane.is_some_and(|group| {
                 unread(group.election.was_read(), group.election.holder()) && !group.has_held()
             }),
@@ -146,7 +148,7 @@ impl Services {
                 Some(group) => Rc::new(group.settings.lease.clone()),
                 None => return,
             },
-            Authority::Nobody | Authority::ControlPlane => return,
+            Authority::Nobody | Authority::EveryNode | Authority::ControlPlane => return,
         };
         let Some(address) = self.addresses.get_mut(&ip) else { return };
         let before = address.under.replace(Rc::clone(&lease));
@@ -179,16 +181,23 @@ impl Services {
             return None;
         }
         let address = self.addresses.get_mut(&ip)?;
-        let Authority::Lease(lease) = &address.authority else { return None };
-        let settled = address.under.as_ref() == Some(lease) && address.place == Place::Settled;
-        let seat = self.seats.get(&**lease).filter(|_| settled && !address.is_unsettled())?;
-        let Role::Holding { until } = seat.election.role() else { return None };
-        let claim = address.claim.as_mut()?;
-        if seat.leaving == Leaving::Yes || !claim.link_is_up(around.observed) {
+        if address.place != Place::Settled || address.is_unsettled() {
             return None;
         }
+        let until = match &address.authority {
+            Authority::Lease(lease) if address.under.as_ref() == Some(lease) => {
+                let seat = self.seats.get(&**lease).filter(|seat| seat.leaving == Leaving::No)?;
+                let Role::Holding { until } = seat.election.role() else { return None };
+                until
+            }
+            Authority::EveryNode => term::rolling(around.now, &self.settings.timing),
+            _ => return None,
+        };
+        let claim = address.claim.as_mut().filter(|claim| claim.link_is_up(around.observed))?;
         let (commands, next) = claim.tend(until, around.observed, around.now, rhythm)?;
         let next = next.map(|(at, why)| (address.together(at, why), why));
+        let roll = address.roll(&self.settings.timing, around.now);
+        let next = next.into_iter().chain(roll).min_by_key(|(at, _)| *at);
         self.agenda.rearm(&Item::Address(ip), &mut address.due, next);
         Some(commands)
     }
@@ -262,6 +271,7 @@ impl Services {
     /// What is over and done with is forgotten.
     fn let_go(&mut self, ip: IpAddr, want: Want, around: &Around<'_>) {
         let Some(address) = self.addresses.get_mut(&ip) else { return };
+        let before = address.claim.is_some();
         let lingers = address.claim.as_ref().is_some_and(|claim| claim.lingers(around.observed));
         if want != Want::Nothing || lingers {
             return;
@@ -274,7 +284,8 @@ impl Services {
             address.claim = None;
         }
         let under = address.under.take();
-        if under.is_some() {
+        let gone = before && address.claim.is_none() && address.authority == Authority::EveryNode;
+        if under.is_some() || gone {
             address.endless_since = None;
             self.agenda.plans.insert(ip);
             self.tell_tenants(ip);
@@ -325,6 +336,7 @@ impl Services {
         let bar = address.bar.iter().flat_map(|bar| Self::bar_times(bar)).map(Some);
         let changes = former.chain(bar).flatten().filter(|at| *at > around.now).min();
         let lapses = [
+            claim.and_then(|_| address.roll(&self.settings.timing, around.now)),
             rest.map(|at| (at, "the node may stand again")),
             address.endless_since.map(|at| (at + LINGER, "there is no endpoint anywhere")),
             address.leader_since.map(|at| (at + LEADER_STEADY, "the leader can serve it")),
@@ -366,8 +378,10 @@ impl Services {
             Authority::ControlPlane => around.control_plane.and_then(|group| group.claims.get(&ip)),
             _ => address.claim.as_deref(),
         };
+        let heard = around.observed.reach(ip).is_none_or(|reach| reach.told > 0);
         claim.is_some_and(|claim| {
-            claim.is_announcing() && claim.muted().is_none() && claim.is_usable(around.observed)
+            let announced = claim.is_announcing() && claim.muted().is_none();
+            announced && heard && claim.is_usable(around.observed)
         })
     }
 

@@ -23,6 +23,7 @@ mod request;
 mod seat;
 mod seats;
 mod tenancy;
+mod turn;
 mod view;
 mod voice;
 mod write;
@@ -357,6 +358,11 @@ impl Services {
             self.agenda.pulses.insert(address);
             self.here.insert(address);
         }
+    }
+
+    /// More or fewer peers were told of an address.
+    pub fn look_at_reach(&mut self, address: IpAddr) {
+        self.tell_tenants(address);
     }
 
     /// An address that was the node's own may be ours to take now.

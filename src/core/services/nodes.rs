@@ -49,6 +49,11 @@ impl Nodes {
         self.nodes.get(name)
     }
 
+    /// Every node's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(|name| &**name)
+    }
+
     /// Whether a node is cordoned.
     #[must_use]
     pub(crate) fn scheduling(&self, name: &str) -> Scheduling {

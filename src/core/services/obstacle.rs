@@ -129,7 +129,7 @@ impl Services {
         now: Moment,
     ) -> Option<Obstacle> {
         let address = self.addresses.get_mut(&ip)?;
-        if obstacle != Some(Obstacle::NoEndpoints) || address.under.is_none() {
+        if obstacle != Some(Obstacle::NoEndpoints) || !address.is_had() {
             address.endless_since = None;
             return obstacle;
         }
@@ -162,10 +162,7 @@ impl Services {
         match self.vip(ip, around) {
             Err(why) => return Some(why),
             Ok(vip) => {
-                let holding = match address.under {
-                    Some(_) => Holding::Yes,
-                    None => Holding::No,
-                };
+                let holding = if address.is_had() { Holding::Yes } else { Holding::No };
                 if let Some(why) = self.link_obstacle(&vip.link, holding, around) {
                     return Some(why);
                 }

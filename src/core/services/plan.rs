@@ -8,7 +8,7 @@ use super::record::{Protocol, ServiceName, ServicePort};
 use super::request::{self, Ask, AskedLease, Verdict};
 use super::tenancy::{Authority, Place, Tenant};
 use super::{Around, Item, Services, Standing};
-use crate::core::election::Role;
+use crate::core::election::{Role, term};
 use crate::core::input::Effect;
 use crate::core::lease::LeaseName;
 use crate::core::settings::{ServiceElection, Target};
@@ -175,9 +175,10 @@ impl Services {
             }
             Ok(AskedLease::Shared(lease)) => lease,
             Ok(AskedLease::ForAll) => self.settings.lease.clone(),
+            Ok(AskedLease::None) => return Authority::EveryNode,
         };
         match around.control_plane {
-            Some(group) if group.settings.lease == lease => Authority::ControlPlaneLease,
+            Some(group) if group.lease() == Some(&lease) => Authority::ControlPlaneLease,
             _ => Authority::Lease(self.lease_name(&lease)),
         }
     }
@@ -205,9 +206,13 @@ impl Services {
         if let Authority::Lease(new) = &authority {
             self.join_seat(new, ip);
         }
-        let former = self.former(ip, before, around);
+        let former = match authority {
+            Authority::EveryNode => None, // Nobody has to let go.
+            _ => self.former(ip, before, around),
+        };
         let Some(address) = self.addresses.get_mut(&ip) else { return };
-        address.former.retain(|former| former.authority != authority);
+        let alone = authority != Authority::EveryNode;
+        address.former.retain(|former| alone && former.authority != authority);
         address.former.extend(former);
         let marked = address.former.iter_mut().filter(|former| former.over.is_none());
         marked.for_each(|former| former.since = around.now);
@@ -231,7 +236,7 @@ impl Services {
         around: &Around<'_>,
     ) -> Option<String> {
         let holder = match authority {
-            Authority::Nobody => None,
+            Authority::Nobody | Authority::EveryNode => None,
             Authority::ControlPlane | Authority::ControlPlaneLease => {
                 let election = &around.control_plane?.election;
                 let ownerless = election.ownerless_since(around.now).is_some();
@@ -244,11 +249,7 @@ impl Services {
                         let page = self.book.page(lease);
                         page.is_some_and(|page| {
                             let timing = &self.settings.timing;
-                            let free = crate::core::election::term::free_at(
-                                &page.record,
-                                page.seen,
-                                timing,
-                            );
+                            let free = term::free_at(&page.record, page.seen, timing);
                             around.now < free
                         })
                     })
@@ -262,8 +263,11 @@ impl Services {
     pub(super) fn role_under(&self, authority: &Authority, around: &Around<'_>) -> Role {
         match authority {
             Authority::Nobody => Role::Following,
+            Authority::EveryNode => {
+                Role::Holding { until: term::rolling(around.now, &self.settings.timing) }
+            }
             Authority::ControlPlane | Authority::ControlPlaneLease => {
-                around.control_plane.map_or(Role::Following, |group| group.election.role())
+                around.control_plane.map_or(Role::Following, |group| group.role(around.now))
             }
             Authority::Lease(lease) => {
                 self.seats.get(&**lease).map_or(Role::Following, |seat| seat.election.role())

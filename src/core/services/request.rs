@@ -64,6 +64,8 @@ pub(crate) enum AskedLease {
     Own(LeaseName),
     /// `kube-vip.io/leaseName` (ELE-3).
     Shared(LeaseName),
+    /// None: every node that can has the address.
+    None,
 }
 
 /// An annotation that is `true` in one of the ways that kube-vip takes.
@@ -263,8 +265,10 @@ pub(crate) fn asked_lease(
     }
     let forced = is_true(record.rare(|a| &a.own_election));
     let on_demand = forced && settings.on_demand == OnDemand::On;
-    if settings.election == ServiceElection::OneForAll && !on_demand {
-        return Ok(AskedLease::ForAll);
+    match settings.election {
+        ServiceElection::OneForAll if !on_demand => return Ok(AskedLease::ForAll),
+        ServiceElection::EveryNode if !on_demand => return Ok(AskedLease::None),
+        _ => {}
     }
     let Some(text) = named else { return Ok(AskedLease::Own(record.own_lease())) };
     LeaseName::parse(text, record.name.namespace()).map(AskedLease::Shared).ok_or_else(|| Refused {

@@ -97,7 +97,7 @@ impl Services {
         self.agenda.plans.extend(self.movers.iter().chain(&self.barred));
         self.shared.clone().iter().for_each(|(ip, _)| self.tell_tenants(*ip));
         self.agenda.plans.extend(&self.lodgers);
-        if group.settings.lease == self.settings.lease {
+        if group.lease() == Some(&self.settings.lease) {
             self.look_at_addresses();
         }
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::agenda::Due;
 use super::record::{Creation, ServiceName, ServicePort};
 use crate::core::claim::{ANNOUNCEMENT, Claim};
+use crate::core::election::term;
 use crate::core::lease::LeaseName;
+use crate::core::settings::LeaseTiming;
 use crate::core::time::Moment;
 use crate::core::uid::Uid;
 
@@ -36,6 +38,8 @@ pub(crate) enum Authority {
     ControlPlaneLease,
     /// This Lease.
     Lease(Rc<LeaseName>),
+    /// No Lease: every node that can has it.
+    EveryNode,
 }
 
 /// An address that has come under another Lease: until its holder has let go, only that holder
@@ -163,6 +167,13 @@ pub(crate) enum Place {
 }
 
 impl Address {
+    /// Whether this node has it, as far as elections go.
+    pub(crate) fn is_had(&self) -> bool {
+        let alone = self.authority == Authority::EveryNode;
+        let installed = self.claim.as_ref().is_some_and(|claim| claim.is_installed());
+        self.under.is_some() || (alone && installed)
+    }
+
     /// Whether time alone may change what stands in its way.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.obstacle.is_some()
@@ -170,6 +181,12 @@ impl Address {
             || self.bar.is_some()
             || self.endless_since.is_some()
             || self.leader_since.is_some()
+    }
+
+    /// When it is to be refreshed, where no lease decides about it.
+    pub(crate) fn roll(&self, timing: &LeaseTiming, now: Moment) -> Due {
+        let alone = self.authority == Authority::EveryNode;
+        alone.then(|| (term::next_roll(now, timing), "it is refreshed"))
     }
 
     /// When something is to be done that is due at `at`: a periodic announcement, which may be a

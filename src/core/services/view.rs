@@ -7,7 +7,9 @@ use super::record::{ServiceName, ServicePort};
 use super::tenancy::{Authority, Obstacle, clash_text};
 use super::{Around, Entry, Listed, Services, Standing};
 use crate::core::election::Role;
+use crate::core::group::Group;
 use crate::core::input::Effect;
+use crate::core::observed::{peers, unheard};
 use crate::core::settings::Labelling;
 use crate::core::status::{ServiceCounters, ServiceState, ServiceStatus, Why};
 
@@ -27,17 +29,21 @@ impl Services {
             state,
             addresses: entry.addresses.to_vec(),
             lease: authority.map(|a| self.lease_text(a, around)).unwrap_or_default(),
-            holder: authority.and_then(|a| self.holder_under(a, around)).unwrap_or_default(),
+            holder: authority
+                .and_then(|a| self.holder_under(a, around))
+                .or_else(|| (state == ServiceState::Held).then(|| self.node.clone()))
+                .unwrap_or_default(),
             reason,
         }
     }
 
     fn lease_text(&self, authority: &Authority, around: &Around<'_>) -> String {
         match authority {
-            Authority::Nobody => String::new(),
+            Authority::Nobody | Authority::EveryNode => String::new(),
             Authority::ControlPlane | Authority::ControlPlaneLease => around
                 .control_plane
-                .map(|group| group.settings.lease.to_string())
+                .and_then(Group::lease)
+                .map(ToString::to_string)
                 .unwrap_or_default(),
             Authority::Lease(lease) => lease.to_string(),
         }
@@ -95,7 +101,9 @@ impl Services {
             Some(holder) if holder != self.node => {
                 (ServiceState::Elsewhere, format!("{holder} holds it"))
             }
-            _ if holding && address.obstacle.is_none() => (ServiceState::Pending, self.pending(ip)),
+            _ if holding && address.obstacle.is_none() => {
+                (ServiceState::Pending, self.pending(ip, around))
+            }
             _ => {
                 let why = self.why_here(ip, around);
                 let state = match &address.obstacle {
@@ -118,12 +126,14 @@ impl Services {
     }
 
     /// What keeps an address that should be here from being here and announced.
-    fn pending(&self, ip: IpAddr) -> String {
+    fn pending(&self, ip: IpAddr, around: &Around<'_>) -> String {
         let claim = self.addresses.get(&ip).and_then(|address| address.claim.as_deref());
         let refused = claim.and_then(|claim| claim.setback()).map(|back| back.refusal.to_string());
         let muted = claim.and_then(|claim| claim.muted());
+        let deaf = around.observed.reach(ip).filter(|reach| reach.told == 0);
         refused
             .or_else(|| muted.map(|refusal| format!("present, not announced: {refusal}")))
+            .or_else(|| deaf.map(unheard))
             .unwrap_or_else(|| format!("{ip} is being put on its link"))
     }
 
@@ -137,6 +147,9 @@ impl Services {
         }
         if let Some(obstacle) = &address.obstacle {
             return self.words(obstacle);
+        }
+        if address.authority == Authority::EveryNode {
+            return "every node that can has it (no election)".to_owned();
         }
         let lease = self.lease_text(&address.authority, around);
         match self.holder_under(&address.authority, around) {
@@ -253,6 +266,9 @@ impl Services {
         let Some(address) = self.addresses.get(&ip) else { return };
         let lease = self.lease_text(&address.authority, around);
         because.push(match self.holder_under(&address.authority, around) {
+            _ if address.authority == Authority::EveryNode => {
+                format!("{ip}: no election: every node that can announces it")
+            }
             Some(holder) => format!("{ip}: the lease {lease} decides; {holder} holds it"),
             None => format!("{ip}: the lease {lease} decides; nobody holds it"),
         });
@@ -262,7 +278,10 @@ impl Services {
             because.push(format!("{ip} is shared with {}", others.join(", ")));
         }
         because.push(match state {
-            ServiceState::Held => format!("{ip} is on {} and announced", self.node),
+            ServiceState::Held => match around.observed.reach(ip) {
+                Some(reach) => format!("{ip} is announced by {} {}", self.node, peers(reach)),
+                None => format!("{ip} is on {} and announced", self.node),
+            },
             _ => format!("{ip} is not on {}: {reason}", self.node),
         });
         if let Some(obstacle) = &address.obstacle {
@@ -286,7 +305,7 @@ impl Services {
             let held = entry
                 .addresses
                 .iter()
-                .any(|ip| self.addresses.get(ip).is_some_and(|address| address.under.is_some()));
+                .any(|ip| self.addresses.get(ip).is_some_and(|address| address.is_had()));
             let (state, why) = self.state_of(entry, around);
             (held && state == ServiceState::Pending)
                 .then(|| format!("Service {}: {why}", entry.record.name))

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::agenda::Due;
 use super::record::ServiceName;
+use super::tenancy::Authority;
 use super::{Around, Entry, Services};
 use crate::core::input::{Effect, EventWeight, ServiceEvent};
 use crate::core::jitter::rank;
+use crate::core::observed::peers;
 use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
@@ -139,23 +141,31 @@ impl Services {
     /// That this node announces the Service, unless the Service says so already.
     fn announced(&self, entry: &Entry, around: &Around<'_>) -> Option<(&'static str, String)> {
         let host = entry.record.host();
-        if host == Some(&self.node) {
+        let first = entry.addresses.first()?;
+        let reach = around.observed.reach(*first);
+        if host == Some(&self.node) && reach.is_none() {
             return None;
         }
-        let first = entry.addresses.first()?;
-        let link = self.vip(*first, around).map(|vip| vip.link.to_string()).unwrap_or_default();
+        let place = match reach {
+            Some(reach) => peers(reach),
+            None => {
+                let link = self.vip(*first, around).map(|vip| vip.link.to_string());
+                format!("on {}", link.unwrap_or_default())
+            }
+        };
+        let alone = self.addresses.get(first).is_some_and(|a| a.authority == Authority::EveryNode);
         let what = super::write::list(&entry.addresses);
         let egress = match entry.record.wants_egress() {
             true => "; kube-vip.io/egress is not done by this version",
             false => "",
         };
         let withheld = self.settings.updates == Updates::Withheld;
-        Some(match host.filter(|_| !withheld) {
+        Some(match host.filter(|host| !withheld && !alone && *host != self.node) {
             Some(other) => (
                 "Moved",
-                format!("{what}: announced by {} on {link}, before by {other}{egress}", self.node),
+                format!("{what}: announced by {} {place}, before by {other}{egress}", self.node),
             ),
-            None => ("Announced", format!("{what}: announced by {} on {link}{egress}", self.node)),
+            None => ("Announced", format!("{what}: announced by {} {place}{egress}", self.node)),
         })
     }
 }

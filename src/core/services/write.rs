@@ -111,6 +111,7 @@ impl Services {
         let wish = self.wish(name, around);
         let most = if self.desk.is_crowded() { MOST_BESIDE_LEASES } else { MOST };
         let full = self.writing.len() >= most && !self.writing.contains(name);
+        let turn = self.turn(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let writer = &mut entry.writer;
         if writer.under_way().is_some_and(|(_, sent)| now >= sent + LOST) {
@@ -126,6 +127,7 @@ impl Services {
             Some(_) if ready && full => {
                 self.write_queue.insert(name.clone());
             }
+            Some(_) if ready && !writer.is_our_turn(turn, now) => {}
             Some(wish) if ready => {
                 self.write_attempts += 1;
                 writer.begin(self.write_attempts, wish.clone(), now);
@@ -164,6 +166,7 @@ impl Services {
         let times = [
             lost.map(|at| (at, "an answer about a Service is overdue")),
             Some((writer.not_before(), "a Service is to be written again")),
+            writer.turn_at().map(|at| (at, "nobody else has written it")),
             patience.map(|at| (at, "a Service has waited")),
             repeat.filter(|_| delay.is_some()).map(|at| (at, "an Event is to be repeated")),
         ];
@@ -244,6 +247,7 @@ impl Services {
         Wish {
             host: match entry.record.host() {
                 Some(host) if host == self.node => HostChange::Keep,
+                Some(host) if self.is_as_good(entry, host, around) => HostChange::Keep,
                 _ if first => HostChange::Set(self.node.clone()),
                 _ => HostChange::Keep,
             },
@@ -259,7 +263,7 @@ impl Services {
         // What belongs to an older Service is lost to this one, wherever it is.
         let lost = |ip: &IpAddr| self.clash(entry, *ip, around).is_some();
         let gone = entry.addresses.iter().all(|ip| {
-            let under = self.addresses.get(ip).is_some_and(|address| address.under.is_some());
+            let under = self.addresses.get(ip).is_some_and(|address| address.is_had());
             let off = !under && !self.lingers(*ip, around);
             // Where it is here for another Service, that one names this node first: whoever
             // waits for it to be gone goes by the annotations.

@@ -50,13 +50,16 @@ struct Course {
     rewrites: u32,
     failures: u32,
     not_before: Moment,
+    /// When it is this node's turn to write what several nodes want written.
+    turn_at: Option<Moment>,
     trouble: Option<Box<str>>,
 }
 
 impl Course {
     fn matters(&self, stored_at: Option<Moment>, now: Moment) -> bool {
         let undone = self.rewrites > 0 && stored_at.is_some_and(|at| now < at + SOON);
-        let pending = self.under_way.is_some() || self.stored.is_some();
+        let waits = self.under_way.is_some() || self.turn_at.is_some();
+        let pending = waits || self.stored.is_some();
         pending || undone || self.failures > 0 || now < self.not_before
     }
 }
@@ -124,13 +127,29 @@ impl Writer {
     pub(super) fn settled(&mut self) {
         if let Some(course) = &mut self.course {
             course.stored = None;
+            course.turn_at = None;
         }
+    }
+
+    /// Whether it is this node's turn to write what is to be written, `turn` after it came up.
+    pub(super) fn is_our_turn(&mut self, turn: Duration, now: Moment) -> bool {
+        if turn == Duration::ZERO {
+            return true;
+        }
+        now >= *self.course.get_or_insert_default().turn_at.get_or_insert(now + turn)
+    }
+
+    /// When that is.
+    #[must_use]
+    pub(super) fn turn_at(&self) -> Option<Moment> {
+        self.course.as_ref()?.turn_at
     }
 
     /// A write begins.
     pub(super) fn begin(&mut self, attempt: u64, wish: Wish, now: Moment) {
         let course = self.course.get_or_insert_default();
         course.under_way = Some((attempt, now));
+        course.turn_at = None;
         course.wish = Some(wish);
     }
 

@@ -41,6 +41,8 @@ pub(super) fn control_plane(targets: &[&str]) -> ControlPlane {
             renew_deadline: Duration::from_secs(3),
             retry_period: Duration::from_secs(1),
         },
+        election: crate::core::settings::PlaneElection::ByLease,
+        health: crate::core::settings::HealthGate::Open,
         targets: targets.iter().map(target).collect(),
         dns_mode: DnsMode::First,
         prefix: PrefixLengths { v4: 32, v6: 128 },

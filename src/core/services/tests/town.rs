@@ -45,6 +45,7 @@ pub(crate) fn settings(election: ServiceElection) -> Services {
             retry_period: Duration::from_secs(1),
         },
         link: ServiceLink::Choice(LinkChoice::Named(LinkName::new("eth0").unwrap())),
+        presence: viplet_backend_api::Presence::OnLink,
         prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
         dns_mode: DnsMode::First,
         duplicate_detection: DuplicateDetection::Kernel,
