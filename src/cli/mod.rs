@@ -6,6 +6,7 @@ pub mod config;
 pub mod kubeadm;
 pub mod manager;
 pub mod manifest;
+mod peers;
 pub mod services;
 pub mod status;
 pub mod surroundings;

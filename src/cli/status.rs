@@ -6,6 +6,7 @@ use std::time::Duration;
 use argh::FromArgs;
 
 use super::ask::{self, Answer};
+use super::peers;
 use super::services::{self, Listing};
 use crate::core::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus};
 use crate::shell::source::{ApiHealth, StatusPage};
@@ -65,6 +66,9 @@ pub fn for_a_person(page: &StatusPage, listing: Listing) -> String {
     }
     if status.addresses.is_empty() && status.services.is_empty() {
         out.push_str("\nNo addresses.\n");
+    }
+    if !page.peers.is_empty() {
+        let _ = write!(out, "\n{}", peers::table(&page.peers));
     }
     for address in &status.addresses {
         let lease = status.leases.iter().find(|lease| lease.lease == address.lease);
@@ -157,7 +161,7 @@ fn one_lease(lease: &LeaseStatus, node: &str) -> String {
 }
 
 /// `12.5 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0..60 if span.subsec_millis() >= 50 => format!("{:.1} s", span.as_secs_f64()),

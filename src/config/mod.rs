@@ -27,5 +27,5 @@ pub use flags::{GivenFlag, split_arguments};
 pub use gather::Inputs;
 pub use problem::{MASK, Problem, Source};
 pub use setting::{Empty, Gate, Kind, Role, Setting, Unknown};
-pub use settings::{LogThreshold, Mode, Settings};
+pub use settings::{HealthCheck, LogThreshold, Mode, Settings};
 pub use validate::Purpose;

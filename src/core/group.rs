@@ -354,6 +354,15 @@ impl Group {
         self.wanted_addresses().contains(&address)
     }
 
+    /// Whether what this node has to do about its addresses is known and done.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let resolved = self.names.iter().all(|name| !name.addresses().is_empty());
+        resolved
+            && !self.health.is_unknown(self.settings.health)
+            && (self.lease().is_none() || self.election.was_read())
+    }
+
     /// Whether nothing of this group is left: no address here, no lease in our name, no label.
     pub(super) fn is_gone(&self, observed: &Observed) -> bool {
         let ours = self.election.holder() == Some(self.election.terms().identity.as_str());

@@ -137,6 +137,14 @@ impl Core {
         self.count(effects.get(from..).unwrap_or_default());
     }
 
+    /// Whether all that this node is to announce for now has been given to the backend.
+    #[must_use]
+    pub fn is_settled(&self, now: Moment) -> bool {
+        let plane = self.control_plane.as_ref().is_none_or(Group::is_settled);
+        let services = self.services.as_ref().is_none_or(|services| services.is_settled(now));
+        *self.observed.sight() == Sight::Clear && plane && services
+    }
+
     /// The next moment at which [`Input::Deadline`] is due, and what for.
     #[must_use]
     pub fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::claim::{Claim, Want};
 use super::election::{Election, Role};
 use super::group::Group;
-use super::observed::{Observed, Sight, state_text};
+use super::observed::{Observed, Sight, state_text, unheard};
 use super::services::record::ServiceName;
 use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus, Why};
 use super::{Core, Counters, Moment, Status};
@@ -38,7 +38,7 @@ impl Core {
         });
         let mut status = Status {
             node: self.settings.node.clone(),
-            leases: groups().map(|group| lease(group, now)).chain(for_all).collect(),
+            leases: groups().filter_map(|group| lease(group, now)).chain(for_all).collect(),
             addresses: addresses.collect(),
             links: links.collect(),
             services: self
@@ -63,7 +63,8 @@ impl Core {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters.clone();
         for group in self.control_plane.iter() {
-            let (name, tally) = (group.settings.lease.to_string(), group.election.tally());
+            let Some(name) = group.lease().map(ToString::to_string) else { continue };
+            let tally = group.election.tally();
             counters.renewals.insert(name.clone(), tally.renewals);
             counters.renewal_failures.insert(name.clone(), tally.failures);
             counters.transitions.insert(name, tally.transitions);
@@ -91,8 +92,12 @@ impl Core {
             Sight::Clear => {}
         }
         for group in self.control_plane.iter() {
-            let lease = &group.settings.lease;
-            if let Some(why) = group.election.fitness().obstacle() {
+            let obstacle = group.election.fitness().obstacle();
+            let Some(lease) = group.lease() else {
+                reasons.extend(obstacle.map(|why| format!("control plane: {why}")));
+                continue;
+            };
+            if let Some(why) = obstacle {
                 reasons.push(format!("lease {lease}: this node does not stand: {why}"));
             } else if !group.election.was_read() {
                 let trouble = group.election.trouble_suffix();
@@ -121,8 +126,9 @@ impl Core {
     }
 }
 
-fn lease(group: &Group, now: Moment) -> LeaseStatus {
-    lease_entry(&group.election, group.why(), now)
+fn lease(group: &Group, now: Moment) -> Option<LeaseStatus> {
+    group.lease()?;
+    Some(lease_entry(&group.election, group.why(), now))
 }
 
 fn lease_entry(election: &Election, reason: String, now: Moment) -> LeaseStatus {
@@ -154,7 +160,7 @@ fn addresses(group: &Group, observed: &Observed, now: Moment) -> Vec<AddressStat
         address: None,
         name: Some(name.name().to_owned()),
         link: group.link.as_ref().map(ToString::to_string).unwrap_or_default(),
-        lease: group.settings.lease.to_string(),
+        lease: group.lease().map(ToString::to_string).unwrap_or_default(),
         state: AddressState::Pending,
         announced: 0,
         reason: format!("not resolved: {}", name.trouble().unwrap_or("no answer yet")),
@@ -175,7 +181,7 @@ fn address_entry(
         address: Some(address),
         name: name.map(|name| name.name().to_owned()),
         link: claim.vip().link.to_string(),
-        lease: group.settings.lease.to_string(),
+        lease: group.lease().map(ToString::to_string).unwrap_or_default(),
         state,
         announced: claim.announced().into(),
         reason,
@@ -201,6 +207,10 @@ fn state_of(
             Some(why) => (AddressState::Pending, why),
             None if !claim.is_usable(observed) => {
                 (AddressState::Pending, "being put on the link".to_owned())
+            }
+            None if observed.reach(address).is_some_and(|reach| reach.told == 0) => {
+                let why = observed.reach(address).map(unheard).unwrap_or_default();
+                (AddressState::Pending, why)
             }
             None if !claim.link_is_up(observed) => {
                 (AddressState::Pending, format!("its link {} is not up", claim.vip().link))

@@ -20,7 +20,7 @@ use super::endpoint::{Endpoint, Host};
 use super::kubeconfig::read_bounded;
 
 /// Where distributions keep the system's authorities.
-const SYSTEM_AUTHORITIES: [&str; 4] = [
+pub(super) const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",

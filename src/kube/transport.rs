@@ -30,8 +30,8 @@ pub struct Api {
 
 struct Shared {
     executor: Rc<LocalExecutor<'static>>,
-    settings: AccessSettings,
-    places: Places,
+    /// Where the access is found; `None`: it was given.
+    search: Option<(AccessSettings, Places)>,
     state: RefCell<State>,
 }
 
@@ -82,10 +82,28 @@ impl Api {
         executor: &Rc<LocalExecutor<'static>>,
     ) -> Result<Self, AccessError> {
         let access = access::find(&settings, &places)?;
+        Self::build(access, Some((settings, places)), executor)
+    }
+
+    /// With an access that stays as it is.
+    ///
+    /// # Errors
+    /// Certificates or keys that make no sense.
+    pub(super) fn with_access(
+        access: Access,
+        executor: &Rc<LocalExecutor<'static>>,
+    ) -> Result<Self, AccessError> {
+        Self::build(access, None, executor)
+    }
+
+    fn build(
+        access: Access,
+        search: Option<(AccessSettings, Places)>,
+        executor: &Rc<LocalExecutor<'static>>,
+    ) -> Result<Self, AccessError> {
         let tls = tls_for(&access)?;
-        let state = State { access, tls, generation: 0, token: None };
-        let executor = Rc::clone(executor);
-        let shared = Shared { executor, settings, places, state: RefCell::new(state) };
+        let state = RefCell::new(State { access, tls, generation: 0, token: None });
+        let shared = Shared { executor: Rc::clone(executor), search, state };
         Ok(Self { shared: Rc::new(shared) })
     }
 
@@ -112,7 +130,8 @@ impl Api {
     /// # Errors
     /// As [`Api::new`].
     pub fn reload(&self) -> Result<Reloaded, AccessError> {
-        let access = access::find(&self.shared.settings, &self.shared.places)?;
+        let Some((settings, places)) = &self.shared.search else { return Ok(Reloaded::Same) };
+        let access = access::find(settings, places)?;
         let tls = tls_for(&access)?;
         let mut state = self.shared.state.borrow_mut();
         if access == state.access {

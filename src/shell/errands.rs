@@ -6,6 +6,8 @@
 //! the others and [`services`] one for what is written to Services; each watch has one
 //! ([`watches`]); labels and Events share one ([`notes`]), and marks on Leases have one ([`marks`]).
 
+mod annotations;
+mod health;
 mod leases;
 mod marks;
 mod notes;
@@ -22,6 +24,7 @@ use smol::channel::{RecvError, Sender};
 
 use super::resolver;
 use super::shared::Shared;
+use crate::config::HealthCheck;
 use crate::core::input::{Mark, ServiceEvent, ServiceUpdate};
 use crate::core::{Input, LeaseName, LeaseRequest};
 use crate::kube::access::Places;
@@ -214,6 +217,18 @@ impl Errands {
     /// Records an Event.
     pub fn event(&self, event: ServiceEvent) {
         self.notes.event(event);
+    }
+
+    /// Checks the API server on this node from now on.
+    pub fn check_health(&self, check: HealthCheck) {
+        self.parts.executor.spawn(health::follow(self.parts.clone(), check)).detach();
+    }
+
+    /// Sends this node's annotations that begin with `prefix` to `news` from now on.
+    pub fn follow_annotations(&self, prefix: String, news: Sender<BTreeMap<String, String>>) {
+        let node = self.parts.shared.core.borrow().settings().node.clone();
+        let task = annotations::follow(self.parts.clone(), (node, prefix), news);
+        self.parts.executor.spawn(task).detach();
     }
 
     /// Sets or removes labels of Services on this node's Node object. It is always answered.

@@ -5,6 +5,7 @@
 //! dashboards go on working; ours carry both.
 
 mod exposition;
+mod peers;
 mod services;
 
 use crate::build_info::{BUILD, VERSION};
@@ -26,6 +27,7 @@ pub fn render(source: &dyn Source, process: Process) -> String {
     health(&mut out, source, &status);
     leases(&mut out, &status, &counters);
     addresses(&mut out, &status);
+    peers::render(&mut out, &source.peers());
     services::render(&mut out, &status, &counters.services);
     totals(&mut out, &counters);
     of_process(&mut out, process);

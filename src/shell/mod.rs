@@ -30,6 +30,7 @@ use viplet_backend_api::Tag;
 
 use crate::config::Settings;
 use crate::core::Core;
+use crate::core::settings::PlaneElection;
 use crate::registry;
 use dump::Dump;
 use errands::{Door, Errands};
@@ -68,21 +69,27 @@ impl From<std::io::Error> for RunError {
 pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
     let mode = settings.mode;
     let tag = Tag::of_instance(&settings.instance);
-    let backend = Box::new(Opening::new(Box::new(move || registry::open(mode, tag))));
+    let given = settings.given.clone();
+    let open = move || registry::open(mode, tag, &given);
+    let backend = Box::new(Opening::new(Box::new(open)));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
     core.seed = RandomState::new().build_hasher().finish();
-    let leases: Vec<_> = core.control_plane.iter().map(|plane| plane.lease.clone()).collect();
+    let elected = core.control_plane.iter().filter(|p| p.election == PlaneElection::ByLease);
+    let leases: Vec<_> = elected.map(|plane| plane.lease.clone()).collect();
 
     let executor = Rc::new(LocalExecutor::new());
-    let shared = Shared::new(Core::new(core, clock::now()));
+    let shared = Shared::new(Core::new(core, clock::now()), backend);
     let door = Door::new(settings.access.clone(), &executor);
     let (inbox, inputs) = bounded(INBOX);
     let errands = Errands::start(&executor, &door, &shared, &inbox, &leases);
+    if let Some(check) = &settings.health_check {
+        errands.check_health(check.clone());
+    }
     for listen in settings.listeners() {
         executor.spawn(http::serve(listen, shared.clone())).detach();
     }
-    let node = Node::new(shared.clone(), backend, errands, inputs, (timer, signals));
+    let node = Node::new(shared.clone(), errands, inputs, (timer, signals));
     let orders = Console { settings, shared: &shared, door: &door, read_again };
     let end = smol::block_on(executor.run(node.run(&orders)))?;
     Ok(end)

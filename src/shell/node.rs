@@ -3,14 +3,15 @@
 //! One thread, one turn at a time: wait for an input, hand it to the core with the time, carry
 //! out the effects in order. Nothing is decided here.
 
-use std::collections::VecDeque;
+use std::cell::RefMut;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use log::{Level as LogLevel, log};
-use smol::channel::Receiver;
+use smol::channel::{Receiver, bounded};
 use viplet_backend_api::{Backend, Class, Command, Notice, Refusal};
 
 use super::clock::{self, Timer};
@@ -46,16 +47,33 @@ pub trait Orders {
 /// The loop.
 pub struct Node {
     shared: Rc<Shared>,
-    backend: Box<dyn Backend>,
     errands: Errands,
     inbox: Receiver<Input>,
     timer: Timer,
     signals: Signals,
+    annotations: Annotations,
+    /// When the core is to be told to stop.
+    stop_at: Option<Moment>,
+    /// Whether the backend was told that all is announced.
+    told: Told,
 }
 
 enum Event {
     Input(Input),
     Order(Order),
+    Annotations(BTreeMap<String, String>),
+}
+
+/// This node's annotations, for a backend that wants them.
+enum Annotations {
+    Unwanted,
+    Followed(Receiver<BTreeMap<String, String>>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    Yes,
 }
 
 impl Node {
@@ -63,12 +81,12 @@ impl Node {
     #[must_use]
     pub fn new(
         shared: Rc<Shared>,
-        backend: Box<dyn Backend>,
         errands: Errands,
         inbox: Receiver<Input>,
         (timer, signals): (Timer, Signals),
     ) -> Self {
-        Self { shared, backend, errands, inbox, timer, signals }
+        let (annotations, told) = (Annotations::Unwanted, Told::No);
+        Self { shared, errands, inbox, timer, signals, annotations, stop_at: None, told }
     }
 
     /// Turns until it is stopped.
@@ -76,14 +94,16 @@ impl Node {
     /// # Errors
     /// When the kernel refuses the timer: nothing could be relied on any more.
     pub async fn run(mut self, orders: &dyn Orders) -> std::io::Result<End> {
-        let first = match self.backend.observe() {
+        let first = match self.backend().observe() {
             Ok(snapshot) => Notice::Snapshot(snapshot),
             Err(refusal) => Notice::Blind(refusal),
         };
         let (mut stops, mut notices) = (0, 0);
         let mut event = Event::Input(Input::Observed(first));
         loop {
+            self.follow_annotations();
             match event {
+                Event::Annotations(found) => self.backend().annotated(&found),
                 Event::Input(input) => {
                     if self.turn(input) == Turn::Last {
                         return Ok(End::Stopped);
@@ -97,9 +117,14 @@ impl Node {
                         return Ok(End::AtOnce);
                     }
                     log::info!("stopping: addresses are withdrawn, then leases released");
-                    if self.turn(Input::Stop) == Turn::Last {
-                        return Ok(End::Stopped);
-                    }
+                    let other_ways = self.backend().prepare_to_stop();
+                    self.stop_at = Some(clock::now() + other_ways);
+                }
+            }
+            if self.stop_at.is_some_and(|at| at <= clock::now()) {
+                self.stop_at = None;
+                if self.turn(Input::Stop) == Turn::Last {
+                    return Ok(End::Stopped);
                 }
             }
             event = self.next().await?;
@@ -121,14 +146,24 @@ impl Node {
 
     async fn next(&mut self) -> std::io::Result<Event> {
         let due = self.shared.core.borrow().next_deadline(clock::now()).map(|(at, _)| at);
+        let due = due.into_iter().chain(self.stop_at).min();
         let mut message = std::pin::pin!(self.inbox.recv());
-        let (backend, signals, timer) = (&mut self.backend, &mut self.signals, &mut self.timer);
+        let mut annotations = std::pin::pin!(async {
+            match &self.annotations {
+                Annotations::Followed(news) => news.recv().await,
+                Annotations::Unwanted => std::future::pending().await,
+            }
+        });
+        let (shared, signals, timer) = (&self.shared, &mut self.signals, &mut self.timer);
         std::future::poll_fn(|cx: &mut Context<'_>| {
             if let Poll::Ready(order) = signals.poll_next(cx) {
                 return Poll::Ready(Ok(Event::Order(order)));
             }
-            if let Poll::Ready(notice) = backend.poll_notice(cx) {
+            if let Poll::Ready(notice) = shared.backend.borrow_mut().poll_notice(cx) {
                 return Poll::Ready(Ok(Event::Input(Input::Observed(notice))));
+            }
+            if let Poll::Ready(Ok(found)) = annotations.as_mut().poll(cx) {
+                return Poll::Ready(Ok(Event::Annotations(found)));
             }
             if let Poll::Ready(Ok(input)) = message.as_mut().poll(cx) {
                 return Poll::Ready(Ok(Event::Input(input)));
@@ -147,7 +182,29 @@ impl Node {
         self.shared.turns_at(now);
         let mut effects = Vec::new();
         self.shared.core.borrow_mut().handle(input, now, &mut effects);
-        self.carry_out(effects, now)
+        let turn = self.carry_out(effects, now);
+        if self.told == Told::No && self.shared.core.borrow().is_settled(now) {
+            self.told = Told::Yes;
+            self.backend().settled();
+        }
+        turn
+    }
+
+    fn backend(&self) -> RefMut<'_, Box<dyn Backend>> {
+        self.shared.backend.borrow_mut()
+    }
+
+    /// The backend may be opened late, and only then say that it wants annotations.
+    fn follow_annotations(&mut self) {
+        if matches!(self.annotations, Annotations::Followed(_)) {
+            return;
+        }
+        let prefix = self.backend().annotation_prefix().map(str::to_owned);
+        if let Some(prefix) = prefix {
+            let (news, followed) = bounded(1);
+            self.errands.follow_annotations(prefix, news);
+            self.annotations = Annotations::Followed(followed);
+        }
     }
 
     /// Effects in order; a refusal is handled before those that follow it. Commands that follow
@@ -207,12 +264,12 @@ impl Node {
     fn apply_in_time(&mut self, commands: &[Command], decided: Moment) -> Vec<Result<(), Refusal>> {
         let late = clock::now().since(decided);
         if late <= FRESH {
-            return self.backend.apply_all(commands);
+            return self.backend().apply_all(commands);
         }
         let reason = format!("not done: {:.1} s late, decided anew", late.as_secs_f64());
         let refusal = Refusal { class: Class::Transient, reason };
         let one = |command: &Command| match command {
-            Command::Withdraw { .. } => self.backend.apply(command),
+            Command::Withdraw { .. } => self.backend().apply(command),
             Command::Install { .. } | Command::Announce { .. } => Err(refusal.clone()),
         };
         commands.iter().map(one).collect()
@@ -242,10 +299,8 @@ fn write(report: &Report) {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::BTreeMap;
 
     use smol::LocalExecutor;
-    use smol::channel::bounded;
     use viplet_backend_api::{
         DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Observation,
     };
@@ -289,13 +344,13 @@ mod tests {
         };
         let settings = config::load(&inputs, &["arp"]).unwrap().settings;
         let executor = Rc::new(LocalExecutor::new());
-        let shared = Shared::new(Core::new(settings.core.clone(), clock::now()));
+        let backend = Box::new(Refusing(Rc::clone(asked)));
+        let shared = Shared::new(Core::new(settings.core.clone(), clock::now()), backend);
         let door = Door::new(settings.access, &executor);
         let (inbox, inputs) = bounded(INBOX);
         let errands = Errands::start(&executor, &door, &shared, &inbox, &[]);
-        let backend = Box::new(Refusing(Rc::clone(asked)));
         let kernel = (Timer::new().unwrap(), Signals::new().unwrap());
-        Node::new(shared, backend, errands, inputs, kernel)
+        Node::new(shared, errands, inputs, kernel)
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! A backend that is opened as late as the kernel lets it: a missing capability is no reason to
 //! end (design law 5), it is waited for and said.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smol::Timer;
-use viplet_backend_api::{Backend, Class, Command, Notice, Observation, Refusal};
+use viplet_backend_api::{Backend, Class, Command, Notice, Observation, PeerStatus, Refusal};
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -65,6 +66,30 @@ impl Backend for Opening {
             Some(backend) => backend.apply_all(commands),
             None => commands.iter().map(|command| self.apply(command)).collect(),
         }
+    }
+
+    fn peers(&self) -> Vec<PeerStatus> {
+        self.backend.as_ref().map_or_else(Vec::new, |backend| backend.peers())
+    }
+
+    fn annotation_prefix(&self) -> Option<&str> {
+        self.backend.as_ref()?.annotation_prefix()
+    }
+
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
+        if let Some(backend) = &mut self.backend {
+            backend.annotated(annotations);
+        }
+    }
+
+    fn settled(&mut self) {
+        if let Some(backend) = &mut self.backend {
+            backend.settled();
+        }
+    }
+
+    fn prepare_to_stop(&mut self) -> Duration {
+        self.backend.as_mut().map_or(Duration::ZERO, |backend| backend.prepare_to_stop())
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {

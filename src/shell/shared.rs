@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use viplet_backend_api::{Backend, PeerStatus};
+
 use super::clock;
 use super::source::{ApiHealth, Source};
 use crate::core::services::record::ServiceName;
@@ -17,6 +19,8 @@ const STALL: Duration = Duration::from_secs(5);
 pub struct Shared {
     /// The core.
     pub core: RefCell<Core>,
+    /// What makes addresses present and known.
+    pub backend: RefCell<Box<dyn Backend>>,
     /// How the API server is; the errands keep it up to date.
     pub api: RefCell<ApiSeen>,
     turned: Cell<Moment>,
@@ -34,11 +38,11 @@ pub enum ApiSeen {
 }
 
 impl Shared {
-    /// Around a core.
+    /// Around a core and the backend that it commands.
     #[must_use]
-    pub fn new(core: Core) -> Rc<Self> {
+    pub fn new(core: Core, backend: Box<dyn Backend>) -> Rc<Self> {
         let (core, api) = (RefCell::new(core), RefCell::new(ApiSeen::NotYet));
-        Rc::new(Self { core, api, turned: Cell::new(clock::now()) })
+        Rc::new(Self { core, backend: RefCell::new(backend), api, turned: Cell::new(clock::now()) })
     }
 
     /// The loop turns.
@@ -69,6 +73,10 @@ impl Source for Shared {
 
     fn counters(&self) -> Counters {
         self.core.borrow().counters()
+    }
+
+    fn peers(&self) -> Vec<PeerStatus> {
+        self.backend.borrow().peers()
     }
 
     fn api(&self) -> ApiHealth {

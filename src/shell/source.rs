@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use viplet_backend_api::PeerStatus;
 
 use crate::build_info;
 use crate::core::services::record::ServiceName;
@@ -19,6 +20,10 @@ pub trait Source {
     fn counters(&self) -> Counters;
     /// How the API server is.
     fn api(&self) -> ApiHealth;
+    /// The peers that addresses are announced to, where the network is one of peers.
+    fn peers(&self) -> Vec<PeerStatus> {
+        Vec::new()
+    }
     /// Whether the main loop turns.
     ///
     /// # Errors
@@ -72,6 +77,9 @@ pub struct StatusPage {
     /// Why `/healthz` fails, absent when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<String>,
+    /// The peers that addresses are announced to, where the network is one of peers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerStatus>,
     /// The state.
     #[serde(flatten)]
     pub status: Status,
@@ -86,6 +94,7 @@ impl StatusPage {
             build: build_info::BUILD.to_owned(),
             api: source.api(),
             unhealthy: source.health().err(),
+            peers: source.peers(),
             status: source.status(),
         }
     }

@@ -10,4 +10,6 @@
 //! - `sys`: socket options that no crate has; the only unsafe code.
 //! - `error`: errno → refusal.
 
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
+
 pub mod settings;

@@ -386,6 +386,14 @@ impl Services {
         self.services_listed == Listed::Yes && self.lookups.values().all(resolved)
     }
 
+    /// Whether what this node has to do about its addresses is known and done.
+    #[must_use]
+    pub fn is_settled(&self, now: Moment) -> bool {
+        let nodes = self.nodes_listed == Listed::Yes || now >= self.started + PATIENCE;
+        let done = self.agenda.plans.is_empty() && self.agenda.pulses.is_empty();
+        self.is_listed() && self.endpoints_listed == Listed::Yes && nodes && done
+    }
+
     /// The backend refused a command: what to say of it, if it is news.
     pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
         let ip = command.vip().address;

@@ -1,6 +1,7 @@
 //! The core against a kernel and an API server that answer by hand, one behaviour per test.
 
 mod addresses;
+mod every_node;
 mod fitness;
 mod lifetime;
 

@@ -1,6 +1,7 @@
 //! Services on several nodes: cores, kernels that do what they are told, and an API server, with
 //! a few milliseconds between them. One behaviour per test.
 
+mod everywhere;
 mod holding;
 mod marks;
 mod sharing;

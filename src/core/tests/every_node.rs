@@ -1,0 +1,91 @@
+//! The control plane's address on every node, and the check of the API server that gates it.
+
+use super::*;
+use crate::core::settings::{HealthGate, PlaneElection};
+
+fn plane(health: HealthGate) -> ControlPlane {
+    ControlPlane { election: PlaneElection::EveryNode, health, ..control_plane(&[VIP]) }
+}
+
+fn started(health: HealthGate) -> Node {
+    let mut node = Node::new(plane(health));
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    node
+}
+
+fn checked(node: &mut Node, outcome: Result<(), &str>) {
+    node.give(Input::ControlPlaneChecked(outcome.map_err(str::to_owned)));
+}
+
+#[test]
+fn without_an_election_the_address_is_here_at_once_stays_and_no_lease_is_written() {
+    let mut node = started(HealthGate::Open);
+    assert!(node.has(VIP));
+    for _ in 0..600 {
+        node.pass(millis(100));
+        assert!(node.has(VIP));
+    }
+    assert_eq!(node.record, None);
+    assert_eq!(node.core.status(node.now).not_ready, [] as [&str; 0]);
+}
+
+#[test]
+fn the_kernel_drops_it_when_nobody_refreshes_it() {
+    let node = started(HealthGate::Open);
+    let lifetime = node.commands().into_iter().find_map(|command| match command {
+        Command::Install { lifetime, .. } => Some(lifetime.as_secs()),
+        _ => None,
+    });
+    assert!((1..=5).contains(&lifetime.expect("it is installed")), "{lifetime:?}");
+}
+
+#[test]
+fn it_is_withdrawn_at_a_stop() {
+    let mut node = started(HealthGate::Open);
+    node.give(Input::Stop);
+    assert!(!node.has(VIP));
+}
+
+#[test]
+fn it_waits_for_the_first_check_that_succeeds() {
+    let mut node = started(HealthGate::Failures(3));
+    node.pass(Duration::from_secs(10));
+    assert!(!node.has(VIP));
+    checked(&mut node, Err("connection refused"));
+    assert!(!node.has(VIP));
+    let not_ready = node.core.status(node.now).not_ready.join("; ");
+    assert!(
+        not_ready.contains("failed 1 health checks in a row: connection refused"),
+        "{not_ready}"
+    );
+    checked(&mut node, Ok(()));
+    assert!(node.has(VIP));
+}
+
+#[test]
+fn it_goes_after_so_many_failures_in_a_row_and_comes_back_at_the_first_success() {
+    let mut node = started(HealthGate::Failures(3));
+    checked(&mut node, Ok(()));
+    for outcome in [Err("500"), Err("500"), Ok(()), Err("500"), Err("500")] {
+        checked(&mut node, outcome);
+        assert!(node.has(VIP));
+    }
+    checked(&mut node, Err("500"));
+    assert!(!node.has(VIP));
+    checked(&mut node, Ok(()));
+    assert!(node.has(VIP));
+}
+
+#[test]
+fn a_leader_whose_api_server_fails_its_checks_gives_the_lease_up() {
+    let health = HealthGate::Failures(2);
+    let mut node = Node::new(ControlPlane { health, ..control_plane(&[VIP]) });
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    checked(&mut node, Ok(()));
+    node.pass(Duration::from_secs(1));
+    assert!(node.has(VIP));
+    checked(&mut node, Err("timeout"));
+    checked(&mut node, Err("timeout"));
+    assert!(!node.has(VIP));
+    assert_eq!(node.record.clone().map(|record| record.holder), Some(String::new()));
+}
