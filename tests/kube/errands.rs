@@ -21,14 +21,16 @@ use viplet::core::{
 };
 use viplet::shell::clock;
 use viplet::shell::errands::{Door, Errands};
+use viplet::shell::opening::Opening;
 use viplet::shell::shared::{ApiSeen, Shared};
+use viplet_backend_api::{Class, Refusal};
 
 use super::server::{Seen, Server, Step, Steps, answer, chunked, serve, until};
 use super::services::{object, update};
 use super::setup::{Folder, kubeconfig, run, settings};
 use super::store::{query, status};
 
-fn services(namespace: Option<&str>, endpoints: EndpointSource) -> Services {
+pub fn services(namespace: Option<&str>, endpoints: EndpointSource) -> Services {
     let second = Duration::from_secs(1);
     Services {
         namespace: namespace.map(str::to_owned),
@@ -65,15 +67,15 @@ fn control_plane() -> LeaseName {
 }
 
 /// A node's errands against a server.
-struct Node {
-    server: Server,
+pub struct Node {
+    pub server: Server,
     shared: Rc<Shared>,
-    errands: Errands,
+    pub errands: Errands,
     inputs: Rc<RefCell<Vec<Input>>>,
     _folder: Folder,
 }
 
-fn node(
+pub fn node(
     executor: &Rc<LocalExecutor<'static>>,
     services: Services,
     handler: impl FnMut(&Seen) -> Steps + 'static,
@@ -86,13 +88,19 @@ fn node(
         services: Some(services),
         seed: 1,
     };
-    let shared = Shared::new(Core::new(core, clock::now()));
+    let backend = Opening::new(Box::new(|| Err(nothing())));
+    let shared = Shared::new(Core::new(core, clock::now()), Box::new(backend));
     let door = Door::new(settings(Some(&file)), executor);
     let (inbox, outbox) = bounded(64);
     let errands = Errands::start(executor, &door, &shared, &inbox, &[control_plane()]);
     let inputs = Rc::default();
     executor.spawn(collect(outbox, Rc::clone(&inputs))).detach();
     Node { server, shared, errands, inputs, _folder: folder }
+}
+
+/// No kernel is touched here.
+fn nothing() -> Refusal {
+    Refusal { class: Class::Forbidden, reason: "not in this test".to_owned() }
 }
 
 async fn collect(outbox: Receiver<Input>, inputs: Rc<RefCell<Vec<Input>>>) {
@@ -102,7 +110,7 @@ async fn collect(outbox: Receiver<Input>, inputs: Rc<RefCell<Vec<Input>>>) {
 }
 
 impl Node {
-    fn count(&self, wanted: impl Fn(&Input) -> bool) -> usize {
+    pub fn count(&self, wanted: impl Fn(&Input) -> bool) -> usize {
         self.inputs.borrow().iter().filter(|input| wanted(input)).count()
     }
 
@@ -157,7 +165,7 @@ fn is_collection(seen: &Seen) -> bool {
 }
 
 /// Lists and idle watches; `other` answers all else.
-fn cluster(mut other: impl FnMut(&Seen) -> Steps) -> impl FnMut(&Seen) -> Steps {
+pub fn cluster(mut other: impl FnMut(&Seen) -> Steps) -> impl FnMut(&Seen) -> Steps {
     move |seen| match (seen.is_watch(), is_collection(seen)) {
         (true, _) => chunked(vec![Step::Hang]),
         (false, true) => listed(seen),
@@ -165,7 +173,7 @@ fn cluster(mut other: impl FnMut(&Seen) -> Steps) -> impl FnMut(&Seen) -> Steps 
     }
 }
 
-fn nothing_else(seen: &Seen) -> Steps {
+pub fn nothing_else(seen: &Seen) -> Steps {
     panic!("{seen:?}")
 }
 

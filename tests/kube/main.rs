@@ -14,6 +14,7 @@ mod calls;
 mod errands;
 mod leases;
 mod outcomes;
+mod probes;
 mod server;
 mod services;
 mod setup;
