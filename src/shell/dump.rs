@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use viplet_backend_api::Given;
+
 use super::calendar::Civil;
 use super::source::{ApiHealth, StatusPage};
 use crate::cli::services::Listing;
@@ -12,7 +14,7 @@ use crate::core::settings::{
     ControlPlane, DnsMode, Labelling, LinkChoice, LoopbackScope, OnLinkDown, OnLoss, Settings,
     Target,
 };
-use crate::core::status::Counters;
+use crate::core::status::{AddressState, Counters, ServiceState};
 
 mod services;
 
@@ -26,6 +28,8 @@ pub struct Dump<'a> {
     pub settings: &'a Settings,
     /// The API server's port (`port`).
     pub port: u16,
+    /// The settings of the mode's own backend.
+    pub given: &'a Given,
     /// The mode in words, `ARP` for example.
     pub mode: &'a str,
     /// The rest that the process shows.
@@ -52,6 +56,7 @@ impl Dump<'_> {
         line(&mut out, "Process ID", self.process);
         let _ = writeln!(out, "{RULE}");
         self.basic(&mut out);
+        self.bgp(&mut out);
         self.arp(&mut out);
         self.services(&mut out);
         self.interfaces(&mut out);
@@ -75,6 +80,37 @@ impl Dump<'_> {
             line(out, "Namespace", &plane.lease.namespace);
             line(out, "Interface", link(&plane.link));
             line(out, "DNS Mode", dns_mode(plane.dns_mode));
+        }
+    }
+
+    /// The peers and what they were told, where there are any.
+    fn bgp(&self, out: &mut String) {
+        section(out, "BGP CONFIGURATION");
+        line(out, "BGP Enabled", self.mode == "BGP");
+        if self.mode != "BGP" {
+            return;
+        }
+        for (name, setting) in [
+            ("BGP AS", "bgp_as"),
+            ("BGP Router ID", "bgp_routerid"),
+            ("BGP Source IP", "bgp_sourceip"),
+            ("BGP Source Interface", "bgp_sourceif"),
+            ("BGP Hold Time", "bgp_hold_time"),
+            ("BGP Keepalive Interval", "bgp_keepalive_interval"),
+        ] {
+            line(out, name, self.given.text(setting));
+        }
+        section(out, "ACTIVE BGP RIB STATE");
+        for peer in &self.page.peers {
+            let told = format!("{}, {} prefixes sent", peer.state, peer.prefixes);
+            line(out, &format!("Peer {}", peer.name), told);
+        }
+        let services = self.page.status.services.iter();
+        let services = services.filter(|service| service.state == ServiceState::Held);
+        let own = self.page.status.addresses.iter();
+        let own = own.filter(|a| a.state == AddressState::Held).filter_map(|a| a.address);
+        for address in own.chain(services.flat_map(|service| service.addresses.iter().copied())) {
+            line(out, "Announced", address);
         }
     }
 
@@ -187,7 +223,7 @@ const fn dns_mode(mode: DnsMode) -> &'static str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use viplet_backend_api::{DuplicateDetection, LinkName};
+    use viplet_backend_api::{DuplicateDetection, LinkName, PeerStatus, Session};
 
     use super::*;
     use crate::core::LeaseName;
@@ -195,7 +231,6 @@ mod tests {
         ClassFilter, EndpointSource, LeaseTiming, LinkNotUp, OnDemand, PrefixLength, PrefixLengths,
         ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed, Updates,
     };
-    use crate::core::status::ServiceState;
     use crate::shell::source::Source as _;
     use crate::shell::source::fixture::{Fixture, holding, service};
 
@@ -241,6 +276,7 @@ mod tests {
             settings,
             port: 6443,
             mode: "ARP",
+            given: &Given::default(),
             page: &StatusPage::of(source),
             counters: &source.counters(),
             now: Civil::at(Duration::from_secs(1_234_567_890)),
@@ -259,6 +295,7 @@ mod tests {
             titles,
             [
                 "--- BASIC CONFIGURATION ---",
+                "--- BGP CONFIGURATION ---",
                 "--- ARP/NDP CONFIGURATION ---",
                 "--- SERVICES CONFIGURATION ---",
                 "--- NETWORK INTERFACES ---",
@@ -347,5 +384,45 @@ mod tests {
     fn without_a_control_plane_there_is_less_to_say() {
         let text = dump(&Settings { control_plane: None, ..settings() });
         assert!(text.contains("Control Plane Enabled: false\n") && !text.contains("Lease Name:"));
+    }
+
+    #[test]
+    fn bgp_has_its_settings_its_peers_and_what_is_announced_and_no_password() {
+        let source = holding();
+        let mut page = StatusPage::of(&source);
+        page.peers = vec![PeerStatus {
+            name: "192.0.2.1".to_owned(),
+            remote_as: Some(65001),
+            session: Session::Up,
+            state: "Established".into(),
+            since: Duration::from_secs(5),
+            prefixes: 2,
+            bfd: None,
+            last_error: None,
+            established: 1,
+            lost: 0,
+            messages: (1, 1),
+            updates: 1,
+        }];
+        let given = [("bgp_as", "65000"), ("bgp_peers", "192.0.2.1:65001:secret")];
+        let given = Given(given.map(|(name, text)| (name, text.to_owned())).into());
+        let text = Dump {
+            settings: &settings(),
+            port: 6443,
+            mode: "BGP",
+            given: &given,
+            page: &page,
+            counters: &source.counters(),
+            now: Civil::at(Duration::from_secs(1_234_567_890)),
+            process: 4711,
+            metrics_at: ":2112",
+            health_port: 0,
+        }
+        .text();
+        let (_, rib) = text.split_once("--- ACTIVE BGP RIB STATE ---").unwrap();
+        assert!(text.contains("BGP AS: 65000"), "{text}");
+        assert!(rib.contains("Peer 192.0.2.1: Established, 2 prefixes sent"), "{text}");
+        assert!(rib.contains("Announced: 192.0.2.10"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
     }
 }

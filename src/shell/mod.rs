@@ -111,6 +111,7 @@ impl Orders for Console<'_> {
             settings: core.settings(),
             port: self.settings.access.port,
             mode: self.settings.mode.as_str(),
+            given: &self.settings.given,
             page: &page,
             counters: &self.shared.counters(),
             now: calendar::Civil::now(),
