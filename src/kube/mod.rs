@@ -44,7 +44,7 @@ pub use lease::Lease;
 pub use lease_client::{LeaseClient, LeaseMemory};
 pub use leases::{Coverage, LeaseNews, watch_lease};
 pub use marks::mark_lease;
-pub use node_annotations::{NodeAnnotations, own_node_scope};
+pub use node_annotations::read_annotations;
 pub use nodes::{node_scope, set_label, set_labels, without_foreign_labels};
 pub use probe::Probe;
 pub use service_change::{Applied, NotApplied, apply_to_service};

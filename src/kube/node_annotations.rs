@@ -1,24 +1,36 @@
 //! The annotations of one Node (`v1`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use http::Request;
 use serde::Deserialize;
 
+use super::connection::Connection;
+use super::error::{ApiError, Kind};
 use super::json::read_json;
-use super::watch::{Scope, Watched};
 
-/// Only the Node of this name.
-#[must_use]
-pub fn own_node_scope(node: &str) -> Scope {
-    let path = super::collection("", None, "nodes");
-    Scope { path, fields: Some(format!("metadata.name={node}")), labels: None, page: 1 }
-}
+const DEADLINE: Duration = Duration::from_secs(10);
 
-/// All annotations of a Node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeAnnotations {
-    /// By key.
-    pub annotations: BTreeMap<String, String>,
+/// Reads all annotations of `node`.
+///
+/// # Errors
+/// As [`Connection::call`].
+pub async fn read_annotations(
+    connection: &mut Connection,
+    node: &str,
+) -> Result<BTreeMap<String, String>, ApiError> {
+    let server = connection.api().server();
+    let local = |why: String| Kind::Local(why).of(&server, &format!("annotations of node {node}"));
+    if !super::is_name(node) {
+        return Err(local("no node has such a name".to_owned()));
+    }
+    let path = format!("{}/{node}", super::collection("", None, "nodes"));
+    let request = Request::get(path).body(Vec::new()).map_err(|error| local(error.to_string()))?;
+    let answer = connection.call(request, DEADLINE).await?;
+    let text = String::from_utf8_lossy(&answer.body);
+    let node: Node = read_json(&text).map_err(local)?;
+    Ok(node.metadata.annotations.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -28,20 +40,5 @@ struct Node {
 
 #[derive(Deserialize)]
 struct Metadata {
-    name: Box<str>,
     annotations: Option<BTreeMap<String, String>>,
-}
-
-impl Watched for NodeAnnotations {
-    type Key = Box<str>;
-
-    fn read(json: &str) -> Result<Option<Self>, String> {
-        let node: Node = read_json(json)?;
-        Ok(Some(Self { annotations: node.metadata.annotations.unwrap_or_default() }))
-    }
-
-    fn key(json: &str) -> Result<Option<Box<str>>, String> {
-        let node: Node = read_json(json)?;
-        Ok(Some(node.metadata.name))
-    }
 }
