@@ -13,3 +13,4 @@
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 pub mod settings;
+mod sys;

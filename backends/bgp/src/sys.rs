@@ -1,0 +1,79 @@
+//! Socket options and look-ups of the kernel that neither std nor `socket2` has. This is the one
+//! module with unsafe code: they are only to be had as C functions.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_int};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use viplet_backend_api::LinkName;
+
+/// GTSM (RFC 5082) for an IPv4 TCP socket: segments whose TTL is lower are dropped by the kernel
+/// (`IP_MINTTL`, ip(7)); 1 to 255, 0: all are taken. Linux heeds it for TCP only.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(crate) fn set_min_ttl(socket: &impl AsFd, least: u8) -> io::Result<()> {
+    set(socket, (libc::IPPROTO_IP, libc::IP_MINTTL), &c_int::from(least))
+}
+
+/// The same for IPv6 (`IPV6_MINHOPCOUNT`, `linux/in6.h`).
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(crate) fn set_min_hop_count(socket: &impl AsFd, least: u8) -> io::Result<()> {
+    /// `linux/in6.h`; libc does not name it on every target.
+    const IPV6_MINHOPCOUNT: c_int = 73;
+    set(socket, (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT), &c_int::from(least))
+}
+
+/// The index of a link (`if_nametoindex(3)`).
+///
+/// # Errors
+/// `ENODEV` when there is no such link.
+pub(crate) fn link_index(link: &LinkName) -> io::Result<u32> {
+    let name = CString::new(link.as_str()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `name` is a string that ends with a zero and lives until after the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
+/// setsockopt(2) with a value that is a C structure of plain bytes or an integer.
+fn set<T: Copy>(socket: &impl AsFd, option: (c_int, c_int), value: &T) -> io::Result<()> {
+    let length =
+        libc::socklen_t::try_from(size_of::<T>()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is borrowed and so open; the kernel only reads `length` bytes, which
+    // is all of `value`.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            option.0,
+            option.1,
+            std::ptr::from_ref(value).cast(),
+            length,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Domain, Socket, Type};
+
+    #[test]
+    fn the_kernel_takes_a_least_ttl_for_both_families() {
+        let v4 = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        set_min_ttl(&v4, 254).unwrap();
+        let v6 = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        set_min_hop_count(&v6, 254).unwrap();
+    }
+
+    #[test]
+    fn a_link_has_an_index_and_one_that_is_not_there_has_none() {
+        assert!(link_index(&LinkName::new("lo").unwrap()).is_ok_and(|index| index > 0));
+        assert!(link_index(&LinkName::new("no-such-link").unwrap()).is_err());
+    }
+}
