@@ -12,5 +12,11 @@
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+pub mod bfd;
 pub mod settings;
 mod sys;
+
+// Until settings, the session and the table are here.
+use base64 as _;
+use viplet_netlink as _;
+use zettabgp as _;
