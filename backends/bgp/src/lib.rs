@@ -17,6 +17,5 @@ pub mod settings;
 mod sys;
 
 // Until settings, the session and the table are here.
-use base64 as _;
 use viplet_netlink as _;
 use zettabgp as _;
