@@ -13,3 +13,15 @@
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 pub mod settings;
+
+mod driver;
+mod error;
+mod machine;
+mod sys;
+mod table;
+mod wire;
+
+pub use driver::Bgp;
+
+// Read by `settings::read`.
+use base64 as _;

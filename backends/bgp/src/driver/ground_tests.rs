@@ -1,0 +1,1 @@
+//! Tests of next hops and router ids.
