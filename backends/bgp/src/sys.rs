@@ -1,50 +1,32 @@
-//! Socket options that no crate has: TCP MD5 signatures (RFC 2385), the least TTL that is heard
-//! (GTSM, RFC 5082), and the filter of an ICMPv6 socket. The only unsafe code of BGP: `setsockopt`
-//! with structures of the kernel's own layout.
+//! Socket options and look-ups of the kernel that neither std nor `socket2` has. This is the one
+//! module with unsafe code: they are only to be had as C functions.
 #![allow(unsafe_code)]
 
+use std::ffi::{CString, c_int};
 use std::io;
-use std::mem::size_of_val;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
-use libc::{c_int, c_void, socklen_t};
 use socket2::SockAddr;
+use viplet_backend_api::LinkName;
 
-/// `linux/tcp.h`.
-const TCP_MD5SIG_MAXKEYLEN: usize = 80;
-/// `linux/in6.h`; libc has it not for every target.
-const IPV6_MINHOPCOUNT: c_int = 73;
-const IP_MINTTL: c_int = 21;
-/// `linux/icmpv6.h`.
-const ICMPV6_FILTER: c_int = 1;
-
-/// `struct tcp_md5sig` of `linux/tcp.h`.
-#[repr(C)]
-struct Md5Signature {
-    address: libc::sockaddr_storage,
-    flags: u8,
-    prefix_len: u8,
-    key_len: u16,
-    link: c_int,
-    key: [u8; TCP_MD5SIG_MAXKEYLEN],
+/// GTSM (RFC 5082) for an IPv4 TCP socket: segments whose TTL is lower are dropped by the kernel
+/// (`IP_MINTTL`, ip(7)); 1 to 255, 0: all are taken. Linux heeds it for TCP only.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(crate) fn set_min_ttl(socket: &impl AsFd, least: u8) -> io::Result<()> {
+    set(socket, (libc::IPPROTO_IP, libc::IP_MINTTL), &c_int::from(least))
 }
 
-fn set<T>(socket: &impl AsFd, (level, name): (c_int, c_int), value: &T) -> io::Result<()> {
-    let length = socklen_t::try_from(size_of_val(value)).unwrap_or(0);
-    let descriptor = socket.as_fd().as_raw_fd();
-    // SAFETY: `value` is a live object of `length` bytes, which the kernel only reads; the
-    // descriptor is open as long as it is borrowed.
-    let outcome = unsafe {
-        libc::setsockopt(
-            descriptor,
-            level,
-            name,
-            std::ptr::from_ref(value).cast::<c_void>(),
-            length,
-        )
-    };
-    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// The same for IPv6 (`IPV6_MINHOPCOUNT`, `linux/in6.h`).
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub(crate) fn set_min_hop_count(socket: &impl AsFd, least: u8) -> io::Result<()> {
+    /// `linux/in6.h`; libc does not name it on every target.
+    const IPV6_MINHOPCOUNT: c_int = 73;
+    set(socket, (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT), &c_int::from(least))
 }
 
 /// Signs and checks every segment to and from `peer` with `key` (at most 80 bytes); an empty key
@@ -59,7 +41,7 @@ pub(crate) fn set_md5(socket: &impl AsFd, peer: IpAddr, key: &[u8]) -> io::Resul
     let peer = SockAddr::from(SocketAddr::new(peer, 0));
     // SAFETY: every field of `sockaddr_storage` is valid as zeros.
     let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-    let length = usize::try_from(peer.len()).unwrap_or(0).min(size_of_val(&address));
+    let length = usize::try_from(peer.len()).unwrap_or(0).min(std::mem::size_of_val(&address));
     // SAFETY: both are at least `length` bytes long and do not overlap; any bytes are a valid
     // `sockaddr_storage`.
     unsafe {
@@ -80,18 +62,6 @@ pub(crate) fn set_md5(socket: &impl AsFd, peer: IpAddr, key: &[u8]) -> io::Resul
     set(socket, (libc::IPPROTO_TCP, libc::TCP_MD5SIG), &signature)
 }
 
-/// Drops what comes in with a lower TTL or hop limit (RFC 5082 §3).
-///
-/// # Errors
-/// As `setsockopt` says.
-pub(crate) fn set_least_ttl(socket: &impl AsFd, peer: IpAddr, ttl: u8) -> io::Result<()> {
-    let option = match peer {
-        IpAddr::V4(_) => (libc::IPPROTO_IP, IP_MINTTL),
-        IpAddr::V6(_) => (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT),
-    };
-    set(socket, option, &c_int::from(ttl))
-}
-
 /// Lets only these types of ICMPv6 messages in (RFC 3542 §3.2).
 ///
 /// # Errors
@@ -107,22 +77,76 @@ pub(crate) fn set_icmpv6_types(socket: &impl AsFd, types: &[u8]) -> io::Result<(
     set(socket, (libc::IPPROTO_ICMPV6, ICMPV6_FILTER), &filter)
 }
 
+/// The index of a link (`if_nametoindex(3)`).
+///
+/// # Errors
+/// `ENODEV` when there is no such link.
+pub(crate) fn link_index(link: &LinkName) -> io::Result<u32> {
+    let name = CString::new(link.as_str()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `name` is a string that ends with a zero and lives until after the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
+/// `linux/tcp.h`.
+const TCP_MD5SIG_MAXKEYLEN: usize = 80;
+/// `linux/icmpv6.h`.
+const ICMPV6_FILTER: c_int = 1;
+
+/// `struct tcp_md5sig` of `linux/tcp.h`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Md5Signature {
+    address: libc::sockaddr_storage,
+    flags: u8,
+    prefix_len: u8,
+    key_len: u16,
+    link: c_int,
+    key: [u8; TCP_MD5SIG_MAXKEYLEN],
+}
+
+/// setsockopt(2) with a value that is a C structure of plain bytes or an integer.
+fn set<T: Copy>(socket: &impl AsFd, option: (c_int, c_int), value: &T) -> io::Result<()> {
+    let length =
+        libc::socklen_t::try_from(size_of::<T>()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is borrowed and so open; the kernel only reads `length` bytes, which
+    // is all of `value`.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            option.0,
+            option.1,
+            std::ptr::from_ref(value).cast(),
+            length,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
 
     #[test]
     fn the_signature_has_the_layout_of_the_kernel() {
-        assert_eq!(std::mem::size_of::<Md5Signature>(), 128 + 8 + 80);
+        assert_eq!(size_of::<Md5Signature>(), 128 + 8 + 80);
         assert_eq!(std::mem::offset_of!(Md5Signature, key), 136);
     }
 
     #[test]
-    fn the_ttl_options_are_taken_by_the_kernel() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let listener = std::net::TcpListener::bind(address).unwrap();
-            let ip = listener.local_addr().unwrap().ip();
-            set_least_ttl(&listener, ip, 254).unwrap();
-        }
+    fn the_kernel_takes_a_least_ttl_for_both_families() {
+        let v4 = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        set_min_ttl(&v4, 254).unwrap();
+        let v6 = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+        set_min_hop_count(&v6, 254).unwrap();
+    }
+
+    #[test]
+    fn a_link_has_an_index_and_one_that_is_not_there_has_none() {
+        assert!(link_index(&LinkName::new("lo").unwrap()).is_ok_and(|index| index > 0));
+        assert!(link_index(&LinkName::new("no-such-link").unwrap()).is_err());
     }
 }

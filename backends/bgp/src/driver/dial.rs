@@ -62,7 +62,7 @@ pub(super) fn prepare(
         Distance::Multihop(ttl) => set_ttl(socket, to, ttl),
         Distance::Secured(hops) => {
             let least = TTL_MOST.saturating_sub(hops.saturating_sub(1)).max(1);
-            set_ttl(socket, to, TTL_MOST).and_then(|()| sys::set_least_ttl(socket, to, least))
+            set_ttl(socket, to, TTL_MOST).and_then(|()| set_least_ttl(socket, to, least))
         }
     });
     outcome.map_err(|error| format!("cannot set the TTL: {}", plain(&error)))
@@ -72,6 +72,13 @@ fn set_ttl(socket: &Socket, to: IpAddr, ttl: u8) -> io::Result<()> {
     match to {
         IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl)),
         IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl)),
+    }
+}
+
+fn set_least_ttl(socket: &Socket, to: IpAddr, ttl: u8) -> io::Result<()> {
+    match to {
+        IpAddr::V4(_) => sys::set_min_ttl(socket, ttl),
+        IpAddr::V6(_) => sys::set_min_hop_count(socket, ttl),
     }
 }
 
