@@ -16,6 +16,8 @@ pub mod settings;
 
 mod driver;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod machine;
 mod sys;
 mod table;

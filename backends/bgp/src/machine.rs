@@ -57,7 +57,7 @@ impl Side {
 /// What happens to a session.
 #[derive(Clone, Debug)]
 pub(crate) enum Event<'a> {
-    /// The TCP connection stands; we are to say this.
+    /// The TCP connection stands; we are to say this. One that stood on this side before was lost.
     Connected(Side, Open),
     /// It could not be made, or it ended.
     Lost(Side, String),
@@ -299,13 +299,15 @@ impl Session {
             actions.push(Action::Close(side));
             return;
         }
-        if self.slot(side).take().is_some() {
-            actions.push(Action::Close(side));
-        }
         let mut bytes = Vec::new();
         open.write(&mut bytes);
         actions.push(Action::Send(side, bytes));
         *self.slot(side) = Some(Connection::new(open, now));
+    }
+
+    /// Whether a new connection may take the place of the one on this side.
+    pub(crate) fn may_replace(&self, side: Side) -> bool {
+        !self.is_in(side, State::Established) || self.may_have_restarted(side)
     }
 
     fn may_have_restarted(&self, side: Side) -> bool {

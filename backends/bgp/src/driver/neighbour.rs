@@ -15,7 +15,7 @@ use super::stream::{Arrived, Stream};
 use crate::machine::{Action, Config, Event, Moment, Session, Side, State, Terms};
 use crate::settings::{Families, GracefulRestart, Peer, PeerAddress, Settings, Source};
 use crate::table::{Channel, Completeness, Table, Told};
-use crate::wire::notification::Notification;
+use crate::wire::notification::{Notification, cease};
 use crate::wire::open::{AsWidth, Capabilities, Open, Phase, Restart};
 use crate::wire::update::{NextHop, Path, Relation};
 use crate::wire::{self, Family};
@@ -226,10 +226,12 @@ impl Neighbour {
         let stream = outcome.and_then(|()| Stream::connected(socket).map_err(|e| plain(&e)));
         match stream {
             Ok(stream) => {
-                if let Some(old) = self.slot(Side::Theirs).take() {
+                if self.slot(Side::Theirs).is_some() {
+                    if !self.session.may_replace(Side::Theirs) {
+                        return refuse(stream, turn.now);
+                    }
                     let why = "the peer opened another connection".to_owned();
                     self.handle(Event::Lost(Side::Theirs, why), turn);
-                    old.close(turn.now);
                 }
                 *self.slot(Side::Theirs) = Some(stream);
                 self.connected(Side::Theirs, turn);
@@ -493,6 +495,14 @@ impl Neighbour {
             updates: self.counts.updates,
         }
     }
+}
+
+/// A session stands already (RFC 4271 §6.8).
+fn refuse(mut stream: Stream, now: Moment) {
+    let mut bytes = Vec::new();
+    Notification::cease(cease::COLLISION).write(&mut bytes);
+    stream.push(&bytes);
+    stream.close(now);
 }
 
 /// What all routes to a peer carry now.
