@@ -385,13 +385,15 @@ scenes! {
             let (mut one, mut other) = two_speakers(port);
             one.peers[0].distance = Distance::Secured(1);
             other.peers[0].distance = distance;
+            other.peers[0].hold = Duration::from_secs(3);
             let mut one = Scene::new(one);
             let mut other = Scene::tagged(other, Tag::of_instance("other"));
             one.until("the attempt", |one| {
                 other.turn();
                 match agree {
                     true => one.status().session == Session::Up,
-                    false => one.status().state == "OpenSent" && other.status().state == "OpenConfirm",
+// It answered, was not heard, and gives up.
+                    false => other.status().last_error.is_some_and(|e| e.contains("for 3 s")),
                 }
             });
         }
