@@ -12,6 +12,7 @@
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+pub mod bfd;
 pub mod settings;
 
 mod driver;

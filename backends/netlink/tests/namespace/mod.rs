@@ -128,13 +128,15 @@ impl Station {
         self.run("sh", &["-c", &format!("echo {value} > {path}")]);
     }
 
+    /// A program there, not yet started.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.0.id().to_string(), "-n"]).arg(program);
+        command
+    }
+
     fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let process = self.0.id().to_string();
-        let output = Command::new("nsenter")
-            .args(["-t", &process, "-n", program])
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = self.command(program).args(arguments).output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program} {arguments:?}: {err}");
         String::from_utf8(output.stdout).unwrap()
