@@ -25,6 +25,19 @@ pub enum Manifests {
 pub const MANIFESTS: Manifests =
     if cfg!(feature = "manifest") { Manifests::Printed } else { Manifests::Absent };
 
+/// Whether this build has a backend that announces to peers: without one, what shows peers and
+/// checks what only such modes need is left out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// It has.
+    Known,
+    /// It has not.
+    Absent,
+}
+
+/// As the features say.
+pub const PEERS: Peers = if cfg!(feature = "bgp") { Peers::Known } else { Peers::Absent };
+
 /// What is wrong with the settings of a mode's own backend; nothing where this build lacks it.
 #[must_use]
 pub fn check(mode: Mode, given: &Given) -> Vec<Unacceptable> {

@@ -15,6 +15,7 @@ use crate::core::settings::{
     Target,
 };
 use crate::core::status::{AddressState, Counters, ServiceState};
+use crate::registry;
 
 mod services;
 
@@ -87,7 +88,7 @@ impl Dump<'_> {
     fn bgp(&self, out: &mut String) {
         section(out, "BGP CONFIGURATION");
         line(out, "BGP Enabled", self.mode == "BGP");
-        if self.mode != "BGP" {
+        if registry::PEERS == registry::Peers::Absent || self.mode != "BGP" {
             return;
         }
         for (name, setting) in [
@@ -419,7 +420,9 @@ mod tests {
             health_port: 0,
         }
         .text();
-        let (_, rib) = text.split_once("--- ACTIVE BGP RIB STATE ---").unwrap();
+        let Some((_, rib)) = text.split_once("--- ACTIVE BGP RIB STATE ---") else {
+            return assert_eq!(registry::PEERS, registry::Peers::Absent, "{text}");
+        };
         assert!(text.contains("BGP AS: 65000"), "{text}");
         assert!(rib.contains("Peer 192.0.2.1: Established, 2 prefixes sent"), "{text}");
         assert!(rib.contains("Announced: 192.0.2.10"), "{text}");

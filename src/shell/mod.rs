@@ -83,7 +83,7 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
     let door = Door::new(settings.access.clone(), &executor);
     let (inbox, inputs) = bounded(INBOX);
     let errands = Errands::start(&executor, &door, &shared, &inbox, &leases);
-    if let Some(check) = &settings.health_check {
+    if let (registry::Peers::Known, Some(check)) = (registry::PEERS, &settings.health_check) {
         errands.check_health(check.clone());
     }
     for listen in settings.listeners() {

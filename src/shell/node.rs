@@ -20,6 +20,7 @@ use super::shared::Shared;
 use super::signals::{Order, Signals};
 use crate::core::report::{Level, Report};
 use crate::core::{Effect, Input, Moment};
+use crate::registry;
 
 /// Inputs that wait for the core; a sender waits when it is full.
 pub const INBOX: usize = 64;
@@ -196,7 +197,8 @@ impl Node {
 
     /// The backend may be opened late, and only then say that it wants annotations.
     fn follow_annotations(&mut self) {
-        if matches!(self.annotations, Annotations::Followed(_)) {
+        let followed = matches!(self.annotations, Annotations::Followed(_));
+        if registry::PEERS == registry::Peers::Absent || followed {
             return;
         }
         let prefix = self.backend().annotation_prefix().map(str::to_owned);

@@ -14,8 +14,14 @@
 
 pub mod bfd;
 pub mod settings;
-mod sys;
 
-// Until settings, the session and the table are here.
-use viplet_netlink as _;
-use zettabgp as _;
+mod driver;
+mod error;
+#[doc(hidden)]
+pub mod fuzz;
+mod machine;
+mod sys;
+mod table;
+mod wire;
+
+pub use driver::Bgp;

@@ -4,8 +4,10 @@
 
 use std::ffi::{CString, c_int};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
+use socket2::SockAddr;
 use viplet_backend_api::LinkName;
 
 /// GTSM (RFC 5082) for an IPv4 TCP socket: segments whose TTL is lower are dropped by the kernel
@@ -27,6 +29,54 @@ pub(crate) fn set_min_hop_count(socket: &impl AsFd, least: u8) -> io::Result<()>
     set(socket, (libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT), &c_int::from(least))
 }
 
+/// Signs and checks every segment to and from `peer` with `key` (at most 80 bytes); an empty key
+/// takes the key away.
+///
+/// # Errors
+/// `EINVAL` for a longer key, `ENOPROTOOPT` where the kernel has no `CONFIG_TCP_MD5SIG`.
+pub(crate) fn set_md5(socket: &impl AsFd, peer: IpAddr, key: &[u8]) -> io::Result<()> {
+    let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+    let mut room = [0; TCP_MD5SIG_MAXKEYLEN];
+    room.get_mut(..key.len()).ok_or_else(invalid)?.copy_from_slice(key);
+    let peer = SockAddr::from(SocketAddr::new(peer, 0));
+    // SAFETY: every field of `sockaddr_storage` is valid as zeros.
+    let mut address: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let length = usize::try_from(peer.len()).unwrap_or(0).min(std::mem::size_of_val(&address));
+    // SAFETY: both are at least `length` bytes long and do not overlap; any bytes are a valid
+    // `sockaddr_storage`.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            peer.as_ptr().cast::<u8>(),
+            std::ptr::from_mut(&mut address).cast::<u8>(),
+            length,
+        );
+    }
+    let signature = Md5Signature {
+        address,
+        flags: 0,
+        prefix_len: 0,
+        key_len: u16::try_from(key.len()).map_err(|_| invalid())?,
+        link: 0,
+        key: room,
+    };
+    set(socket, (libc::IPPROTO_TCP, libc::TCP_MD5SIG), &signature)
+}
+
+/// Lets only these types of ICMPv6 messages in (RFC 3542 §3.2).
+///
+/// # Errors
+/// As `setsockopt` says.
+pub(crate) fn set_icmpv6_types(socket: &impl AsFd, types: &[u8]) -> io::Result<()> {
+    // A set bit keeps a type away.
+    let mut filter = [u32::MAX; 8];
+    for kind in types {
+        if let Some(word) = filter.get_mut(usize::from(kind >> 5)) {
+            *word &= !(1 << (kind & 31));
+        }
+    }
+    set(socket, (libc::IPPROTO_ICMPV6, ICMPV6_FILTER), &filter)
+}
+
 /// The index of a link (`if_nametoindex(3)`).
 ///
 /// # Errors
@@ -38,6 +88,23 @@ pub(crate) fn link_index(link: &LinkName) -> io::Result<u32> {
         0 => Err(io::Error::last_os_error()),
         index => Ok(index),
     }
+}
+
+/// `linux/tcp.h`.
+const TCP_MD5SIG_MAXKEYLEN: usize = 80;
+/// `linux/icmpv6.h`.
+const ICMPV6_FILTER: c_int = 1;
+
+/// `struct tcp_md5sig` of `linux/tcp.h`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Md5Signature {
+    address: libc::sockaddr_storage,
+    flags: u8,
+    prefix_len: u8,
+    key_len: u16,
+    link: c_int,
+    key: [u8; TCP_MD5SIG_MAXKEYLEN],
 }
 
 /// setsockopt(2) with a value that is a C structure of plain bytes or an integer.
@@ -62,6 +129,12 @@ fn set<T: Copy>(socket: &impl AsFd, option: (c_int, c_int), value: &T) -> io::Re
 mod tests {
     use super::*;
     use socket2::{Domain, Socket, Type};
+
+    #[test]
+    fn the_signature_has_the_layout_of_the_kernel() {
+        assert_eq!(size_of::<Md5Signature>(), 128 + 8 + 80);
+        assert_eq!(std::mem::offset_of!(Md5Signature, key), 136);
+    }
 
     #[test]
     fn the_kernel_takes_a_least_ttl_for_both_families() {

@@ -1,0 +1,227 @@
+//! The contract: commands in the caller's turn, notices of what the kernel and the peers say.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use viplet_backend_api::{
+    Backend, Command, Lifetime, Notice, Observation, PeerStatus, Presence, Refusal, Vip,
+};
+
+use super::{Bgp, Leaving};
+use crate::error;
+use crate::table::Completeness;
+
+/// Room for notices that is kept when there are none.
+const NOTICES_AT_REST: usize = 32;
+
+impl Backend for Bgp {
+    fn name(&self) -> &'static str {
+        "bgp"
+    }
+
+    fn observe(&mut self) -> Result<Observation, Refusal> {
+        let mut observation = self.kernel.observe()?;
+        self.ground.replace(&observation);
+        self.holdings.replace(&observation);
+        self.withdraw_what_is_not_here();
+        observation.addresses.extend(self.holdings.made_known(self.now()));
+        Ok(observation)
+    }
+
+    fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
+        self.apply_all(std::slice::from_ref(command)).pop().unwrap_or(Ok(()))
+    }
+
+    fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let withdrawal = |command: &Command| matches!(command, Command::Withdraw { .. });
+        let mut refused = BTreeSet::new();
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for run in commands.chunk_by(|a, b| withdrawal(a) == withdrawal(b)) {
+            let some = match run.first().is_some_and(withdrawal) {
+                true => self.withdraw_all(run),
+                false => self.take_all(run, &refused),
+            };
+            for (command, outcome) in run.iter().zip(&some) {
+                refused.extend(outcome.is_err().then(|| command.vip().address));
+            }
+            outcomes.extend(some);
+        }
+        self.wake();
+        outcomes
+    }
+
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                return Poll::Ready(notice);
+            }
+            if let Poll::Ready(notice) = self.kernel.poll_notice(cx) {
+                return Poll::Ready(self.heard(notice));
+            }
+            let happened = self.look_after(cx);
+            self.count();
+            let due = self.poll_deadline(cx);
+            if happened.is_pending() && due.is_pending() && self.notices.is_empty() {
+                self.notices.shrink_to(NOTICES_AT_REST);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn peers(&self) -> Vec<PeerStatus> {
+        let now = self.now();
+        self.neighbours.iter().map(|neighbour| neighbour.status(now)).collect()
+    }
+
+    fn settled(&mut self) {
+        self.completeness = Completeness::Whole;
+        self.pump();
+        self.wake();
+    }
+
+    fn prepare_to_stop(&mut self) -> Duration {
+        self.leaving = Leaving::Soon;
+        self.repaint();
+        self.pump();
+        self.wake();
+        let told = self.neighbours.iter().any(super::Neighbour::is_up) && !self.table.is_empty();
+        if told { self.settings.graceful_shutdown } else { Duration::ZERO }
+    }
+}
+
+impl Bgp {
+    /// Peers first: while the address is still here, their packets are taken.
+    fn withdraw_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        for command in commands {
+            self.table.remove(command.vip().address);
+        }
+        self.pump();
+        commands.iter().map(|command| self.withdraw(command.vip())).collect()
+    }
+
+    fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
+        self.notices.extend(self.holdings.forget(vip.address));
+        self.kernel.withdraw(vip)?;
+        self.holdings.take_off_link(vip.address, &vip.link);
+        Ok(())
+    }
+
+    /// Installs, then announcements: peers are told of all new addresses together.
+    fn take_all(
+        &mut self,
+        commands: &[Command],
+        before: &BTreeSet<IpAddr>,
+    ) -> Vec<Result<(), Refusal>> {
+        let mut refused = before.clone();
+        let mut placed = self.install_all(commands).into_iter();
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            let outcome = match command {
+                Command::Install { .. } => placed.next().unwrap_or(Ok(())),
+                other if refused.contains(&other.vip().address) => Ok(()),
+                other => self.announce(other.vip()),
+            };
+            if outcome.is_err() {
+                refused.insert(command.vip().address);
+            }
+            outcomes.push(outcome);
+        }
+        self.pump();
+        outcomes
+    }
+
+    /// The outcomes of the installs among the commands, in their order.
+    fn install_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let installs = || {
+            commands.iter().filter_map(|command| match command {
+                Command::Install { vip, lifetime } => Some((vip, *lifetime)),
+                Command::Announce { .. } | Command::Withdraw { .. } => None,
+            })
+        };
+        let on_links: Vec<_> =
+            installs().filter(|(vip, _)| vip.presence == Presence::OnLink).collect();
+        let mut placed = self.kernel.install_all(&on_links).into_iter();
+        installs()
+            .map(|(vip, lifetime)| match vip.presence {
+                Presence::OnLink => match placed.next() {
+                    Some(Err(refusal)) => Err(refusal),
+                    _ => {
+                        self.holdings.put_on_link(vip);
+                        Ok(())
+                    }
+                },
+                Presence::MadeKnown => self.make_known(vip, lifetime),
+            })
+            .collect()
+    }
+
+    fn make_known(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<(), Refusal> {
+        if let Some(link) = self.ground.link_of(vip.address) {
+            return Err(error::node_own(vip, link));
+        }
+        let now = self.now();
+        let notice = self.holdings.make_known(vip, lifetime, now);
+        self.notices.extend(notice);
+        Ok(())
+    }
+
+    fn announce(&mut self, vip: &Vip) -> Result<(), Refusal> {
+        if !self.holdings.has(vip) {
+            return Err(error::not_here(vip));
+        }
+        self.table.insert(vip.address);
+        Ok(())
+    }
+
+    /// Takes in what the kernel says, and adds to it what only we know.
+    fn heard(&mut self, mut notice: Notice) -> Notice {
+        let stale = match &notice {
+            Notice::AddressGone { address, .. } => self.is_still_there(*address),
+            _ => false,
+        };
+        self.ground.notice(&notice);
+        if !stale {
+            self.holdings.notice(&notice);
+        }
+        if matches!(notice, Notice::Snapshot(_) | Notice::AddressGone { .. } | Notice::LinkGone(_))
+        {
+            self.withdraw_what_is_not_here();
+        }
+        let now = self.now();
+        match &mut notice {
+            Notice::Snapshot(observation) => {
+                observation.addresses.extend(self.holdings.made_known(now));
+            }
+            Notice::LinkGone(gone) => {
+                let kept = self.holdings.made_known(now).filter(|address| address.link == *gone);
+                self.notices.extend(kept.map(Notice::Address));
+            }
+            _ => {}
+        }
+        notice
+    }
+
+    /// A notice may be older than what was done since.
+    fn is_still_there(&self, address: IpAddr) -> bool {
+        self.table.contains(address) && self.kernel.held().any(|(_, held)| held == address)
+    }
+
+    /// Peers are told of no address whose packets cannot be taken here.
+    fn withdraw_what_is_not_here(&mut self) {
+        let gone: Vec<IpAddr> =
+            self.table.iter().filter(|address| !self.holdings.has_anywhere(*address)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        for address in gone {
+            log::warn!("{address} is gone from its link: withdrawn from all peers");
+            self.table.remove(address);
+        }
+        self.pump();
+    }
+}

@@ -1,0 +1,542 @@
+//! One peer: its session, its connections, what it was told.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream};
+use std::task::{Context, Poll};
+
+use viplet_backend_api::{LinkName, PeerStatus};
+use viplet_netlink::Kernel;
+
+use super::dial::{self, plain};
+use super::discovery::Discovery;
+use super::ground::{Ground, Hops};
+use super::stream::{Arrived, Stream};
+use crate::machine::{Action, Config, Event, Moment, Session, Side, State, Terms};
+use crate::settings::{Families, GracefulRestart, Peer, PeerAddress, Settings, Source};
+use crate::table::{Channel, Completeness, Table, Told};
+use crate::wire::notification::{Notification, cease};
+use crate::wire::open::{AsWidth, Capabilities, Open, Phase, Restart};
+use crate::wire::update::{NextHop, Path, Relation};
+use crate::wire::{self, Family};
+
+/// Messages looked at before the others get their turn.
+const MESSAGES_AT_ONCE: usize = 64;
+/// Without `bgp_local_preference` (the default of most speakers).
+const LOCAL_PREFERENCE: u32 = 100;
+
+/// What all peers have in common in one turn of the loop.
+pub(super) struct Turn<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) kernel: &'a Kernel,
+    pub(super) ground: &'a Ground,
+    /// Whether a session that begins now is one after a restart (RFC 4724 §4.1).
+    pub(super) phase: Phase,
+    pub(super) leaving: Leaving,
+    pub(super) now: Moment,
+}
+
+/// Whether the program is about to stop as planned (RFC 8326).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    No,
+    Soon,
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(super) struct Neighbour {
+    pub(super) peer: Peer,
+    pub(super) name: String,
+    session: Session,
+    streams: [Option<Stream>; 2],
+    told: Option<(Side, Told)>,
+    discovery: Option<Discovery>,
+    hops: [Hops; 2],
+    warning: Option<String>,
+    state: (State, Moment),
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    established: u64,
+    lost: u64,
+    sent: u64,
+    received: u64,
+    updates: u64,
+}
+
+impl Neighbour {
+    pub(super) fn new(peer: Peer, local_as: u32, seed: u64, now: Moment) -> Self {
+        let config = Config {
+            local_as,
+            remote_as: peer.remote_as,
+            hold: peer.hold,
+            keepalive: peer.keepalive,
+        };
+        let discovery = match &peer.address {
+            PeerAddress::Unnumbered(link) => Some(Discovery::new(link.clone(), now)),
+            PeerAddress::Ip(_) | PeerAddress::LinkLocal(..) => None,
+        };
+        Self {
+            name: peer.name(),
+            session: Session::new(config, seed, now),
+            streams: [None, None],
+            told: None,
+            discovery,
+            hops: [Hops::default(); 2],
+            warning: None,
+            state: (State::Idle, now),
+            counts: Counts::default(),
+            peer,
+        }
+    }
+
+    /// Whether it was told of `address` and can use it.
+    pub(super) fn knows(&self, address: IpAddr) -> bool {
+        self.told.as_ref().is_some_and(|(_, told)| told.has(address))
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.told.is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.session
+            .deadline()
+            .into_iter()
+            .chain(self.discovery.as_ref().map(Discovery::deadline))
+            .min()
+    }
+
+    pub(super) fn handle(&mut self, event: Event<'_>, turn: &Turn<'_>) {
+        let mut actions = VecDeque::from(self.session.handle(event, turn.now));
+        while let Some(action) = actions.pop_front() {
+            match action {
+                Action::Connect => {
+                    if let Err(why) = self.connect(turn) {
+                        let lost = Event::Lost(Side::Ours, why);
+                        actions.extend(self.session.handle(lost, turn.now));
+                    }
+                }
+                Action::Send(side, bytes) => self.send(side, &bytes),
+                Action::Close(side) => {
+                    if let Some(stream) = self.slot(side).take() {
+                        stream.close(turn.now);
+                    }
+                }
+                Action::Up(side, terms) => self.up(side, &terms, turn),
+                Action::Down => self.down(),
+                Action::Refresh(family) => {
+                    if let Some((_, told)) = &mut self.told {
+                        told.refresh(family);
+                    }
+                }
+            }
+        }
+        self.note_state(turn.now);
+    }
+
+    fn note_state(&mut self, now: Moment) {
+        let state = self.session.state();
+        if state != self.state.0 {
+            self.state = (state, now);
+            log::debug!("peer {}: {}", self.name, state.name());
+        }
+    }
+
+    fn slot(&mut self, side: Side) -> &mut Option<Stream> {
+        let [ours, theirs] = &mut self.streams;
+        match side {
+            Side::Ours => ours,
+            Side::Theirs => theirs,
+        }
+    }
+
+    fn hops_of(&mut self, side: Side) -> &mut Hops {
+        let [ours, theirs] = &mut self.hops;
+        match side {
+            Side::Ours => ours,
+            Side::Theirs => theirs,
+        }
+    }
+
+    fn connect(&mut self, turn: &Turn<'_>) -> Result<(), String> {
+        let to = self.target(turn)?;
+        let socket = dial::connect(&self.peer, turn.settings.local_as, to)?;
+        let stream = Stream::connecting(socket)
+            .map_err(|error| format!("cannot watch a socket: {}", plain(&error)))?;
+        *self.slot(Side::Ours) = Some(stream);
+        Ok(())
+    }
+
+    fn target(&self, turn: &Turn<'_>) -> Result<SocketAddr, String> {
+        let on = |address: Ipv6Addr, link: &LinkName| {
+            let known = turn.kernel.link_as_known(link);
+            let index = known.map(|facts| facts.index);
+            let index =
+                index.ok_or_else(|| format!("the link {link} does not exist: waiting for it"))?;
+            Ok(SocketAddr::V6(SocketAddrV6::new(address, self.peer.port, 0, index)))
+        };
+        match &self.peer.address {
+            PeerAddress::Ip(address) => Ok(SocketAddr::new(*address, self.peer.port)),
+            PeerAddress::LinkLocal(address, link) => on(*address, link),
+            PeerAddress::Unnumbered(link) => {
+                let neighbour = self.discovery.as_ref().and_then(Discovery::neighbour);
+                let neighbour = neighbour.ok_or_else(|| {
+                    format!(
+                        "no router has been seen on {link} yet; asking for one: \
+                         is IPv6 on at both ends of the link?"
+                    )
+                })?;
+                on(neighbour, link)
+            }
+        }
+    }
+
+    /// The link that the settings name.
+    fn link(&self) -> Option<&LinkName> {
+        match (&self.peer.address, &self.peer.source) {
+            (PeerAddress::LinkLocal(_, link) | PeerAddress::Unnumbered(link), _)
+            | (PeerAddress::Ip(_), Source::Link(link)) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Whether a connection from `from` is this peer's.
+    pub(super) fn is_at(&self, from: SocketAddr, kernel: &Kernel) -> bool {
+        let on = |link: &LinkName| match from {
+            SocketAddr::V6(from) => {
+                kernel.link_as_known(link).is_some_and(|facts| facts.index == from.scope_id())
+            }
+            SocketAddr::V4(_) => false,
+        };
+        match &self.peer.address {
+            PeerAddress::Ip(address) => *address == from.ip(),
+            PeerAddress::LinkLocal(address, link) => IpAddr::V6(*address) == from.ip() && on(link),
+            PeerAddress::Unnumbered(link) => on(link),
+        }
+    }
+
+    /// A connection that the peer opened.
+    pub(super) fn accept(&mut self, socket: TcpStream, from: SocketAddr, turn: &Turn<'_>) {
+        let prepared = socket2::SockRef::from(&socket);
+        let outcome = dial::prepare(&prepared, &self.peer, turn.settings.local_as, from.ip());
+        let stream = outcome.and_then(|()| Stream::connected(socket).map_err(|e| plain(&e)));
+        match stream {
+            Ok(stream) => {
+                if self.slot(Side::Theirs).is_some() {
+                    if !self.session.may_replace(Side::Theirs) {
+                        return refuse(stream, turn.now);
+                    }
+                    let why = "the peer opened another connection".to_owned();
+                    self.handle(Event::Lost(Side::Theirs, why), turn);
+                }
+                *self.slot(Side::Theirs) = Some(stream);
+                self.connected(Side::Theirs, turn);
+            }
+            Err(why) => log::warn!("peer {}: cannot take its connection: {why}", self.name),
+        }
+    }
+
+    fn connected(&mut self, side: Side, turn: &Turn<'_>) {
+        match self.open(side, turn) {
+            Ok(open) => self.handle(Event::Connected(side, open), turn),
+            Err(why) => {
+                if let Some(stream) = self.slot(side).take() {
+                    stream.close(turn.now);
+                }
+                self.handle(Event::Lost(side, why), turn);
+            }
+        }
+    }
+
+    /// What we say of ourselves over a connection.
+    fn open(&mut self, side: Side, turn: &Turn<'_>) -> Result<Open, String> {
+        let settings = turn.settings;
+        let identifier = turn.ground.router_id(&settings.router_id, &settings.peers)?;
+        let local = self.slot(side).as_ref().map(Stream::local);
+        let local = local.and_then(Result::ok).ok_or("the connection is gone")?;
+        let hops = turn.ground.hops(&self.peer, local.ip(), self.hop_link(turn));
+        *self.hops_of(side) = hops;
+        self.warning = self.missing(&hops);
+        let mut families = Vec::new();
+        families.extend((hops.v4.is_some() || hops.v4_over_v6.is_some()).then_some(Family::V4));
+        families.extend(hops.v6.is_some().then_some(Family::V6));
+        let graceful_restart = match settings.graceful_restart {
+            GracefulRestart::Off => None,
+            GracefulRestart::Within(seconds) => {
+                Some(Restart { phase: turn.phase, seconds, preserved: families.clone() })
+            }
+        };
+        Ok(Open {
+            asn: settings.local_as,
+            hold: u16::try_from(self.peer.hold.as_secs()).unwrap_or(u16::MAX),
+            identifier,
+            capabilities: Capabilities {
+                families,
+                as_width: AsWidth::Four,
+                next_hops: hops.extended(),
+                graceful_restart,
+            },
+        })
+    }
+
+    /// The link whose addresses are next hops, where it is not that of the session's address.
+    fn hop_link<'a>(&'a self, turn: &Turn<'a>) -> Option<&'a LinkName> {
+        use crate::settings::NextHop::{OfSourceAddress, OfSourceLink};
+        match (&self.peer.families, &self.peer.source) {
+            (Families::Both(OfSourceAddress), Source::Address(address)) => {
+                turn.ground.link_of(*address)
+            }
+            (Families::Both(OfSourceLink), Source::Link(link)) => Some(link),
+            _ => self.link(),
+        }
+    }
+
+    /// MP-BGP where one family has no next hop costs that family, not the session.
+    fn missing(&self, hops: &Hops) -> Option<String> {
+        if self.peer.families == Families::Own {
+            return None;
+        }
+        let (family, setting) = match (hops.v4, hops.v6) {
+            (None, _) if hops.v4_over_v6.is_none() => (Family::V4, "mpbgp_ipv4"),
+            (_, None) => (Family::V6, "mpbgp_ipv6"),
+            _ => return None,
+        };
+        let why = format!(
+            "no next hop for {} (mpbgp_nexthop): its addresses are not announced to this peer; \
+             give the node an address of it, or set {setting}",
+            family.name()
+        );
+        log::warn!("peer {}: {why}", self.name);
+        Some(why)
+    }
+
+    fn send(&mut self, side: Side, bytes: &[u8]) {
+        self.counts.sent += 1;
+        if let Some(stream) = self.slot(side) {
+            stream.push(bytes);
+        }
+    }
+
+    fn up(&mut self, side: Side, terms: &Terms, turn: &Turn<'_>) {
+        let hops = *self.hops_of(side);
+        let channels = terms.families.iter().filter_map(|family| {
+            next_hop(*family, &hops, terms, &self.peer)
+                .map(|next_hop| Channel { family: *family, next_hop })
+        });
+        let told = Told::new(path(turn, terms.relation, terms.as_width), channels.collect());
+        self.told = Some((side, told));
+        self.counts.established += 1;
+        log::info!("peer {} (AS {}): session established", self.name, terms.remote_as);
+    }
+
+    fn down(&mut self) {
+        self.told = None;
+        self.counts.lost += 1;
+        let why = self.session.last_error().unwrap_or("closed");
+        log::warn!("peer {}: session lost: {why}", self.name);
+        if let Some(discovery) = &mut self.discovery {
+            discovery.ask_again();
+        }
+    }
+
+    /// After a change of attributes: all routes again, with the new ones.
+    pub(super) fn repaint(&mut self, turn: &Turn<'_>) {
+        if let Some((_, told)) = &mut self.told {
+            let (relation, width) = (told.path().relation, told.path().as_width);
+            told.change_path(path(turn, relation, width));
+        }
+    }
+
+    /// Tells the peer what it does not know yet, as much as it takes now; how many routes.
+    pub(super) fn pump(
+        &mut self,
+        table: &Table,
+        completeness: Completeness,
+        turn: &Turn<'_>,
+    ) -> usize {
+        let mut routes = 0;
+        if let Some((side, told)) = &mut self.told {
+            let [ours, theirs] = &mut self.streams;
+            let stream = if *side == Side::Ours { ours } else { theirs };
+            while let Some(stream) = stream.as_mut() {
+                let mut written = 0;
+                while let Some(room) = stream.room()
+                    && let Some(said) = told.next(table, completeness, room)
+                {
+                    written += 1;
+                    routes += said.routes;
+                }
+                self.counts.updates += written;
+                self.counts.sent += written;
+                if written == 0 || stream.flush(turn.now).is_err() || !stream.is_flushed() {
+                    break;
+                }
+            }
+        }
+        self.flush(turn);
+        routes
+    }
+
+    /// Writes what waits on both connections.
+    fn flush(&mut self, turn: &Turn<'_>) {
+        for side in Side::BOTH {
+            let outcome = self.slot(side).as_mut().map(|stream| stream.flush(turn.now));
+            if let Some(Err(error)) = outcome {
+                self.ended(side, &error, turn);
+            }
+        }
+    }
+
+    /// Looks after the sockets; whether anything happened.
+    pub(super) fn poll(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut happened = Poll::Pending;
+        for side in Side::BOTH {
+            for _ in 0..MESSAGES_AT_ONCE {
+                let Some(stream) = self.slot(side) else { break };
+                if stream.poll_room(cx).is_ready() {
+                    self.flush(turn);
+                    happened = Poll::Ready(());
+                }
+                let Some(stream) = self.slot(side) else { break };
+                let Poll::Ready(arrived) = stream.poll(cx) else { break };
+                happened = Poll::Ready(());
+                match arrived {
+                    Ok(Arrived::Connection) => self.connected(side, turn),
+                    Ok(Arrived::Bytes) => self.read(side, turn),
+                    Err(error) => self.ended(side, &error, turn),
+                }
+            }
+        }
+        if self.poll_discovery(turn, cx).is_ready() {
+            happened = Poll::Ready(());
+        }
+        happened
+    }
+
+    fn poll_discovery(&mut self, turn: &Turn<'_>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(discovery) = &mut self.discovery else { return Poll::Pending };
+        let index = turn.kernel.link_as_known(discovery.link()).map(|facts| facts.index);
+        discovery.tick(index, turn.now);
+        let own = |address: Ipv6Addr| turn.ground.link_of(IpAddr::V6(address)).is_some();
+        let found = std::task::ready!(discovery.poll(&own, cx));
+        log::info!("peer {}: the neighbour is {found}", self.name);
+        // The attempt that is due need not wait any longer.
+        self.session.hurry(turn.now);
+        Poll::Ready(())
+    }
+
+    fn read(&mut self, side: Side, turn: &Turn<'_>) {
+        loop {
+            let Some(stream) = self.slot(side) else { return };
+            match stream.message() {
+                Ok(None) => return,
+                Ok(Some(bytes)) => {
+                    self.counts.received += 1;
+                    if let Ok(Some(frame)) = wire::frame(&bytes) {
+                        self.handle(Event::Message(side, frame), turn);
+                    }
+                }
+                Err(answer) => return self.handle(Event::Garbled(side, answer), turn),
+            }
+        }
+    }
+
+    fn ended(&mut self, side: Side, error: &io::Error, turn: &Turn<'_>) {
+        *self.slot(side) = None;
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                "the peer closed the connection without a NOTIFICATION: it restarted, or does not \
+                 accept this node (address, password, TTL)"
+                    .to_owned()
+            }
+            io::ErrorKind::ConnectionRefused => {
+                "connection refused: nobody listens at the peer's port, or not for this node"
+                    .to_owned()
+            }
+            io::ErrorKind::TimedOut => {
+                "no answer from the peer (TCP): is it there, and is the password right?".to_owned()
+            }
+            _ => format!("the connection failed: {}", plain(error)),
+        };
+        self.handle(Event::Lost(side, why), turn);
+    }
+
+    /// Ends the session for good.
+    pub(super) fn stop(&mut self, said: Notification, turn: &Turn<'_>) {
+        self.handle(Event::Stop(said), turn);
+    }
+
+    /// For `viplet status`.
+    pub(super) fn status(&self, now: Moment) -> PeerStatus {
+        let (state, since) = self.state;
+        let last = self.session.last_error().or(self.warning.as_deref());
+        PeerStatus {
+            name: self.name.clone(),
+            remote_as: self.session.remote_as(),
+            session: match state {
+                State::Established => viplet_backend_api::Session::Up,
+                _ => viplet_backend_api::Session::Down,
+            },
+            state: state.name().into(),
+            since: now.saturating_sub(since),
+            prefixes: self
+                .told
+                .as_ref()
+                .map_or(0, |(_, told)| told.len().try_into().unwrap_or(u32::MAX)),
+            bfd: None,
+            last_error: last.map(str::to_owned),
+            established: self.counts.established,
+            lost: self.counts.lost,
+            messages: (self.counts.sent, self.counts.received),
+            updates: self.counts.updates,
+        }
+    }
+}
+
+/// A session stands already (RFC 4271 §6.8).
+fn refuse(mut stream: Stream, now: Moment) {
+    let mut bytes = Vec::new();
+    Notification::cease(cease::COLLISION).write(&mut bytes);
+    stream.push(&bytes);
+    stream.close(now);
+}
+
+/// What all routes to a peer carry now.
+fn path(turn: &Turn<'_>, relation: Relation, as_width: AsWidth) -> Path {
+    use crate::wire::update::GRACEFUL_SHUTDOWN;
+    let attributes = &turn.settings.attributes;
+    let mut communities = attributes.communities.clone();
+    let mut local_preference = attributes.local_preference.unwrap_or(LOCAL_PREFERENCE);
+    if turn.leaving == Leaving::Soon {
+        communities.insert(0, GRACEFUL_SHUTDOWN);
+        local_preference = 0;
+    }
+    Path {
+        relation,
+        local_as: turn.settings.local_as,
+        as_width,
+        prepend: attributes.prepend,
+        local_preference,
+        med: attributes.med,
+        communities,
+        large_communities: attributes.large_communities.clone(),
+    }
+}
+
+/// Where a family's routes go over a session; `None`: the peer cannot use any next hop of ours.
+fn next_hop(family: Family, hops: &Hops, terms: &Terms, peer: &Peer) -> Option<NextHop> {
+    use crate::wire::open::NextHops;
+    let extended = hops.v4_over_v6.filter(|_| terms.next_hops == NextHops::Extended);
+    let extended = extended.map(NextHop::Multiprotocol);
+    let classic = hops.v4.map(NextHop::Classic);
+    match (family, &peer.families) {
+        (Family::V6, _) => hops.v6.map(NextHop::Multiprotocol),
+        (Family::V4, Families::Own) => extended.or(classic),
+        // What the settings name comes first.
+        (Family::V4, Families::Both(_)) => classic.or(extended),
+    }
+}
