@@ -1,6 +1,7 @@
 //! [`Bgp`]: the backend. Addresses go to the kernel or are only made known; peers are told in the
 //! caller's turn; sockets and deadlines are looked after whenever the caller waits for a notice.
 
+mod annotated;
 mod backend;
 mod dial;
 mod discovery;
@@ -18,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use viplet_backend_api::{Notice, Reach, Refusal, Tag};
+use viplet_backend_api::{Given, Notice, Reach, Refusal, Tag};
 use viplet_netlink::Kernel;
 
 use crate::machine::{Event, Moment};
@@ -36,6 +37,8 @@ use neighbour::{Leaving, Neighbour, Turn};
 pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
+    /// The same as text, where they have to be read again.
+    given: Given,
     ground: Ground,
     holdings: Holdings,
     table: Table,
@@ -80,6 +83,7 @@ impl Bgp {
             started: Instant::now(),
             timer: None,
             waker: None,
+            given: Given::default(),
             settings,
         };
         bgp.neighbours = bgp.settings.peers.iter().map(|peer| bgp.neighbour(peer)).collect();
