@@ -25,6 +25,3 @@ mod table;
 mod wire;
 
 pub use driver::Bgp;
-
-// Read by `settings::read`.
-use base64 as _;

@@ -1,5 +1,15 @@
 //! What a person says about this speaker and its peers: typed, and read from text in `read`.
 
+mod attributes;
+mod next_hop;
+mod node;
+mod password;
+mod peer;
+mod read;
+
+pub use password::{File, from_disk};
+pub use read::{Reading, check, read};
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;

@@ -1,0 +1,182 @@
+//! Peers as text: `bgp_peers`. Messages name the peer by its place and its address only.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use viplet_backend_api::LinkName;
+
+use super::next_hop::NextHops;
+use super::read::{MULTIHOP_TTL, PORT, Reader, new_peer};
+use super::{Bfd, Distance, Password, Peer, PeerAddress, RemoteAs, Source};
+
+const SETTING: &str = "bgp_peers";
+const ACCEPTED: &str = "address:as[:password[:multihop[:port[:mp-bgp[:bfd]]]]], IPv6 in brackets, \
+                        or unnumbered:interface[:as...]";
+/// Intervals of BFD in milliseconds.
+const FASTEST: u64 = 10;
+const SLOWEST: u64 = 60_000;
+
+/// What a peer that says nothing of it has: the common next hops, and the source that they need.
+pub(super) struct Common {
+    pub(super) next_hops: NextHops,
+    pub(super) source: Source,
+}
+
+/// The peers of `bgp_peers`.
+pub(super) fn list(reader: &mut Reader<'_>, common: &Common) -> Vec<Peer> {
+    let text = reader.untrimmed(SETTING).to_owned();
+    let mut peers = Vec::new();
+    for (place, item) in text.split(',').enumerate() {
+        if item.trim().is_empty() {
+            continue;
+        }
+        match one(item.trim_start(), common) {
+            Ok(peer) => peers.push(peer),
+            Err(why) => reader.refuse(SETTING, format!("peer {}: {why}", place + 1)),
+        }
+    }
+    peers
+}
+
+/// An address that a peer can have.
+///
+/// # Errors
+/// Why it is none, and what is accepted.
+pub(super) fn address(address: IpAddr) -> Result<PeerAddress, String> {
+    let usable = match address {
+        IpAddr::V4(v4) => !v4.is_broadcast(),
+        IpAddr::V6(v6) => {
+            if v6.is_unicast_link_local() {
+                return Err(format!(
+                    "the link-local address {address} needs its interface; accepted: \
+                     [{address}%eth0]:as in bgp_peers"
+                ));
+            }
+            v6.to_ipv4_mapped().is_none()
+        }
+    };
+    if !usable || address.is_unspecified() || address.is_multicast() {
+        return Err(format!("{address} is no address of a peer; accepted: a unicast address"));
+    }
+    Ok(PeerAddress::Ip(address))
+}
+
+fn one(text: &str, common: &Common) -> Result<Peer, String> {
+    let (address, rest) = who(text)?;
+    let missing = match address {
+        PeerAddress::Unnumbered(_) => Missing::External,
+        _ => Missing::Wrong,
+    };
+    let mut fields = rest.splitn(5, ':');
+    let mut next = || fields.next().unwrap_or_default();
+    let mut peer = new_peer(address, remote_as(next(), missing)?);
+    let password = next();
+    peer.password = (!password.is_empty()).then(|| Password(password.to_owned()));
+    if boolean(next()).ok_or("multihop is neither true nor false; accepted: true, false")? {
+        peer.distance = Distance::Multihop(MULTIHOP_TTL);
+    }
+    peer.port = port(next().trim())?;
+    let (families, bfd) = split_tail(next().trim());
+    peer.families = NextHops::of_peer(families)?.or(&common.next_hops).families(&peer, common)?;
+    peer.bfd = self::bfd(bfd)?;
+    Ok(peer)
+}
+
+/// How a missing AS number is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    External,
+    Wrong,
+}
+
+/// The peer's address, and the text from its AS number on.
+fn who(text: &str) -> Result<(PeerAddress, &str), String> {
+    let wrong = || format!("it cannot be read; accepted: {ACCEPTED}");
+    if let Some(rest) = text.strip_prefix("unnumbered:") {
+        let (link, rest) = rest.split_once(':').unwrap_or((rest, ""));
+        let link = LinkName::new(link.trim())
+            .ok_or("unnumbered without an interface's name; accepted: unnumbered:eth0:65001")?;
+        return Ok((PeerAddress::Unnumbered(link), rest));
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (inside, rest) = rest.split_once(']').ok_or_else(wrong)?;
+        let rest = rest.strip_prefix(':').ok_or_else(wrong)?;
+        let found = match inside.split_once('%') {
+            Some((local, link)) => link_local(local, link).ok_or_else(wrong)?,
+            None => address(inside.trim().parse::<Ipv6Addr>().map_err(|_| wrong())?.into())?,
+        };
+        return Ok((found, rest));
+    }
+    let (v4, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let v4: Ipv4Addr = v4.trim().parse().map_err(|_| wrong())?;
+    Ok((address(v4.into())?, rest))
+}
+
+fn link_local(address: &str, link: &str) -> Option<PeerAddress> {
+    let address: Ipv6Addr = address.parse().ok()?;
+    address.is_unicast_link_local().then_some(())?;
+    Some(PeerAddress::LinkLocal(address, LinkName::new(link)?))
+}
+
+fn remote_as(text: &str, missing: Missing) -> Result<RemoteAs, String> {
+    match (text.trim(), missing) {
+        ("" | "0", Missing::External) => Ok(RemoteAs::External),
+        (text, _) => match text.parse::<u32>() {
+            Ok(number @ 1..) => Ok(RemoteAs::Number(number)),
+            _ => Err("its AS number is none; accepted: 1 to 4294967295 after the address".into()),
+        },
+    }
+}
+
+/// Go's `strconv.ParseBool`, and nothing for false.
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ if text.is_empty() => Ok(PORT),
+        _ => Err("its port is none; accepted: 1 to 65535".into()),
+    }
+}
+
+/// MP-BGP and BFD. An IPv6 address in MP-BGP has colons too: BFD is what follows the last one, if
+/// it looks like it.
+fn split_tail(text: &str) -> (&str, &str) {
+    match text.rsplit_once(':') {
+        Some((families, bfd)) if !bfd.contains('=') && bfd.contains(';') => (families, bfd),
+        Some((families, bfd @ ("true" | "false"))) => (families, bfd),
+        Some((families, "")) if !families.ends_with(':') => (families, ""),
+        Some(_) if !text.contains('=') => text.split_once(':').unwrap_or((text, "")),
+        _ => (text, ""),
+    }
+}
+
+/// `true;receive;transmit;multiplier`, in milliseconds; kube-vip's defaults for what is empty.
+fn bfd(text: &str) -> Result<Option<Bfd>, String> {
+    let wrong = || {
+        format!(
+            "its BFD cannot be read; accepted: true;300;300;3: on, interval to receive, interval to \
+             send ({FASTEST} to {SLOWEST} ms), multiplier (1 to 255)"
+        )
+    };
+    let mut fields = text.split(';').map(str::trim);
+    let enabled = boolean(fields.next().unwrap_or_default()).ok_or_else(wrong)?;
+    let mut number = |usual: u64, least, most| match fields.next().unwrap_or_default() {
+        "" => Ok(usual),
+        text => {
+            let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+            number.ok_or_else(wrong)
+        }
+    };
+    let receive = Duration::from_millis(number(300, FASTEST, SLOWEST)?);
+    let transmit = Duration::from_millis(number(300, FASTEST, SLOWEST)?);
+    let multiplier = u8::try_from(number(3, 1, 255)?).unwrap_or(u8::MAX);
+    Ok(enabled.then_some(Bfd { receive, transmit, multiplier }))
+}
