@@ -3,7 +3,7 @@
 //! do: `announce ADDRESS`, `withdraw ADDRESS`, `status`, `stop`.
 //!
 //! Options: `as=N`, `peer=ADDRESS,AS[,key=value]...` (`[ADDRESS]` may be `unnumbered:LINK` or
-//! `fe80::1%LINK`; keys: `password`, `port`, `hold`, `multihop`, `gtsm`, `source`, `sourceif`),
+//! `fe80::1%LINK`; keys: `password`, `port`, `hold`, `multihop`, `gtsm`, `source`, `sourceif`, `bfd=MILLISECONDS`),
 //! `id=ROUTERID`, `listen=PORT`, `restart=SECONDS`, `shutdown=MILLISECONDS`, `community=A:B`,
 //! `med=N`, `localpref=N`, `prepend=N`, `presence=known`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -22,8 +22,8 @@ use viplet_backend_api::{
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
-    Attach, Attributes, Distance, Families, GracefulRestart, Listen, Password, Peer, PeerAddress,
-    RemoteAs, RouterId, Settings, Source,
+    Attach, Attributes, Bfd, Distance, Families, GracefulRestart, Listen, Password, Peer,
+    PeerAddress, RemoteAs, RouterId, Settings, Source,
 };
 
 fn link(name: &str) -> LinkName {
@@ -67,6 +67,10 @@ fn peer(text: &str) -> Peer {
             "multihop" => peer.distance = Distance::Multihop(value.parse().unwrap()),
             "gtsm" => peer.distance = Distance::Secured(value.parse().unwrap()),
             "source" => peer.source = Source::Address(value.parse().unwrap()),
+            "bfd" => {
+                let every = Duration::from_millis(value.parse().unwrap());
+                peer.bfd = Some(Bfd { receive: every, transmit: every, multiplier: 3 });
+            }
             "sourceif" => peer.source = Source::Link(link(value)),
             _ => panic!("unknown key {key}"),
         }
