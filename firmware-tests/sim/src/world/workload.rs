@@ -67,6 +67,7 @@ impl World {
             18 => self.cordon(),
             _ => self.touch_service(),
         }
+        self.laws.routes.change(self.now);
         self.shelf_changed();
     }
 
@@ -332,6 +333,7 @@ impl World {
         if self.shelf.slices().contains_key(&key) && self.now < self.laws.services.calm_from {
             let name = slice.name.rsplit('-').next().unwrap_or_default().to_owned();
             self.put_slice(&slice.service, &name, slice.endpoints);
+            self.laws.routes.change(self.now);
             self.shelf_changed();
         }
     }
