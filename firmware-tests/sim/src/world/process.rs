@@ -277,6 +277,7 @@ impl World {
                     process.unannounced.insert(address);
                 }
                 self.note_added(who.node, address);
+                self.report_unheard(who, address);
             }
             Ok(Done::Announced) => {
                 self.note_announced(who.node, address);
@@ -286,7 +287,8 @@ impl World {
                 }
             }
             Ok(Done::Removed) => self.law_of_withdrawal(who.node, address),
-            Ok(Done::Refreshed | Done::Nothing) => {}
+            Ok(Done::Refreshed) => self.report_unheard(who, address),
+            Ok(Done::Nothing) => {}
             Err(refusal) => {
                 let mut more = Vec::new();
                 if matches!(command, Command::Install { .. }) {

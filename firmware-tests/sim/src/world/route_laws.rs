@@ -47,9 +47,7 @@ pub(crate) struct RouteLaws {
 impl RouteLaws {
     pub(super) fn change(&mut self, now: Nanos) {
         self.causes += 1;
-        if self.changes[1] < now {
-            self.changes = [self.changes[1], now];
-        }
+        self.changes = [self.changes[1], now];
     }
 
     pub(super) fn cause(&mut self) {
@@ -231,7 +229,9 @@ impl World {
             return;
         }
         let peering = &self.router[who.node];
-        if peering.life() != Some(who.life) && self.now > peering.changed_at + 500 * MS {
+        let started = self.nodes[who.node].process.as_ref().map_or(0, |process| process.started);
+        let down_since = peering.changed_at.max(started + 2 * S);
+        if peering.life() != Some(who.life) && self.now > down_since + 500 * MS {
             let name = &self.nodes[who.node].name;
             let how = format!("{name} calls {} its own; no peer heard of it", update.service);
             self.laws.breach(Law::TrueStatus, self.now, how);

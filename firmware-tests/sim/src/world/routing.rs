@@ -82,8 +82,7 @@ impl World {
         let Some(process) = entry.process.as_mut() else { return };
         if entry.schedule != Schedule::Paused {
             process.speaker.announced.retain(|address| entry.kernel.has(*address));
-            let announced = &process.speaker.announced;
-            process.speaker.reported.retain(|address, _| announced.contains(address));
+            process.speaker.reported.retain(|address, _| entry.kernel.has(*address));
         }
     }
 
@@ -199,6 +198,17 @@ impl World {
         }
     }
 
+    /// An address is there: before anything is said of it, nobody has heard of it.
+    pub(super) fn report_unheard(&mut self, who: Who, address: IpAddr) {
+        let Some(routed) = self.setup.routed else { return };
+        let Some(process) = self.process(who) else { return };
+        if process.speaker.announced.contains(&address) {
+            return;
+        }
+        process.speaker.reported.insert(address, 0);
+        self.notify(who, Notice::Reach(Reach { address, told: 0, of: routed.peers }));
+    }
+
     pub(super) fn announce_route(&mut self, node: usize, address: IpAddr) {
         if let Some(process) = self.nodes[node].process.as_mut() {
             process.speaker.announced.insert(address);
@@ -207,6 +217,9 @@ impl World {
 
     /// After a turn: whether all is announced now.
     pub(super) fn settle(&mut self, who: Who) {
+        if self.setup.routed.is_none() {
+            return;
+        }
         let moment = self.moment(who.node);
         let Some(process) = self.process(who) else { return };
         if process.speaker.told == Told::No && process.machine.is_settled(moment) {

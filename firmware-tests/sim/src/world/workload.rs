@@ -52,7 +52,11 @@ impl World {
         let pause = self.serving().pause;
         let at = self.now + self.rng.between(MS, pause);
         self.queue.at(at, Event::Work);
-        match self.rng.between(0, 19) {
+        let kind = self.rng.between(0, 19);
+        if matches!(kind, 3 | 4) {
+            self.laws.routes.change(self.now); // Of several objects at once.
+        }
+        match kind {
             0..=2 => self.create(),
             3 => self.delete(),
             4 => self.create_again(),

@@ -122,6 +122,17 @@ fn a_node_that_stops_withdraws_and_the_others_go_on() {
 }
 
 #[test]
+fn a_node_that_stops_after_a_long_calm_withdraws_at_once() {
+    let mut town = town(2);
+    town.serve(asking("web", "10.0.0.1"));
+    town.pass(Duration::from_secs(61));
+    town.stop(1);
+    town.pass(Duration::from_millis(100));
+    assert_eq!(town.holders("10.0.0.1"), [0]);
+    assert!(!town.runs(1));
+}
+
+#[test]
 fn a_killed_node_loses_its_addresses_within_the_lease_duration() {
     let mut town = town(2);
     town.serve(asking("web", "10.0.0.1"));
