@@ -50,60 +50,10 @@ impl Setup {
 }
 
 impl Setup {
-    fn setting(&self, name: &str) -> Option<&str> {
-        let found = self.settings.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// The settings as the example takes them.
+    /// As the example takes them.
     fn arguments(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        let hold = self.setting("bgp_hold_time").unwrap_or("90");
-        for peer in self.setting("bgp_peers").unwrap_or_default().split(',') {
-            let (address, rest) = match peer.strip_prefix('[') {
-                Some(rest) => rest.split_once("]:").expect("[address]:as"),
-                None if peer.starts_with("unnumbered:") => (peer, "external"),
-                None => peer.split_once(':').expect("address:as"),
-            };
-            let parts: Vec<&str> = rest.split(':').collect();
-            let part = |place: usize| parts.get(place).copied().filter(|part| !part.is_empty());
-            let mut text = format!("peer={address},{},hold={hold}", parts[0]);
-            for (key, value) in [
-                ("password", part(1)),
-                ("multihop", part(2).map(|_| "50")),
-                ("port", part(3)),
-                ("mp", part(4)),
-                ("bfd", part(5)),
-                ("gtsm", self.setting("bgp_ttl_security")),
-            ] {
-                if let Some(value) = value {
-                    text.push_str(&format!(",{key}={value}"));
-                }
-            }
-            all.push(text);
-        }
-        for (name, key) in [
-            ("bgp_as", "as"),
-            ("bgp_routerid", "id"),
-            ("bgp_listen_port", "listen"),
-            ("bgp_graceful_restart_seconds", "restart"),
-            ("bgp_med", "med"),
-            ("bgp_local_preference", "localpref"),
-            ("bgp_as_path_prepend", "prepend"),
-        ] {
-            all.extend(self.setting(name).map(|value| format!("{key}={value}")));
-        }
-        if let Some(time) = self.setting("bgp_graceful_shutdown") {
-            let seconds: u32 = time.trim_end_matches('s').parse().expect("seconds");
-            all.push(format!("shutdown={}", seconds * 1000));
-        }
-        let communities = self.setting("bgp_communities").unwrap_or_default().split(',');
-        all.extend(communities.filter(|one| !one.is_empty()).map(|one| format!("community={one}")));
-        let large = self.setting("bgp_large_communities").unwrap_or_default().split(',');
-        all.extend(large.filter(|one| !one.is_empty()).map(|one| format!("large={one}")));
-        all.push("lo".to_owned());
-        all.extend(self.addresses.iter().cloned());
-        all
+        let settings = self.settings.iter().map(|(name, value)| format!("set:{name}={value}"));
+        settings.chain(["lo".to_owned()]).chain(self.addresses.iter().cloned()).collect()
     }
 }
 
