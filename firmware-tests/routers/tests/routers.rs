@@ -26,6 +26,8 @@ mod sessions;
 mod speaker;
 #[path = "routers/stage.rs"]
 mod stage;
+#[path = "routers/town.rs"]
+mod town;
 #[path = "routers/traffic.rs"]
 mod traffic;
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         recovery::trials(&programs),
         traffic::trials(&programs),
         many::trials(&programs),
+        town::trials(&programs),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()

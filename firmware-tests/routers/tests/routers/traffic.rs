@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use viplet_lab::{Prober, http, wait_until};
+use viplet_lab::{Namespace, Prober, http, wait_until};
 use viplet_routers::programs::{Kind, Programs};
 use viplet_routers::{Frr, Host, Router, Wires};
 
@@ -83,18 +83,19 @@ impl Town {
 }
 
 /// A web server on the address of its host that says whose it is.
-struct Web {
+pub(crate) struct Web {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicU32>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Web {
-    fn start(host: &Host) -> Self {
-        let listener = host.namespace.run(|| TcpListener::bind("0.0.0.0:80")).expect("a listener");
+    pub(crate) fn start(namespace: &Namespace, name: &'static str, port: u16) -> Self {
+        let listener = namespace.run(move || TcpListener::bind(("0.0.0.0", port)));
+        let listener = listener.expect("a listener");
         listener.set_nonblocking(true).expect("a listener");
         let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-        let (stopped, counted, name) = (Arc::clone(&stop), Arc::clone(&served), host.name);
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&served));
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let Ok((mut stream, _)) = listener.accept() else {
@@ -111,6 +112,10 @@ impl Web {
             }
         });
         Self { stop, served, thread: Some(thread) }
+    }
+
+    fn of(host: &Host) -> Self {
+        Self::start(&host.namespace, host.name, 80)
     }
 
     fn served(&self) -> u32 {
@@ -176,7 +181,7 @@ fn a_planned_stop_of_one_of_two_nodes_loses_no_request(programs: &Programs) {
     let frr = town.frr(programs, "");
     let setup = Setup::new("10.1.0.1:65001").with("bgp_graceful_shutdown", "1s");
     let [mut a, b] = town.speakers(&setup);
-    let webs = [Web::start(&town.nodes[0]), Web::start(&town.nodes[1])];
+    let webs = [Web::of(&town.nodes[0]), Web::of(&town.nodes[1])];
     explained(&[&|| b.report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("two ways in the kernel", PATIENCE, || frr.installed(ROUTE) == 2);
