@@ -8,6 +8,7 @@ mod ground;
 mod holdings;
 mod listener;
 mod neighbour;
+mod offer;
 mod path;
 mod stream;
 

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::open::{Capabilities, Phase, Restart};
-use crate::wire::{self, Kind};
+use crate::wire::open::{AsWidth, Capabilities, Phase, Restart};
+use crate::wire::update::Relation;
+use crate::wire::{self, Family, Kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
