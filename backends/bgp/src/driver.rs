@@ -4,6 +4,7 @@
 mod backend;
 mod dial;
 mod discovery;
+mod given;
 mod ground;
 mod holdings;
 mod listener;
@@ -39,6 +40,7 @@ use neighbour::{Leaving, Neighbour, Turn};
 pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
+    text: Option<given::Text>,
     ground: Ground,
     holdings: Holdings,
     table: Table,
@@ -74,6 +76,7 @@ impl Bgp {
     pub fn open(tag: Tag, settings: Settings) -> Result<Self, Refusal> {
         let mut bgp = Self {
             kernel: Kernel::open(tag)?,
+            text: None,
             ground: Ground::default(),
             holdings: Holdings::default(),
             table: Table::default(),

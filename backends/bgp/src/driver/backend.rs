@@ -1,6 +1,6 @@
 //! The contract: commands in the caller's turn, notices of what the kernel and the peers say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -75,7 +75,16 @@ impl Backend for Bgp {
 
     fn peers(&self) -> Vec<PeerStatus> {
         let now = self.now();
-        self.neighbours.iter().map(|neighbour| neighbour.status(now)).collect()
+        let waiting = self.text.as_ref().and_then(|text| text.status(now));
+        waiting.into_iter().chain(self.neighbours.iter().map(|peer| peer.status(now))).collect()
+    }
+
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
+        self.read_annotations(annotations);
+    }
+
+    fn annotation_prefix(&self) -> Option<&str> {
+        self.text.as_ref()?.prefix()
     }
 
     fn settled(&mut self) {
