@@ -221,8 +221,11 @@ impl Session {
         } else if self.slot_ref(side).is_none() {
             return;
         }
-        self.refused = Refused::ByPath;
-        self.last_error = Some(why);
+        // Of two connections one has to go: no error.
+        if self.slot_ref(side.other()).is_none() || self.is_in(side, State::Established) {
+            self.refused = Refused::ByPath;
+            self.last_error = Some(why);
+        }
         self.drop_connection(side, now, actions);
     }
 

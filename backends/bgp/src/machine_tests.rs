@@ -279,6 +279,17 @@ fn of_two_connections_the_one_of_the_greater_identifier_stays() {
 }
 
 #[test]
+fn a_connection_that_the_peer_gives_up_for_another_is_no_error() {
+    let mut lab = Lab::new(config());
+    lab.connect(Side::Ours);
+    lab.connect(Side::Theirs);
+    lab.handle(Event::Lost(Side::Ours, "closed".to_owned()));
+    assert_eq!(lab.session.last_error(), None);
+    lab.handle(Event::Lost(Side::Theirs, "closed".to_owned()));
+    assert_eq!(lab.session.last_error(), Some("closed"));
+}
+
+#[test]
 fn a_second_connection_is_refused_unless_the_peer_restarts_gracefully() {
     let mut lab = Lab::new(config());
     lab.establish(Side::Ours, &open(65001, 9, 90));
