@@ -62,7 +62,7 @@ pub fn open(mode: Mode, tag: Tag, given: &Given) -> Result<Box<dyn Backend>, Ref
         #[cfg(feature = "arp")]
         Mode::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),
         #[cfg(feature = "bgp")]
-        Mode::Bgp => Ok(Box::new(viplet_bgp::Bgp::open_as_given(tag, given)?)),
+        Mode::Bgp => Ok(Box::new(viplet_bgp::Bgp::from_given(tag, given.clone())?)),
         #[allow(unreachable_patterns, reason = "depends on the features")]
         other => Err(Refusal {
             class: Class::Misconfigured,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use viplet_backend_api::{DuplicateDetection, Given, LinkName};
 
-use super::gather::{Gathered, Inputs, gather};
+use super::gather::{Gathered, Inputs, Resolved, gather};
 use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
 use super::services::services;
@@ -86,8 +86,28 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
 fn given(values: &Gathered, mode: Mode) -> Given {
     let own = super::table::all().filter(|setting| setting.feature == mode.feature());
     let found = own.filter_map(|setting| values.find(setting.name));
-    let texts = found.map(|found| (found.setting.name, found.value.to_string()));
+    let text = |found: &Resolved| match found.source {
+        Source::Default => for_one_holder(values, found.setting.name),
+        _ => None,
+    };
+    let texts = found
+        .map(|found| (found.setting.name, text(found).unwrap_or_else(|| found.value.to_string())));
     Given(texts.filter(|(_, text)| !text.is_empty()).collect())
+}
+
+/// Defaults where an election gives each address one holder: the routes of a node that died go
+/// before another one has the address.
+fn for_one_holder(values: &Gathered, setting: &str) -> Option<String> {
+    let plane = values.is_on("cp_enable") && values.is_on("vip_leaderelection");
+    let services = values.is_on("svc_enable") && values.is_on("svc_election");
+    let lease = values.integer("vip_leaseduration");
+    match setting {
+        _ if !plane && !services => None,
+        "bgp_graceful_restart_seconds" => Some("0".to_owned()),
+        "bgp_hold_time" => Some(lease.clamp(3, 30).to_string()),
+        "bgp_keepalive_interval" => Some((lease.clamp(3, 30) / 3).to_string()),
+        _ => None,
+    }
 }
 
 pub(super) fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {

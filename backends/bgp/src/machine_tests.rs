@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::open::{Capabilities, Phase, Restart};
-use crate::wire::{self, Kind};
+use crate::wire::open::{AsWidth, Capabilities, Phase, Restart};
+use crate::wire::update::Relation;
+use crate::wire::{self, Family, Kind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -275,6 +276,17 @@ fn of_two_connections_the_one_of_the_greater_identifier_stays() {
         assert!(matches!(up.as_slice(), [Action::Up(side, _)] if *side == stays), "{up:?}");
         assert_eq!(lab.session.last_error(), None);
     }
+}
+
+#[test]
+fn a_connection_that_the_peer_gives_up_for_another_is_no_error() {
+    let mut lab = Lab::new(config());
+    lab.connect(Side::Ours);
+    lab.connect(Side::Theirs);
+    lab.handle(Event::Lost(Side::Ours, "closed".to_owned()));
+    assert_eq!(lab.session.last_error(), None);
+    lab.handle(Event::Lost(Side::Theirs, "closed".to_owned()));
+    assert_eq!(lab.session.last_error(), Some("closed"));
 }
 
 #[test]

@@ -11,20 +11,18 @@ use viplet_netlink::Kernel;
 use super::dial::{self, plain};
 use super::discovery::Discovery;
 use super::ground::{Ground, Hops};
+use super::offer;
 use super::stream::{Arrived, Stream};
 use crate::bfd;
 use crate::machine::{Action, Config, Event, Moment, Session, Side, State, Terms};
-use crate::settings::{Families, GracefulRestart, Peer, PeerAddress, Settings, Source};
+use crate::settings::{Peer, PeerAddress, Settings, Source};
 use crate::table::{Channel, Completeness, Table, Told};
+use crate::wire;
 use crate::wire::notification::{Notification, cease};
-use crate::wire::open::{AsWidth, Capabilities, Open, Phase, Restart};
-use crate::wire::update::{NextHop, Path, Relation};
-use crate::wire::{self, Family};
+use crate::wire::open::{Open, Phase};
 
 /// Messages looked at before the others get their turn.
 const MESSAGES_AT_ONCE: usize = 64;
-/// Without `bgp_local_preference` (the default of most speakers).
-const LOCAL_PREFERENCE: u32 = 100;
 
 /// What all peers have in common in one turn of the loop.
 pub(super) struct Turn<'a> {
@@ -273,60 +271,14 @@ impl Neighbour {
         let identifier = turn.ground.router_id(&settings.router_id, &settings.peers)?;
         let local = self.slot(side).as_ref().map(Stream::local);
         let local = local.and_then(Result::ok).ok_or("the connection is gone")?;
-        let hops = turn.ground.hops(&self.peer, local.ip(), self.hop_link(turn));
+        let link = offer::hop_link(&self.peer, turn.ground).or_else(|| self.link());
+        let hops = turn.ground.hops(&self.peer, local.ip(), link);
+        self.warning = offer::missing(&self.peer, &hops);
+        if let Some(why) = &self.warning {
+            log::warn!("peer {}: {why}", self.name);
+        }
         *self.hops_of(side) = hops;
-        self.warning = self.missing(&hops);
-        let mut families = Vec::new();
-        families.extend((hops.v4.is_some() || hops.v4_over_v6.is_some()).then_some(Family::V4));
-        families.extend(hops.v6.is_some().then_some(Family::V6));
-        let graceful_restart = match settings.graceful_restart {
-            GracefulRestart::Off => None,
-            GracefulRestart::Within(seconds) => {
-                Some(Restart { phase: turn.phase, seconds, preserved: families.clone() })
-            }
-        };
-        Ok(Open {
-            asn: settings.local_as,
-            hold: u16::try_from(self.peer.hold.as_secs()).unwrap_or(u16::MAX),
-            identifier,
-            capabilities: Capabilities {
-                families,
-                as_width: AsWidth::Four,
-                next_hops: hops.extended(),
-                graceful_restart,
-            },
-        })
-    }
-
-    /// The link whose addresses are next hops, where it is not that of the session's address.
-    fn hop_link<'a>(&'a self, turn: &Turn<'a>) -> Option<&'a LinkName> {
-        use crate::settings::NextHop::{OfSourceAddress, OfSourceLink};
-        match (&self.peer.families, &self.peer.source) {
-            (Families::Both(OfSourceAddress), Source::Address(address)) => {
-                turn.ground.link_of(*address)
-            }
-            (Families::Both(OfSourceLink), Source::Link(link)) => Some(link),
-            _ => self.link(),
-        }
-    }
-
-    /// MP-BGP where one family has no next hop costs that family, not the session.
-    fn missing(&self, hops: &Hops) -> Option<String> {
-        if self.peer.families == Families::Own {
-            return None;
-        }
-        let (family, setting) = match (hops.v4, hops.v6) {
-            (None, _) if hops.v4_over_v6.is_none() => (Family::V4, "mpbgp_ipv4"),
-            (_, None) => (Family::V6, "mpbgp_ipv6"),
-            _ => return None,
-        };
-        let why = format!(
-            "no next hop for {} (mpbgp_nexthop): its addresses are not announced to this peer; \
-             give the node an address of it, or set {setting}",
-            family.name()
-        );
-        log::warn!("peer {}: {why}", self.name);
-        Some(why)
+        Ok(offer::open(&self.peer, identifier, &hops, turn))
     }
 
     fn send(&mut self, side: Side, bytes: &[u8]) {
@@ -339,10 +291,10 @@ impl Neighbour {
     fn up(&mut self, side: Side, terms: &Terms, turn: &Turn<'_>) {
         let hops = *self.hops_of(side);
         let channels = terms.families.iter().filter_map(|family| {
-            next_hop(*family, &hops, terms, &self.peer)
+            offer::next_hop(*family, &hops, terms, &self.peer)
                 .map(|next_hop| Channel { family: *family, next_hop })
         });
-        let told = Told::new(path(turn, terms.relation, terms.as_width), channels.collect());
+        let told = Told::new(offer::path(turn, terms.relation, terms.as_width), channels.collect());
         self.told = Some((side, told));
         self.counts.established += 1;
         log::info!("peer {} (AS {}): session established", self.name, terms.remote_as);
@@ -362,7 +314,7 @@ impl Neighbour {
     pub(super) fn repaint(&mut self, turn: &Turn<'_>) {
         if let Some((_, told)) = &mut self.told {
             let (relation, width) = (told.path().relation, told.path().as_width);
-            told.change_path(path(turn, relation, width));
+            told.change_path(offer::path(turn, relation, width));
         }
     }
 
@@ -518,40 +470,4 @@ fn refuse(mut stream: Stream, now: Moment) {
     Notification::cease(cease::COLLISION).write(&mut bytes);
     stream.push(&bytes);
     stream.close(now);
-}
-
-/// What all routes to a peer carry now.
-fn path(turn: &Turn<'_>, relation: Relation, as_width: AsWidth) -> Path {
-    use crate::wire::update::GRACEFUL_SHUTDOWN;
-    let attributes = &turn.settings.attributes;
-    let mut communities = attributes.communities.clone();
-    let mut local_preference = attributes.local_preference.unwrap_or(LOCAL_PREFERENCE);
-    if turn.leaving == Leaving::Soon {
-        communities.insert(0, GRACEFUL_SHUTDOWN);
-        local_preference = 0;
-    }
-    Path {
-        relation,
-        local_as: turn.settings.local_as,
-        as_width,
-        prepend: attributes.prepend,
-        local_preference,
-        med: attributes.med,
-        communities,
-        large_communities: attributes.large_communities.clone(),
-    }
-}
-
-/// Where a family's routes go over a session; `None`: the peer cannot use any next hop of ours.
-fn next_hop(family: Family, hops: &Hops, terms: &Terms, peer: &Peer) -> Option<NextHop> {
-    use crate::wire::open::NextHops;
-    let extended = hops.v4_over_v6.filter(|_| terms.next_hops == NextHops::Extended);
-    let extended = extended.map(NextHop::Multiprotocol);
-    let classic = hops.v4.map(NextHop::Classic);
-    match (family, &peer.families) {
-        (Family::V6, _) => hops.v6.map(NextHop::Multiprotocol),
-        (Family::V4, Families::Own) => extended.or(classic),
-        // What the settings name comes first.
-        (Family::V4, Families::Both(_)) => classic.or(extended),
-    }
 }
