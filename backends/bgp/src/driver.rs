@@ -1,10 +1,10 @@
 //! [`Bgp`]: the backend. Addresses go to the kernel or are only made known; peers are told in the
 //! caller's turn; sockets and deadlines are looked after whenever the caller waits for a notice.
 
+mod annotated;
 mod backend;
 mod dial;
 mod discovery;
-mod given;
 mod ground;
 mod holdings;
 mod listener;
@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use viplet_backend_api::{Notice, Reach, Refusal, Tag};
+use viplet_backend_api::{Given, Notice, Reach, Refusal, Tag};
 use viplet_netlink::Kernel;
 
 use crate::bfd::Bfd;
@@ -40,7 +40,8 @@ use neighbour::{Leaving, Neighbour, Turn};
 pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
-    text: Option<given::Text>,
+    /// The same as text, where they have to be read again.
+    given: Given,
     ground: Ground,
     holdings: Holdings,
     table: Table,
@@ -76,7 +77,6 @@ impl Bgp {
     pub fn open(tag: Tag, settings: Settings) -> Result<Self, Refusal> {
         let mut bgp = Self {
             kernel: Kernel::open(tag)?,
-            text: None,
             ground: Ground::default(),
             holdings: Holdings::default(),
             table: Table::default(),
@@ -91,6 +91,7 @@ impl Bgp {
             started: Instant::now(),
             timer: None,
             waker: None,
+            given: Given::default(),
             settings,
         };
         bgp.neighbours = bgp.settings.peers.iter().map(|peer| bgp.neighbour(peer)).collect();

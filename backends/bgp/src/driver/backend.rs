@@ -75,16 +75,15 @@ impl Backend for Bgp {
 
     fn peers(&self) -> Vec<PeerStatus> {
         let now = self.now();
-        let waiting = self.text.as_ref().and_then(|text| text.status(now));
-        waiting.into_iter().chain(self.neighbours.iter().map(|peer| peer.status(now))).collect()
-    }
-
-    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
-        self.read_annotations(annotations);
+        self.neighbours.iter().map(|neighbour| neighbour.status(now)).collect()
     }
 
     fn annotation_prefix(&self) -> Option<&str> {
-        self.text.as_ref()?.prefix()
+        Some(self.given.text("annotation").trim()).filter(|prefix| !prefix.is_empty())
+    }
+
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
+        self.follow(annotations);
     }
 
     fn settled(&mut self) {
