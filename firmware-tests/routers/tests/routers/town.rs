@@ -1,0 +1,308 @@
+//! viplet itself in BGP mode: a lab of three nodes with a real API server, and FRR as the router
+//! of their segment. Each test has a lab of its own.
+//!
+//! ```text
+//!   n1 n2 n3  10.77.0.11 … 13 ── lan ── 10.77.0.254 frr (AS 65001)
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+use rustix::process::Signal;
+use serde_json::json;
+use viplet_kubeapi::real::RealError;
+use viplet_lab::cluster::{Cluster, Plan, Timing};
+use viplet_lab::rtnl::{LinkState, Rtnl};
+use viplet_lab::store::Write;
+use viplet_lab::{Endpoint, Request, Service, wait_until};
+use viplet_routers::programs::{Kind, Programs};
+use viplet_routers::{Frr, Host, Router};
+
+use crate::bed::{explained, trial};
+use crate::stage::{self, PATIENCE};
+use crate::traffic::Web;
+
+/// The node's addresses, as the router's peers.
+const NODES: [&str; 3] = ["10.77.0.11", "10.77.0.12", "10.77.0.13"];
+const WEB: &str = "192.0.2.20";
+const ROUTE: &str = "192.0.2.20/32";
+const PLANE: &str = "10.77.0.100/32";
+
+pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
+    let all: [(&'static str, fn(&Programs)); 9] = [
+        ("every_node_announces_a_service_and_its_status_is_written_once", everywhere),
+        ("with_policy_local_only_nodes_with_endpoints_announce", local),
+        ("with_svc_election_one_node_announces", elected),
+        ("the_control_planes_address_is_announced_by_every_node_and_is_on_its_interface", plane),
+        ("an_api_server_that_fails_its_checks_takes_the_address_off_its_node", checked),
+        ("a_node_that_stops_withdraws_and_the_others_go_on", stopped),
+        ("a_killed_program_that_starts_again_loses_no_route", restarted),
+        ("status_and_metrics_show_each_peer_and_what_is_wrong_with_it", seen),
+        ("peers_in_the_nodes_annotations_are_waited_for_and_followed", annotated),
+    ];
+    all.into_iter().map(|(name, test)| trial(programs, (name, &[Kind::Frr]), test)).collect()
+}
+
+fn plan() -> Plan {
+    Plan::services(3)
+        .timing(Timing::DEFAULT)
+        .set("vip_arp", "false")
+        .set("bgp_enable", "true")
+        .set("vip_leaderelection", "false")
+        .set("bgp_as", "65000")
+        .set("bgp_peers", "10.77.0.254:65001")
+        .set("bgp_graceful_shutdown", "300ms")
+}
+
+struct Town {
+    cluster: Cluster,
+    frr: Frr,
+    _router: Host,
+}
+
+impl Town {
+    fn new(programs: &Programs, plan: Plan) -> Result<Self, RealError> {
+        let cluster = Cluster::try_new(plan)?;
+        cluster.register_nodes();
+        let router = Host::router("frr");
+        let file = router.namespace.file().try_clone().expect("the namespace's file");
+        let plugged = cluster
+            .lab
+            .switch()
+            .run(move || Rtnl::open().add_port("lan", "frr-lan", (&file, "eth0")));
+        plugged.expect("a cable");
+        router.namespace.run(|| Rtnl::open().set_up("eth0", LinkState::Up)).expect("eth0");
+        router.add("eth0", "10.77.0.254/24");
+        let text = stage::configuration(&NODES, "");
+        let text = text
+            .replace(" no bgp ebgp-req", " bgp bestpath as-path multipath-relax\n no bgp ebgp-req");
+        let frr = stage::start_frr(programs, &router, &text);
+        Ok(Self { cluster, frr, _router: router })
+    }
+
+    fn test(mut self, test: impl FnOnce(&mut Self)) {
+        self.cluster.start_all();
+        let before = self.cluster.requests().len();
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&mut self)));
+        explained(&[&|| self.frr.report(), &|| self.cluster.story()], || {
+            if let Err(panic) = told {
+                std::panic::resume_unwind(panic);
+            }
+            let refused = refused(&self.cluster.requests()[before..]);
+            assert!(refused.is_empty(), "manifests/rbac.yaml does not allow {refused:?}");
+        });
+    }
+
+    /// The nodes that the router has a path to, by their place.
+    fn announcers(&self, prefix: &str) -> Vec<usize> {
+        let paths = self.frr.paths(prefix);
+        let from = |node: &str| paths.iter().any(|path| path.from == node.parse().ok());
+        (0..NODES.len()).filter(|place| from(NODES[*place])).collect()
+    }
+
+    #[track_caller]
+    fn await_announcers(&self, prefix: &str, nodes: &[usize]) {
+        wait_until(&format!("{prefix} is announced by {nodes:?}"), PATIENCE, || {
+            self.announcers(prefix) == nodes
+        });
+    }
+
+    #[track_caller]
+    fn await_status(&self, service: &Service) {
+        wait_until("the status names the address", PATIENCE, || {
+            self.cluster.store().ingress_addresses(service) == [WEB]
+        });
+    }
+}
+
+/// Runs `test` with viplet on every node; where there is no API server it says so.
+fn with_town(programs: &Programs, plan: Plan, test: impl FnOnce(&mut Town)) {
+    match Town::new(programs, plan) {
+        Ok(town) => town.test(test),
+        Err(why) => println!("SKIPPED: viplet with FRR: {why}"),
+    }
+}
+
+/// As in the lab: an API server that has just started refuses everything at first.
+fn refused(requests: &[Request]) -> Vec<Request> {
+    let same = |one: &Request, other: &Request| {
+        one.verb == other.verb && one.resource == other.resource && other.code < 400
+    };
+    let later = |place: usize, one: &Request| requests[place..].iter().any(|l| same(one, l));
+    let refused = requests.iter().enumerate().filter(|(_, one)| one.code == 403);
+    refused.filter(|(place, one)| !later(*place, one)).map(|(_, one)| one.clone()).collect()
+}
+
+fn web() -> Service {
+    Service::new("web").asks(WEB)
+}
+
+fn on_all() -> Vec<Endpoint> {
+    (0..3).map(Endpoint::on).collect()
+}
+
+fn everywhere(programs: &Programs) {
+    with_town(programs, plan(), |town| {
+        town.cluster.store().serve(&web(), &on_all());
+        town.await_announcers(ROUTE, &[0, 1, 2]);
+        town.await_status(&web());
+        let host = town.cluster.store().annotation(&web(), "vipHost");
+        assert!(host.is_some_and(|host| ["n1", "n2", "n3"].contains(&host.as_str())));
+        wait_until("each node says it", PATIENCE, || {
+            let events = town.cluster.store().events(&web());
+            let said = |node: &str| {
+                let text = format!("announced by {node} to 1 of 1 peers");
+                events.iter().any(|event| event.message.contains(&text))
+            };
+            ["n1", "n2", "n3"].into_iter().all(said)
+        });
+        let before = town.cluster.store().service(&web()).expect("the Service");
+        town.cluster.store().delete(&web());
+        town.await_announcers(ROUTE, &[]);
+        assert!(before["metadata"]["resourceVersion"].is_string());
+        assert_eq!(town.cluster.store().held_leases(), [] as [&str; 0]);
+    });
+}
+
+fn local(programs: &Programs) {
+    with_town(programs, plan(), |town| {
+        let web = web().local();
+        town.cluster.store().serve(&web, &[Endpoint::on(0), Endpoint::on(2)]);
+        town.await_announcers(ROUTE, &[0, 2]);
+        town.await_status(&web);
+        town.cluster.store().set_slice(&web, "", &[Endpoint::on(1)]);
+        town.await_announcers(ROUTE, &[1]);
+        wait_until("the node with the endpoint is named", PATIENCE, || {
+            town.cluster.store().annotation(&web, "vipHost").as_deref() == Some("n2")
+        });
+    });
+}
+
+fn elected(programs: &Programs) {
+    with_town(programs, plan().set("svc_election", "true"), |town| {
+        town.cluster.store().serve(&web(), &on_all());
+        wait_until("one node announces it", PATIENCE, || town.announcers(ROUTE).len() == 1);
+        town.await_status(&web());
+        let holder = town.announcers(ROUTE)[0];
+        town.cluster.power_off(holder);
+        wait_until(
+            "another one does",
+            PATIENCE,
+            || matches!(town.announcers(ROUTE)[..], [one] if one != holder),
+        );
+    });
+}
+
+fn plane(programs: &Programs) {
+    let plan = plan().and_control_plane().set("vip_interface", "lo");
+    with_town(programs, plan, |town| {
+        town.await_announcers(PLANE, &[0, 1, 2]);
+        let vip = town.cluster.vip();
+        assert!(town.cluster.lab.nodes.iter().all(|node| node.has(vip)));
+        town.cluster.process(0).signal(Signal::TERM);
+        wait_until("its node has it no more", PATIENCE, || !town.cluster.lab.nodes[0].has(vip));
+        town.await_announcers(PLANE, &[1, 2]);
+    });
+}
+
+fn checked(programs: &Programs) {
+    let plan = plan()
+        .and_control_plane()
+        .set("vip_interface", "lo")
+        .set("control_plane_health_check_address", "http://127.0.0.1:8099/livez")
+        .set("control_plane_health_check_period_seconds", "1")
+        .set("control_plane_health_check_failure_threshold", "2");
+    with_town(programs, plan, |town| {
+        let web = Web::start(&town.cluster.lab.nodes[1].namespace, "n1", 8099);
+        town.await_announcers(PLANE, &[1]);
+        drop(web);
+        town.await_announcers(PLANE, &[]);
+        let ready = town.cluster.ready(1).expect("it answers");
+        assert!(ready.1.contains("health checks in a row"), "{ready:?}");
+    });
+}
+
+fn stopped(programs: &Programs) {
+    with_town(programs, plan(), |town| {
+        town.cluster.store().serve(&web(), &on_all());
+        town.await_announcers(ROUTE, &[0, 1, 2]);
+        town.cluster.process(1).signal(Signal::TERM);
+        wait_until("its route is about to go", PATIENCE, || {
+            let from = NODES[1].parse::<IpAddr>().ok();
+            let paths = town.frr.paths(ROUTE);
+            let own = paths.iter().find(|path| path.from == from);
+            let marked = |path: &viplet_routers::Path| {
+                path.communities.iter().any(|c| c.to_lowercase().contains("graceful"))
+            };
+            own.is_none_or(marked)
+        });
+        town.await_announcers(ROUTE, &[0, 2]);
+    });
+}
+
+fn restarted(programs: &Programs) {
+    with_town(programs, plan(), |town| {
+        for number in 0..20 {
+            let service = Service::new(&format!("web-{number}")).asks(&format!("192.0.2.{number}"));
+            town.cluster.store().serve(&service, &on_all());
+        }
+        let all = || (0..20).map(|number| format!("192.0.2.{number}/32"));
+        all().for_each(|route| town.await_announcers(&route, &[0, 1, 2]));
+        town.cluster.process(0).kill();
+        town.cluster.start(0);
+        let up = |town: &Town| {
+            let peer = NODES[0].parse().expect("an address");
+            town.frr.neighbour(peer).is_some_and(|peer| peer.is_up() && peer.prefixes == 20)
+        };
+        let fresh =
+            |town: &Town| all().all(|route| town.frr.paths(&route).iter().all(|path| !path.stale));
+        let whole = |town: &Town| all().all(|route| town.announcers(&route) == [0, 1, 2]);
+        wait_until("every route is fresh again", PATIENCE, || {
+            assert!(whole(town), "a route is gone");
+            up(town) && fresh(town)
+        });
+    });
+}
+
+fn seen(programs: &Programs) {
+    let plan = plan().set("bgp_peers", "10.77.0.254:65001,10.77.0.253:65001");
+    with_town(programs, plan, |town| {
+        town.cluster.store().serve(&web(), &on_all());
+        town.await_announcers(ROUTE, &[0, 1, 2]);
+        let status = town.cluster.status(0).expect("it answers");
+        let peers = status["peers"].as_array().expect("peers").clone();
+        assert_eq!(peers.len(), 2, "{status}");
+        assert_eq!(peers[0]["state"], "Established", "{status}");
+        assert_eq!(peers[0]["prefixes"], 1, "{status}");
+        assert_ne!(peers[1]["state"], "Established", "{status}");
+        wait_until("what is wrong is said", PATIENCE, || {
+            let status = town.cluster.status(0).expect("it answers");
+            status["peers"][1]["last_error"].is_string()
+        });
+        let metrics = town.cluster.get(0, "/metrics").expect("metrics").body;
+        let up = "kube_vip_manager_bgp_session_info{state=\"SESSION_STATE_ESTABLISHED\",\
+                  peer=\"10.77.0.254:179\"} 1";
+        assert!(metrics.contains(up), "{metrics}");
+        assert!(metrics.contains("viplet_peer_up{peer=\"10.77.0.253\"} 0"), "{metrics}");
+    });
+}
+
+fn annotated(programs: &Programs) {
+    let plan = plan().set("bgp_peers", "").set("annotation", "bgp.example");
+    with_town(programs, plan, |town| {
+        town.cluster.store().serve(&web(), &on_all());
+        for (place, node) in NODES.iter().enumerate().take(2) {
+            let annotations = json!({
+                "bgp.example/bgp-peers-0-node-asn": "65000",
+                "bgp.example/bgp-peers-0-src-ip": node,
+                "bgp.example/bgp-peers-0-peer-asn": "65001",
+                "bgp.example/bgp-peers-0-peer-ip": "10.77.0.254",
+            });
+            let patch = json!({"metadata": {"annotations": annotations}});
+            let path = format!("/api/v1/nodes/n{}", place + 1);
+            town.cluster.store().write(&path, Write::Merge(patch));
+        }
+        town.await_announcers(ROUTE, &[0, 1]);
+    });
+}
