@@ -8,6 +8,8 @@ use crate::config::Mode;
 pub const FEATURES: &[&str] = &[
     #[cfg(feature = "arp")]
     "arp",
+    #[cfg(feature = "bgp")]
+    "bgp",
     #[cfg(feature = "manifest")]
     "manifest",
 ];
@@ -40,9 +42,13 @@ pub const PEERS: Peers = if cfg!(feature = "bgp") { Peers::Known } else { Peers:
 
 /// What is wrong with the settings of a mode's own backend; nothing where this build lacks it.
 #[must_use]
+#[allow(unused_variables, reason = "depends on the features")]
 pub fn check(mode: Mode, given: &Given) -> Vec<Unacceptable> {
-    let _ = (mode, given);
-    Vec::new()
+    match mode {
+        #[cfg(feature = "bgp")]
+        Mode::Bgp => viplet_bgp::settings::check(given),
+        _ => Vec::new(),
+    }
 }
 
 /// Opens the backend of a mode; `tag` marks what this instance installs.
@@ -55,6 +61,8 @@ pub fn open(mode: Mode, tag: Tag, given: &Given) -> Result<Box<dyn Backend>, Ref
     match mode {
         #[cfg(feature = "arp")]
         Mode::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),
+        #[cfg(feature = "bgp")]
+        Mode::Bgp => Ok(Box::new(viplet_bgp::Bgp::open_as_given(tag, given)?)),
         #[allow(unreachable_patterns, reason = "depends on the features")]
         other => Err(Refusal {
             class: Class::Misconfigured,

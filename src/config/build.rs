@@ -54,6 +54,12 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     let (true, Some(mode)) = (gathered.problems.is_empty(), mode) else {
         return Err(in_table_order(gathered.problems));
     };
+    for wrong in crate::registry::check(mode, &given(&gathered, mode)) {
+        gathered.blame(wrong.setting, wrong.why);
+    }
+    if !gathered.problems.is_empty() {
+        return Err(in_table_order(gathered.problems));
+    }
     let values = &gathered;
     let settings = Settings {
         core: core::Settings {

@@ -74,7 +74,7 @@ impl Gathered {
         }
     }
 
-    fn blame(&mut self, name: &str, why: impl Into<String>) {
+    pub(super) fn blame(&mut self, name: &str, why: impl Into<String>) {
         if let Some(found) = self.values.get(name) {
             let value = found.value.to_string();
             self.problems.push(Problem::new(found.setting, &value, &found.source, why));

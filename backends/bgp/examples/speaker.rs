@@ -3,9 +3,10 @@
 //! do: `announce ADDRESS`, `withdraw ADDRESS`, `status`, `stop`.
 //!
 //! Options: `as=N`, `peer=ADDRESS,AS[,key=value]...` (`[ADDRESS]` may be `unnumbered:LINK` or
-//! `fe80::1%LINK`; keys: `password`, `port`, `hold`, `multihop`, `gtsm`, `source`, `sourceif`),
+//! `fe80::1%LINK`; keys: `password`, `port`, `hold`, `multihop`, `gtsm`, `source`, `sourceif`, `bfd=MILLISECONDS`),
 //! `id=ROUTERID`, `listen=PORT`, `restart=SECONDS`, `shutdown=MILLISECONDS`, `community=A:B`,
-//! `med=N`, `localpref=N`, `prepend=N`, `presence=known`.
+//! `med=N`, `localpref=N`, `prepend=N`, `presence=known`; or, instead of all but the last of
+//! them, `set:NAME=VALUE`: settings as viplet takes them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::{BufRead, Write};
@@ -18,12 +19,13 @@ use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 use viplet_backend_api::{
-    Backend, Command, DuplicateDetection, Lifetime, LinkName, Notice, Presence, Scope, Tag, Vip,
+    Backend, Command, DuplicateDetection, Given, Lifetime, LinkName, Notice, Presence, Scope, Tag,
+    Vip,
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
-    Attach, Attributes, Distance, Families, GracefulRestart, Listen, Password, Peer, PeerAddress,
-    RemoteAs, RouterId, Settings, Source,
+    Attach, Attributes, Bfd, Distance, Families, GracefulRestart, Listen, Password, Peer,
+    PeerAddress, Reading, RemoteAs, RouterId, Settings, Source, from_disk, read,
 };
 
 fn link(name: &str) -> LinkName {
@@ -67,6 +69,10 @@ fn peer(text: &str) -> Peer {
             "multihop" => peer.distance = Distance::Multihop(value.parse().unwrap()),
             "gtsm" => peer.distance = Distance::Secured(value.parse().unwrap()),
             "source" => peer.source = Source::Address(value.parse().unwrap()),
+            "bfd" => {
+                let every = Duration::from_millis(value.parse().unwrap());
+                peer.bfd = Some(Bfd { receive: every, transmit: every, multiplier: 3 });
+            }
             "sourceif" => peer.source = Source::Link(link(value)),
             _ => panic!("unknown key {key}"),
         }
@@ -84,6 +90,14 @@ fn settings() -> Settings {
         listen: Listen::No,
         attach: Attach::Interface,
         peers: Vec::new(),
+    }
+}
+
+/// The settings by viplet's names for them.
+fn read_settings(given: &Given) -> Settings {
+    match read(given, None, &from_disk) {
+        Ok(Reading::Ready(settings)) => *settings,
+        other => panic!("these settings cannot be taken: {other:?}"),
     }
 }
 
@@ -236,12 +250,20 @@ impl Program {
 fn main() {
     let mut settings = settings();
     let (mut words, mut presence) = (Vec::new(), Presence::OnLink);
+    let mut given = Given::default();
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
+            Some((key, value)) if key.starts_with("set:") => {
+                let name = key.trim_start_matches("set:").to_owned().leak();
+                given.0.insert(name, value.to_owned());
+            }
             Some(("presence", _)) => presence = Presence::MadeKnown,
             Some((key, value)) => set(&mut settings, key, value),
             None => words.push(argument),
         }
+    }
+    if !given.0.is_empty() {
+        settings = read_settings(&given);
     }
     let link = link(words.first().expect("LINK"));
     let vips: Vec<_> =

@@ -1,6 +1,7 @@
 //! [`Bgp`]: the backend. Addresses go to the kernel or are only made known; peers are told in the
 //! caller's turn; sockets and deadlines are looked after whenever the caller waits for a notice.
 
+mod annotated;
 mod backend;
 mod dial;
 mod discovery;
@@ -8,6 +9,7 @@ mod ground;
 mod holdings;
 mod listener;
 mod neighbour;
+mod path;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,9 +20,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use viplet_backend_api::{Notice, Reach, Refusal, Tag};
+use viplet_backend_api::{Given, Notice, Reach, Refusal, Tag};
 use viplet_netlink::Kernel;
 
+use crate::bfd::Bfd;
 use crate::machine::{Event, Moment};
 use crate::settings::{GracefulRestart, Peer, Settings};
 use crate::table::{Completeness, Table};
@@ -36,12 +39,17 @@ use neighbour::{Leaving, Neighbour, Turn};
 pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
+    /// The same as text, where they have to be read again.
+    given: Given,
     ground: Ground,
     holdings: Holdings,
     table: Table,
     completeness: Completeness,
     neighbours: Vec<Neighbour>,
     listener: Listener,
+    bfd: Bfd,
+    /// The addresses of peers when BFD was told of them.
+    watched: Option<Vec<Option<IpAddr>>>,
     leaving: Leaving,
     counted: Counted,
     notices: VecDeque<Notice>,
@@ -74,12 +82,15 @@ impl Bgp {
             completeness: Completeness::Partial,
             neighbours: Vec::new(),
             listener: Listener::default(),
+            bfd: Bfd::new(random()),
+            watched: None,
             leaving: Leaving::No,
             counted: Counted::default(),
             notices: VecDeque::new(),
             started: Instant::now(),
             timer: None,
             waker: None,
+            given: Given::default(),
             settings,
         };
         bgp.neighbours = bgp.settings.peers.iter().map(|peer| bgp.neighbour(peer)).collect();
@@ -87,8 +98,7 @@ impl Bgp {
     }
 
     fn neighbour(&self, peer: &Peer) -> Neighbour {
-        let seed = RandomState::new().build_hasher().finish();
-        Neighbour::new(peer.clone(), self.settings.local_as, seed, self.now())
+        Neighbour::new(peer.clone(), self.settings.local_as, random(), self.now())
     }
 
     /// Takes other settings: peers that are as they were keep their sessions, new ones begin, and
@@ -122,6 +132,7 @@ impl Bgp {
             })
             .collect();
         self.listener.close();
+        self.watched = None;
         self.repaint();
         self.pump();
         self.wake();
@@ -189,7 +200,10 @@ impl Bgp {
 
     /// Looks after sockets and deadlines once; whether there may be more to do at once.
     fn look_after(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut happened = self.take_connections(cx);
+        let mut happened = self.poll_paths(cx);
+        if self.take_connections(cx).is_ready() {
+            happened = Poll::Ready(());
+        }
         let mut changed = false;
         self.with_neighbours(|neighbour, turn, _| {
             let before = neighbour.is_up();
@@ -270,9 +284,15 @@ impl Bgp {
     }
 }
 
+/// Different in every process.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 impl Drop for Bgp {
     /// Peers are told that this is meant (RFC 9003), and forget the routes at once.
     fn drop(&mut self) {
+        self.bfd.admin_down();
         self.with_neighbours(|neighbour, turn, table| {
             let said = Notification::shutdown(cease::ADMINISTRATIVE_SHUTDOWN, "viplet stops");
             neighbour.pump(table, Completeness::Partial, turn);

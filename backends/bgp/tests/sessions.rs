@@ -6,15 +6,16 @@ mod namespace;
 mod scene;
 
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use namespace::{in_namespace, ip};
+use namespace::{Station, cable, in_namespace, ip};
 use scene::{
     KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, message, open,
     peer, router, router_at, settings, take, vip,
 };
 use viplet_backend_api::{Backend, Class, Command, Notice, Owner, Session, Tag, Vip};
-use viplet_bgp::settings::{Distance, Families, Listen, NextHop, Password, Source};
+use viplet_bgp::settings::{Bfd, Distance, Families, Listen, NextHop, Password, Source};
 
 /// A scene in a namespace of its own, with `lo` up.
 macro_rules! scenes {
@@ -379,6 +380,34 @@ scenes! {
         }
     }
 
+    bfd_ends_a_session_long_before_its_hold_time_and_lets_it_come_back {
+        cable();
+        let station = Station::with("right");
+        ip("addr add 10.0.0.1/24 dev left");
+        station.ip("addr add 10.0.0.2/24 dev right");
+        let mut other = Speaker::start(&station);
+        let mut one = peer(SocketAddr::new([10, 0, 0, 2].into(), 179));
+        let every = Duration::from_millis(50);
+        one.bfd = Some(Bfd { receive: every, transmit: every, multiplier: 3 });
+        let mut one = Scene::new(settings(vec![one]));
+        let up = |one: &mut Scene| {
+            one.status().session == Session::Up && one.status().bfd.as_deref() == Some("Up")
+        };
+        one.until("both are up", up);
+        other.signal("STOP");
+        one.until_error("BFD");
+        assert_eq!((one.status().session, &*one.status().state), (Session::Down, "Idle"));
+        other.signal("CONT");
+        one.until("both are up again", up);
+        // One that stops BFD on purpose says nothing about the path.
+        other.signal("TERM");
+        one.until_error("Administrative Shutdown");
+        assert!(other.0.wait().unwrap().success());
+        one.until("it is tried again", |one| {
+            one.status().last_error.is_some_and(|error| error.contains("refused"))
+        });
+    }
+
     two_speakers_with_gtsm_agree_and_one_that_sends_a_low_ttl_is_not_heard {
         for (distance, agree) in [(Distance::Secured(1), true), (Distance::Multihop(64), false)] {
             let port = free_port();
@@ -397,6 +426,34 @@ scenes! {
                 }
             });
         }
+    }
+}
+
+/// The example, which takes connections of 10.0.0.1 at 10.0.0.2 in another namespace.
+struct Speaker(Child);
+
+impl Speaker {
+    fn start(station: &Station) -> Self {
+        let here = std::env::current_exe().unwrap();
+        let program = here.ancestors().nth(2).unwrap().join("examples/speaker");
+        let arguments = "as=65001 id=10.0.0.6 listen=179 peer=10.0.0.1,65000,bfd=50 right";
+        let mut command = station.command(program);
+        command.args(arguments.split(' ')).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    fn signal(&mut self, name: &str) {
+        let (signal, process) = (format!("-{name}"), self.0.id().to_string());
+        assert!(
+            std::process::Command::new("kill").args([signal, process]).status().unwrap().success()
+        );
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use viplet::core::Moment;
 use viplet_backend_api::{
     Address, Class, Command, DefaultRoute, DuplicateDetection, HardwareAddress, Link, LinkKind,
-    LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability, Vip,
+    LinkName, LinkState, Notice, Observation, Owner, Presence, Refusal, Usability, Vip,
 };
 
 /// Duplicate detection takes about so long (one probe and its wait, RFC 4862 §5.1).
@@ -29,6 +29,15 @@ enum Monitor {
     Heard,
     /// The socket overran: nothing more is told before a snapshot.
     Overrun,
+}
+
+/// Who looks after addresses that are on no link: the process, not the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// It runs.
+    Awake,
+    /// It is stopped: nothing ends by itself.
+    Asleep,
 }
 
 /// What became of a command.
@@ -54,6 +63,7 @@ struct Held {
     ends: Option<(Moment, Moment)>,
     usability: Usability,
     detected: Option<Moment>,
+    presence: Presence,
 }
 
 /// A kernel.
@@ -65,6 +75,8 @@ pub struct Kernel {
     monitor: Monitor,
     /// Whether it does what it is told.
     pub mood: Mood,
+    /// Whether addresses that are only made known end when their time is up.
+    pub keeper: Keeper,
 }
 
 /// The link that carries the addresses on every node.
@@ -92,6 +104,7 @@ impl Kernel {
             notices: VecDeque::new(),
             monitor: Monitor::Heard,
             mood: Mood::Willing,
+            keeper: Keeper::Awake,
         };
         kernel.plant(own, 24, Owner::Node, None);
         kernel
@@ -100,19 +113,26 @@ impl Kernel {
     /// Puts an address on `eth0` that viplet did not put there in this run.
     pub fn plant(&mut self, address: IpAddr, prefix_len: u8, owner: Owner, ends: Option<Moment>) {
         let ends = ends.map(|end| (end, end));
-        let held = Held { prefix_len, owner, ends, usability: Usability::Usable, detected: None };
+        let (usability, presence) = (Usability::Usable, Presence::OnLink);
+        let held = Held { prefix_len, owner, ends, usability, detected: None, presence };
         self.addresses.insert((address, eth0()), held);
     }
 
     /// Takes an address of ours away, as a person would with `ip addr del`.
     pub fn delete(&mut self, address: IpAddr) -> Done {
-        match self.addresses.remove(&(address, eth0())) {
-            Some(_) => {
-                self.tell(Notice::AddressGone { link: eth0(), address });
-                Done::Removed
-            }
-            None => Done::Nothing,
-        }
+        let on_link = |held: &Held| held.presence == Presence::OnLink;
+        let there = self.addresses.iter().find(|((ip, _), held)| *ip == address && on_link(held));
+        let Some((key, _)) = there.map(|(key, held)| (key.clone(), held.clone())) else {
+            return Done::Nothing;
+        };
+        self.addresses.remove(&key);
+        self.tell(Notice::AddressGone { link: key.1, address });
+        Done::Removed
+    }
+
+    /// The process is gone, and with it what it only made known.
+    pub fn forget_made_known(&mut self) {
+        self.addresses.retain(|_, held| held.presence == Presence::OnLink);
     }
 
     /// Carries out a command. `lateness` is how long after its end the kernel
@@ -162,8 +182,10 @@ impl Kernel {
         let ends = Some((now + span, now + span + lateness));
         let before = self.addresses.get(&key);
         let done = if before.is_some() { Done::Refreshed } else { Done::Added };
-        let detects =
-            vip.address.is_ipv6() && vip.duplicate_detection == DuplicateDetection::Kernel;
+        let detects = vip.address.is_ipv6()
+            && vip.presence == Presence::OnLink
+            && vip.link.as_str() != "lo"
+            && vip.duplicate_detection == DuplicateDetection::Kernel;
         let (usability, detected) = match before {
             Some(held) => (held.usability, held.detected),
             None if detects => (Usability::Tentative, Some(now + DETECTION)),
@@ -174,7 +196,8 @@ impl Kernel {
         let known = before.is_some_and(|held| {
             (held.prefix_len, held.owner) == (prefix_len, Owner::Viplet) && held.ends.is_some()
         });
-        let held = Held { prefix_len, owner: Owner::Viplet, ends, usability, detected };
+        let (owner, presence) = (Owner::Viplet, vip.presence);
+        let held = Held { prefix_len, owner, ends, usability, detected, presence };
         let notice = Notice::Address(shown(&key, &held, now));
         self.addresses.insert(key, held);
         if !known {
@@ -185,7 +208,10 @@ impl Kernel {
 
     /// Drops what has ended, ends duplicate detection. Whether an address went.
     pub fn tick(&mut self, now: Moment) -> Done {
-        let over = |held: &Held| held.ends.is_some_and(|(_, dropped)| dropped <= now);
+        let keeper = self.keeper;
+        let over = |held: &Held| {
+            held.is_kept_by(keeper) && held.ends.is_some_and(|(_, dropped)| dropped <= now)
+        };
         let gone: Vec<_> =
             self.addresses.iter().filter(|(_, held)| over(held)).map(|(k, _)| k.clone()).collect();
         for key in &gone {
@@ -207,7 +233,10 @@ impl Kernel {
     /// When [`Kernel::tick`] has something to do next.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
-        let moments = |held: &Held| [held.ends.map(|(_, dropped)| dropped), held.detected];
+        let ends = |held: &Held| {
+            held.ends.filter(|_| held.is_kept_by(self.keeper)).map(|(_, dropped)| dropped)
+        };
+        let moments = |held: &Held| [ends(held), held.detected];
         self.addresses.values().flat_map(moments).flatten().min()
     }
 
@@ -276,6 +305,12 @@ impl Kernel {
         self.addresses.iter().map(|((address, _), held)| (*address, held.owner))
     }
 
+    /// The same, without what is only made known.
+    pub fn on_links(&self) -> impl Iterator<Item = (IpAddr, Owner)> {
+        let on_link = self.addresses.iter().filter(|(_, held)| held.presence == Presence::OnLink);
+        on_link.map(|((address, _), held)| (*address, held.owner))
+    }
+
     /// Whether the address is here, of whichever owner but the node.
     #[must_use]
     pub fn has(&self, address: IpAddr) -> bool {
@@ -290,7 +325,14 @@ impl Kernel {
     }
 
     fn held(&self, address: IpAddr) -> Option<&Held> {
-        self.addresses.get(&(address, eth0()))
+        self.addresses.iter().find(|((ip, _), _)| *ip == address).map(|(_, held)| held)
+    }
+}
+
+impl Held {
+    /// Whether somebody takes it away when its time is up.
+    fn is_kept_by(&self, keeper: Keeper) -> bool {
+        self.presence == Presence::OnLink || keeper == Keeper::Awake
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Station {
     Node(usize),
     /// A client, by index.
     Client(usize),
+    /// The router, in a routed world.
+    Router,
 }
 
 /// A client's neighbour cache.

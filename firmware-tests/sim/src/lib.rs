@@ -24,6 +24,8 @@ pub mod machine;
 pub mod plant;
 pub mod queue;
 pub mod rng;
+pub mod routed;
+pub mod router;
 pub mod run;
 pub mod serving;
 pub mod setup;

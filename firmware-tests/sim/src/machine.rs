@@ -1,5 +1,6 @@
 //! What runs on a node: viplet's core, or a stand-in that speaks the core's words.
 
+use viplet::core::settings::PlaneElection;
 use viplet::core::status::RoleStatus;
 use viplet::core::{Core, Effect, Input, Moment};
 
@@ -22,6 +23,8 @@ pub trait Machine {
     fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)>;
     /// What it says of itself.
     fn standing(&self, now: Moment) -> Standing;
+    /// Whether everything that it is to announce for now has been announced.
+    fn is_settled(&self, now: Moment) -> bool;
 }
 
 impl Machine for Core {
@@ -34,12 +37,17 @@ impl Machine for Core {
     }
 
     fn standing(&self, now: Moment) -> Standing {
-        if self.settings().control_plane.is_none() {
+        let plane = self.settings().control_plane.as_ref();
+        if plane.is_none_or(|plane| plane.election == PlaneElection::EveryNode) {
             return Standing { role: RoleStatus::Following, until: None, holder: String::new() };
         }
         let status = self.status(now);
         let lease = status.leases.into_iter().next().expect("a core with a control plane");
         let until = lease.held_for.map(|left| now + left);
         Standing { role: lease.role, until, holder: lease.holder }
+    }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        Self::is_settled(self, now)
     }
 }

@@ -24,6 +24,12 @@ pub enum Plant {
     IgnorePolicy,
     /// One node never hears that a Service is deleted.
     KeepServices,
+    /// Peers are told that they have heard it all before they have.
+    SettleEarly,
+    /// One node does not hear of checks of its API server that fail.
+    IgnoreHealth,
+    /// An address is refreshed by taking it away and putting it there again.
+    DeleteAndAdd,
 }
 
 /// Wraps a machine of the node with index `node`.
@@ -36,6 +42,10 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
         Plant::IgnorePolicy => Box::new(Twisted { inner, twist: cluster }),
         Plant::KeepServices if node != 1 => inner,
         Plant::KeepServices => Box::new(Twisted { inner, twist: first_only }),
+        Plant::SettleEarly => Box::new(Hurried { inner }),
+        Plant::IgnoreHealth if node != 1 => inner,
+        Plant::IgnoreHealth => Box::new(Healthy { inner }),
+        Plant::DeleteAndAdd => Box::new(Shaky { inner }),
         Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20 }),
         Plant::ForgetWithdraw => Box::new(Reluctant { inner, longer: 0 }),
     }
@@ -70,6 +80,10 @@ impl Machine for Reluctant {
     fn standing(&self, now: Moment) -> Standing {
         self.inner.standing(now)
     }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        self.inner.is_settled(now)
+    }
 }
 
 /// Sees time run at twice the speed.
@@ -101,6 +115,10 @@ impl Machine for Hasty {
     fn standing(&self, now: Moment) -> Standing {
         let standing = self.inner.standing(self.hurried(now));
         Standing { until: standing.until.map(|until| self.real(until)), ..standing }
+    }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        self.inner.is_settled(self.hurried(now))
     }
 }
 
@@ -145,5 +163,92 @@ impl Machine for Twisted {
 
     fn standing(&self, now: Moment) -> Standing {
         self.inner.standing(now)
+    }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        self.inner.is_settled(now)
+    }
+}
+
+/// Says that all is announced when nothing is.
+struct Hurried {
+    inner: Box<dyn Machine>,
+}
+
+impl Machine for Hurried {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        self.inner.handle(input, now, effects);
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        self.inner.next_deadline(now)
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        self.inner.standing(now)
+    }
+
+    fn is_settled(&self, _: Moment) -> bool {
+        true
+    }
+}
+
+/// Is told that its API server is well.
+struct Healthy {
+    inner: Box<dyn Machine>,
+}
+
+impl Machine for Healthy {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        let input = match input {
+            Input::ControlPlaneChecked(Err(_)) => Input::ControlPlaneChecked(Ok(())),
+            other => other,
+        };
+        self.inner.handle(input, now, effects);
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        self.inner.next_deadline(now)
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        self.inner.standing(now)
+    }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        self.inner.is_settled(now)
+    }
+}
+
+/// Takes every address away before it is put there again.
+struct Shaky {
+    inner: Box<dyn Machine>,
+}
+
+impl Machine for Shaky {
+    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
+        self.inner.handle(input, now, effects);
+        let shaken = std::mem::take(effects).into_iter().flat_map(|effect| match effect {
+            Effect::Backend(Command::Install { ref vip, .. }) => {
+                let vip = vip.clone();
+                let withdraw = Command::Withdraw { vip: vip.clone() };
+                let announce = Effect::Backend(Command::Announce { vip });
+                vec![Effect::Backend(withdraw), effect, announce]
+            }
+            other => vec![other],
+        });
+        effects.extend(shaken);
+    }
+
+    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
+        self.inner.next_deadline(now)
+    }
+
+    fn standing(&self, now: Moment) -> Standing {
+        self.inner.standing(now)
+    }
+
+    fn is_settled(&self, now: Moment) -> bool {
+        self.inner.is_settled(now)
     }
 }

@@ -15,6 +15,8 @@ use crate::world::{Breach, World, bound, draw_plan, time_to_see};
 pub struct Outcome {
     /// Its seed.
     pub seed: u64,
+    /// Which world it was.
+    pub services: Services,
     /// The first law that was broken.
     pub breach: Option<Breach>,
     /// Simulated time.
@@ -36,8 +38,14 @@ impl Outcome {
     #[must_use]
     pub fn report(&self) -> String {
         let breach = self.breach.as_ref().map_or("nothing broke".to_owned(), ToString::to_string);
+        let world = match self.services {
+            Services::AsDrawn => "",
+            Services::Never => " --no-services",
+            Services::Always => " --services",
+            Services::Routed => " --routed",
+        };
         format!(
-            "{}\n\nseed {}: {breach}\nreplay: scripts/sim --seed {} --trace",
+            "{}\n\nseed {}: {breach}\nreplay: scripts/sim --seed {} --trace{world}",
             self.last.join("\n"),
             self.seed,
             self.seed
@@ -55,6 +63,8 @@ pub enum Services {
     Never,
     /// All.
     Always,
+    /// All, and nodes announce to routers.
+    Routed,
 }
 
 /// Runs a seed's cluster through its faults, to the end.
@@ -71,7 +81,9 @@ pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outc
     // A sequence of its own: a cluster without Services does what it always did.
     let mut more = Rng::new(seed ^ 0x5e1f_5e11);
     let drawn = more.chance(600);
-    if services == Services::Always || (services == Services::AsDrawn && drawn) {
+    if services == Services::Routed {
+        setup = setup.routed(&mut Rng::new(seed ^ 0x0b67_0b67));
+    } else if services == Services::Always || (services == Services::AsDrawn && drawn) {
         setup = setup.serving(&mut more);
     }
     let heal = S * rng.between(60, 240);
@@ -90,6 +102,7 @@ pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outc
     }
     Outcome {
         seed,
+        services,
         breach,
         simulated: Duration::from_nanos(world.now()),
         nodes,

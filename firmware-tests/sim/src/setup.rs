@@ -14,6 +14,7 @@ use viplet_backend_api::DuplicateDetection;
 use crate::kernel::eth0;
 use crate::plant::Plant;
 use crate::rng::Rng;
+use crate::routed::Routed;
 use crate::serving::{Plane, Serving};
 
 /// What a node runs.
@@ -40,6 +41,8 @@ pub struct Setup {
     pub plant: Plant,
     /// Services of type LoadBalancer, in some clusters.
     pub services: Option<Serving>,
+    /// The routers, in some clusters; else the nodes are on one segment with their clients.
+    pub routed: Option<Routed>,
 }
 
 /// The DNS name in some set-ups, and what it stands for.
@@ -91,6 +94,7 @@ impl Setup {
             vips,
             plant,
             services: None,
+            routed: None,
         }
     }
 

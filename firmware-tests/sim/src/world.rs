@@ -6,6 +6,8 @@ mod faults;
 mod feeds;
 mod laws;
 mod process;
+mod route_laws;
+mod routing;
 mod service_laws;
 mod wire;
 mod workload;
@@ -32,12 +34,14 @@ use crate::machine::Machine;
 use crate::plant::plant;
 use crate::queue::Queue;
 use crate::rng::Rng;
+use crate::router::Peering;
 use crate::setup::{Kind, Setup};
 use crate::shelf::Shelf;
 use crate::trace::{Echo, Trace};
 use cluster::{Call, Watching, Weather};
 use feeds::Feed;
 use laws::{Laws, Track};
+use routing::{Parting, Speaker};
 use writes::Writing;
 
 /// Which incarnation of a node's process something is meant for.
@@ -98,6 +102,8 @@ pub(crate) enum Event {
     Work,
     /// Endpoints that failed are back.
     SliceBack { slice: SliceRecord },
+    /// A node's API server is checked.
+    Check { who: Who },
     /// A frame reaches a station.
     Frame { from: usize, to: Station, address: IpAddr },
     /// The clients make sure of what they know.
@@ -147,6 +153,7 @@ pub(crate) struct Process {
     asked: Asked,
     watching: Watching,
     feeds: [Feed; 4],
+    speaker: Speaker,
     /// Inputs from one source keep their order.
     notices_at: Nanos,
     started: Nanos,
@@ -176,6 +183,12 @@ pub(crate) struct Node {
     schedule: Schedule,
     /// How many faults cut it off from the API server.
     cuts: u32,
+    /// How many of its routers do not speak to it.
+    peers_lost: u32,
+    /// How many faults make checks of its API server fail.
+    checks_fail: u32,
+    /// How its last process went.
+    parting: Parting,
     /// Crash after so many more effects.
     doomed: Option<u32>,
     track: Track,
@@ -198,6 +211,8 @@ pub struct World {
     writings: BTreeMap<u64, Writing>,
     called: u64,
     lan: Lan,
+    /// What the routers know of each node, in a routed world.
+    router: Vec<Peering>,
     nodes: Vec<Node>,
     plan: Vec<Planned>,
     laws: Laws,
@@ -237,6 +252,7 @@ impl World {
             writings: BTreeMap::new(),
             called: 0,
             lan: Lan::new(clients),
+            router: vec![Peering::default(); nodes.len()],
             nodes,
             plan: Vec::new(),
             laws: Laws::default(),
@@ -282,6 +298,7 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return Ok(()) };
         self.now = at.max(self.now);
         self.happen(event);
+        self.route();
         self.check()
     }
 
@@ -315,6 +332,7 @@ impl World {
             Event::Mark { who, lease, mark } => self.mark_arrives(who, &lease, &mark),
             Event::Work => self.work(),
             Event::SliceBack { slice } => self.slice_back(slice),
+            Event::Check { who } => self.check_plane(who),
             Event::Frame { from, to, address } => self.frame(from, to, address),
             Event::Probe => self.probe(),
             Event::Begin { fault } => self.begin(fault),
@@ -371,6 +389,9 @@ impl Node {
             lives: 0,
             schedule: Schedule::Prompt,
             cuts: 0,
+            peers_lost: 0,
+            checks_fail: 0,
+            parting: Parting::default(),
             doomed: None,
             track: Track::default(),
         }

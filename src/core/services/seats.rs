@@ -286,9 +286,11 @@ impl Services {
         self.any_of(&self.lodgers, |ip| self.lingers(*ip, around))
     }
 
-    /// The process is about to end.
+    /// The process is about to end: what no lease of ours decides about is let go at once.
     pub fn prepare_to_stop(&mut self) {
         self.agenda.plans.extend(&self.lodgers);
+        let everywhere = self.addresses.iter().filter(|(_, a)| a.authority == Authority::EveryNode);
+        self.agenda.plans.extend(everywhere.map(|(ip, _)| ip));
     }
 
     /// The process ends: leases are given away a few at a time.

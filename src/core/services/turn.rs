@@ -1,6 +1,7 @@
 //! Where no lease decides, several nodes have an address and see the same to write: they take
 //! turns, and whoever finds it written has nothing left to do.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::obstacle::Places;
@@ -16,9 +17,9 @@ const LAST_TURN: Duration = Duration::from_secs(1);
 
 impl Services {
     /// How long this node leaves writes to a Service to others; zero where a lease decides.
-    pub(super) fn turn(&self, name: &ServiceName) -> Duration {
+    pub(super) fn turn(&self, name: &ServiceName, around: &Around<'_>) -> Duration {
         let Some(entry) = self.entries.get(name) else { return Duration::ZERO };
-        if !self.is_everywhere(entry) {
+        if !self.is_everywhere(entry, around) {
             return Duration::ZERO;
         }
         let draw = |node: &str| rank(&[node, name.namespace(), name.name()], LAST_TURN);
@@ -34,14 +35,23 @@ impl Services {
     }
 
     /// Whether every node that can has the Service's first address.
-    pub(super) fn is_everywhere(&self, entry: &Entry) -> bool {
-        let first = entry.addresses.first().and_then(|ip| self.addresses.get(ip));
-        first.is_some_and(|address| address.authority == Authority::EveryNode)
+    fn is_everywhere(&self, entry: &Entry, around: &Around<'_>) -> bool {
+        entry.addresses.first().is_some_and(|first| self.is_for_every_node(*first, around))
+    }
+
+    /// Whether no lease decides about an address: it is for every node that can have it.
+    pub(super) fn is_for_every_node(&self, ip: IpAddr, around: &Around<'_>) -> bool {
+        self.addresses.get(&ip).is_some_and(|address| match address.authority {
+            Authority::EveryNode => true,
+            Authority::ControlPlane => around.control_plane.is_some_and(|g| g.lease().is_none()),
+            _ => false,
+        })
     }
 
     /// Whether the node that a Service names may as well stay named: it is one of several.
     pub(super) fn is_as_good(&self, entry: &Entry, host: &str, around: &Around<'_>) -> bool {
-        let Some(first) = entry.addresses.first().filter(|_| self.is_everywhere(entry)) else {
+        let Some(first) = entry.addresses.first().filter(|_| self.is_everywhere(entry, around))
+        else {
             return false;
         };
         self.nodes.get(host).is_some() && !self.is_out_of_reach(*first, host, around)

@@ -111,7 +111,7 @@ impl Services {
         let wish = self.wish(name, around);
         let most = if self.desk.is_crowded() { MOST_BESIDE_LEASES } else { MOST };
         let full = self.writing.len() >= most && !self.writing.contains(name);
-        let turn = self.turn(name);
+        let turn = self.turn(name, around);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let writer = &mut entry.writer;
         if writer.under_way().is_some_and(|(_, sent)| now >= sent + LOST) {
@@ -266,9 +266,13 @@ impl Services {
             let under = self.addresses.get(ip).is_some_and(|address| address.is_had());
             let off = !under && !self.lingers(*ip, around);
             // Where it is here for another Service, that one names this node first: whoever
-            // waits for it to be gone goes by the annotations.
-            let named =
-                || around.has_control_plane(*ip) || self.another_names(entry, *ip, &self.node);
+            // waits for it to be gone goes by the annotations. Nobody waits for what every node
+            // has, and there that one names any of them.
+            let named = || {
+                around.has_control_plane(*ip)
+                    || self.is_for_every_node(*ip, around)
+                    || self.another_names(entry, *ip, &self.node)
+            };
             off || (lost(ip) && named())
         });
         let elsewhere = |ip: &IpAddr| {

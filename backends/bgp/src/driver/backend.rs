@@ -1,6 +1,6 @@
 //! The contract: commands in the caller's turn, notices of what the kernel and the peers say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -76,6 +76,14 @@ impl Backend for Bgp {
     fn peers(&self) -> Vec<PeerStatus> {
         let now = self.now();
         self.neighbours.iter().map(|neighbour| neighbour.status(now)).collect()
+    }
+
+    fn annotation_prefix(&self) -> Option<&str> {
+        Some(self.given.text("annotation").trim()).filter(|prefix| !prefix.is_empty())
+    }
+
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
+        self.follow(annotations);
     }
 
     fn settled(&mut self) {

@@ -12,6 +12,7 @@ use super::dial::{self, plain};
 use super::discovery::Discovery;
 use super::ground::{Ground, Hops};
 use super::stream::{Arrived, Stream};
+use crate::bfd;
 use crate::machine::{Action, Config, Event, Moment, Session, Side, State, Terms};
 use crate::settings::{Families, GracefulRestart, Peer, PeerAddress, Settings, Source};
 use crate::table::{Channel, Completeness, Table, Told};
@@ -54,6 +55,8 @@ pub(super) struct Neighbour {
     discovery: Option<Discovery>,
     hops: [Hops; 2],
     warning: Option<String>,
+    /// As BFD saw it last.
+    pub(super) path: bfd::State,
     state: (State, Moment),
     counts: Counts,
 }
@@ -87,6 +90,7 @@ impl Neighbour {
             discovery,
             hops: [Hops::default(); 2],
             warning: None,
+            path: bfd::State::Down,
             state: (State::Idle, now),
             counts: Counts::default(),
             peer,
@@ -169,6 +173,17 @@ impl Neighbour {
             .map_err(|error| format!("cannot watch a socket: {}", plain(&error)))?;
         *self.slot(Side::Ours) = Some(stream);
         Ok(())
+    }
+
+    /// The peer's address, once it is known.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match &self.peer.address {
+            PeerAddress::Ip(address) => Some(*address),
+            PeerAddress::LinkLocal(address, _) => Some(IpAddr::V6(*address)),
+            PeerAddress::Unnumbered(_) => {
+                self.discovery.as_ref().and_then(Discovery::neighbour).map(IpAddr::V6)
+            }
+        }
     }
 
     fn target(&self, turn: &Turn<'_>) -> Result<SocketAddr, String> {
@@ -487,7 +502,7 @@ impl Neighbour {
                 .told
                 .as_ref()
                 .map_or(0, |(_, told)| told.len().try_into().unwrap_or(u32::MAX)),
-            bfd: None,
+            bfd: self.peer.bfd.map(|_| self.path.name().into()),
             last_error: last.map(str::to_owned),
             established: self.counts.established,
             lost: self.counts.lost,

@@ -206,6 +206,23 @@ pub struct Bfd {
     pub multiplier: u8,
 }
 
+impl Settings {
+    /// Those of a speaker that has nobody to speak to yet.
+    #[must_use]
+    pub fn without_peers() -> Self {
+        Self {
+            local_as: 0,
+            router_id: RouterId::Automatic,
+            attributes: Attributes::default(),
+            graceful_restart: GracefulRestart::Off,
+            graceful_shutdown: Duration::ZERO,
+            listen: Listen::No,
+            attach: Attach::Nothing,
+            peers: Vec::new(),
+        }
+    }
+}
+
 impl Peer {
     /// How a peer is called in status, metrics and logs: its address, or its link.
     #[must_use]

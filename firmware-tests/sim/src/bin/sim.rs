@@ -12,7 +12,9 @@ use viplet_sim::trace::Echo;
 const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from N (0)
        sim --seed N [--trace]      run one seed, and print what happens
        --services, --no-services   in every cluster, in none (else: as the seed has it)
-       --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services
+       --routed                    Services, and nodes announce to routers instead of a segment
+       --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services|
+               settle-early|ignore-health|delete-and-add
                                 with a fault of the program itself";
 
 /// What the command line asks for.
@@ -57,6 +59,7 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
         match argument.as_str() {
             "--trace" => asked.echo = Echo::Stdout,
             "--services" => asked.services = Services::Always,
+            "--routed" => asked.services = Services::Routed,
             "--no-services" => asked.services = Services::Never,
             "--first" => asked.first = number(rest.next())?,
             "--seed" => (asked.first, asked.count) = (number(rest.next())?, 1),
@@ -67,6 +70,9 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
                     Some("forget-withdraw") => Plant::ForgetWithdraw,
                     Some("ignore-policy") => Plant::IgnorePolicy,
                     Some("keep-services") => Plant::KeepServices,
+                    Some("settle-early") => Plant::SettleEarly,
+                    Some("ignore-health") => Plant::IgnoreHealth,
+                    Some("delete-and-add") => Plant::DeleteAndAdd,
                     other => return Err(format!("no such plant: {other:?}")),
                 }
             }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::json;
 use viplet_backend_api::{Class, HardwareAddress, LinkState, Notice, Owner, Rival};
 
+use super::routing::Parting;
 use super::{Event, Schedule, Who, World, hardware, own_address};
 use crate::api::{Part, Patch};
 use crate::clock::{MS, Nanos, NodeClock, S};
@@ -68,6 +69,10 @@ pub enum Fault {
     RivalStation,
     /// Names do not resolve.
     ResolverFails,
+    /// So many of the node's routers do not speak to it (routed worlds).
+    PeersLost(u32),
+    /// Checks of the node's API server fail (routed worlds).
+    ChecksFail,
 }
 
 /// A fault, where and when.
@@ -113,10 +118,18 @@ impl Fault {
             Self::AddressDeleted => "address deleted",
             Self::RivalStation => "rival station",
             Self::ResolverFails => "resolver fails",
+            Self::PeersLost(_) => "routers lost",
+            Self::ChecksFail => "health checks fail",
         }
     }
 
     fn draw(rng: &mut Rng, setup: &Setup) -> Self {
+        if let Some(routed) = setup.routed
+            && rng.chance(250)
+        {
+            let lost = rng.between(1, routed.peers.into()) as u32;
+            return rng.pick(&[Self::PeersLost(lost), Self::ChecksFail]);
+        }
         let most = if setup.has_foreign() { 300 } else { 6000 };
         match rng.between(0, 26) {
             0 => Self::Crash,
@@ -147,6 +160,7 @@ impl Fault {
             22 => Self::Overrun,
             23 => Self::Clock(rng.pick(&[-5000, 5000])),
             24 => Self::AddressDeleted,
+            25 if setup.routed.is_some() => Self::ChecksFail, // No segment, no rivals.
             25 => Self::RivalStation,
             _ => Self::ResolverFails,
         }
@@ -216,6 +230,7 @@ impl World {
         let name = self.nodes[node].name.clone();
         self.trace.line(self.now, format_args!("FAULT {fault:?} at {name} until {}", end / MS));
         self.disturb(node, 0);
+        self.laws.routes.cause();
         self.laws.services.fault_at = self.laws.services.fault_at.max(end);
         match fault {
             Fault::Crash => self.crash(node, "is killed"),
@@ -246,12 +261,15 @@ impl World {
             Fault::AddressDeleted => self.delete_addresses(node),
             Fault::RivalStation => self.rival(node, end),
             Fault::ResolverFails => self.weather.resolver_fails += 1,
+            Fault::PeersLost(count) => self.nodes[node].peers_lost += count,
+            Fault::ChecksFail => self.nodes[node].checks_fail += 1,
         }
         self.look_at(node);
     }
 
     pub(super) fn end(&mut self, fault: usize) {
         let Planned { fault, node, .. } = self.plan[fault].clone();
+        self.laws.routes.cause();
         self.disturb(node, 0);
         match fault {
             Fault::Crash | Fault::CrashBetweenEffects(_) | Fault::PlannedStop | Fault::PowerOff => {
@@ -283,6 +301,8 @@ impl World {
             }
             Fault::Clock(_) => self.set_clock_rate(node, 0),
             Fault::ResolverFails => self.weather.resolver_fails -= 1,
+            Fault::PeersLost(count) => self.nodes[node].peers_lost -= count,
+            Fault::ChecksFail => self.nodes[node].checks_fail -= 1,
             Fault::Compact
             | Fault::LeaseTouched
             | Fault::WatchBreak
@@ -315,6 +335,7 @@ impl World {
 
     fn power_off(&mut self, node: usize) {
         self.crash(node, "loses power");
+        self.nodes[node].parting = Parting::Dark;
         let read = self.rng.between(5, 30) * S;
         let ppm = self.rng.between(0, 400) as i64 - 200;
         self.nodes[node].kernel = Kernel::new(hardware(node), own_address(node));

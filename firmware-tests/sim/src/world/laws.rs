@@ -9,6 +9,7 @@ use viplet_backend_api::Owner;
 
 use super::faults::{Fault, Planned, STALE};
 use super::process::PROMPT;
+use super::route_laws::{RouteLaws, RouteTrack};
 use super::service_laws::{ServiceLaws, ServiceTrack, TRUTH};
 use super::{Asked, Schedule, Who, World, own_address};
 use crate::clock::{MS, Nanos, S, nanos};
@@ -42,6 +43,12 @@ pub enum Law {
     TrueStatus,
     /// Idle, the API server is written to once per renewal period.
     FewWrites,
+    /// Routers have a route by every node that is fit for an address, and by no other.
+    NextHops,
+    /// A process that comes back within the restart time costs no route.
+    RestartKeepsRoutes,
+    /// What nobody looks after any more is gone within a lease's time.
+    DeadMan,
     /// A machine that has nothing to do does nothing.
     NoSpin,
 }
@@ -80,6 +87,7 @@ pub(crate) struct Track {
     missing: BTreeMap<IpAddr, Nanos>,
     unwanted: BTreeMap<IpAddr, Nanos>,
     pub(super) services: ServiceTrack,
+    pub(super) routes: RouteTrack,
 }
 
 /// What is followed of the whole.
@@ -91,6 +99,7 @@ pub(crate) struct Laws {
     holder: Option<usize>,
     writes: Vec<Nanos>,
     pub(super) services: ServiceLaws,
+    pub(super) routes: RouteLaws,
 }
 
 /// A holder this close to its end need not install any more.
@@ -195,7 +204,7 @@ impl World {
     }
 
     /// Whether nothing interferes with the node at this moment.
-    fn calm(&self, node: usize) -> bool {
+    pub(super) fn calm(&self, node: usize) -> bool {
         let entry = &self.nodes[node];
         entry.schedule == Schedule::Prompt
             && entry.kernel.mood == Mood::Willing
@@ -224,6 +233,7 @@ impl World {
             self.stops_in_time(node);
         }
         self.converged();
+        self.check_routes();
         self.laws.found.take().map_or(Ok(()), Err)
     }
 
@@ -247,6 +257,9 @@ impl World {
     }
 
     fn one_owner(&mut self) {
+        if self.setup.plane_is_everywhere() {
+            return;
+        }
         for address in &self.setup.vips {
             if self.setup.may_linger(*address) {
                 continue;
@@ -328,6 +341,7 @@ impl World {
 
     fn nothing_left(&mut self, node: usize) {
         let patience = nanos(self.setup.plane.timing.duration) + 2 * S;
+        let everywhere = self.setup.plane_is_everywhere();
         let Some(process) = &self.nodes[node].process else {
             self.nodes[node].track.unwanted.clear();
             return;
@@ -344,7 +358,7 @@ impl World {
                 _ if *address == STALE => true,
                 _ => {
                     let ours = self.setup.vips.contains(address);
-                    ours && follows && !self.setup.may_linger(*address)
+                    ours && follows && !everywhere && !self.setup.may_linger(*address)
                 }
             })
             .map(|(address, _)| address)
@@ -372,7 +386,7 @@ impl World {
 
     fn converged(&mut self) {
         let before = self.now < self.laws.converge_by || self.now >= self.laws.stop;
-        if before || !self.setup.has_plane() {
+        if before || !self.setup.has_plane() || self.setup.plane_is_everywhere() {
             return;
         }
         let holders: Vec<usize> = (0..self.nodes.len()).filter(|node| self.holds(*node)).collect();

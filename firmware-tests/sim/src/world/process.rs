@@ -8,9 +8,10 @@ use viplet::core::{Effect, Input};
 use viplet_backend_api::{Command, Notice};
 
 use super::cluster::Watching;
+use super::routing::{Parting, Speaker};
 use super::{Asked, Doing, Event, Law, Process, Schedule, Who, World};
 use crate::clock::{MS, S};
-use crate::kernel::Done;
+use crate::kernel::{Done, Keeper};
 use crate::setup::{Kind, NAME};
 use crate::shelf::SORTS;
 
@@ -44,9 +45,13 @@ impl World {
             asked: Asked::No,
             watching: Watching::default(),
             feeds: Default::default(),
+            speaker: Speaker::default(),
             notices_at: self.now,
             started: self.now,
         });
+        self.nodes[node].parting = Parting::default();
+        self.laws.routes.cause();
+        self.begin_checks(who);
         self.disturb(node, 0);
         if self.nodes[node].kind == Kind::Viplet {
             let at = self.now + self.rng.micros(500, 20_000);
@@ -69,6 +74,8 @@ impl World {
             let name = self.nodes[node].name.clone();
             self.trace.line(self.now, format_args!("{name} {why}"));
         }
+        self.nodes[node].kernel.forget_made_known();
+        self.nodes[node].kernel.keeper = Keeper::Awake;
         self.nodes[node].doomed = None;
         self.forget_calls_of(node);
         self.disturb(node, 0);
@@ -134,6 +141,7 @@ impl World {
             Input::Observed(Notice::Snapshot(_)) => process.untold.clear(),
             _ => {}
         }
+        process.speaker.take(&input);
         process.machine.handle(input.clone(), moment, &mut effects);
         process.effects.extend(effects);
         process.doing = Doing::CarryingOut;
@@ -171,6 +179,7 @@ impl World {
 
     fn end_turn(&mut self, who: Who) {
         self.laws_at_end_of_turn(who);
+        self.settle(who);
         let moment = self.moment(who.node);
         let Some(process) = self.process(who) else { return };
         process.doing = Doing::Waiting;
@@ -230,6 +239,7 @@ impl World {
             self.laws.breach(Law::NeverEndsByItself, self.now, why);
         }
         self.laws_at_stop(who.node);
+        self.nodes[who.node].parting = Parting::Stopped;
         self.crash(who.node, "has stopped");
     }
 
@@ -250,7 +260,10 @@ impl World {
         if announces && process.refused.contains(&address) {
             return;
         }
-        let outcome = self.nodes[who.node].kernel.apply(command, moment, lateness);
+        let outcome = match (self.setup.routed, announces) {
+            (Some(_), true) => self.try_to_announce(who.node, command),
+            _ => self.nodes[who.node].kernel.apply(command, moment, lateness),
+        };
         let name = self.nodes[who.node].name.clone();
         let blind = self.nodes[who.node].kernel.is_overrun();
         self.trace.line(self.now, format_args!("{name} > {} = {outcome:?}", told(command)));
@@ -264,13 +277,18 @@ impl World {
                     process.unannounced.insert(address);
                 }
                 self.note_added(who.node, address);
+                self.report_unheard(who, address);
             }
             Ok(Done::Announced) => {
                 self.note_announced(who.node, address);
-                self.broadcast(who.node, address);
+                match self.setup.routed {
+                    Some(_) => self.announce_route(who.node, address),
+                    None => self.broadcast(who.node, address),
+                }
             }
             Ok(Done::Removed) => self.law_of_withdrawal(who.node, address),
-            Ok(Done::Refreshed | Done::Nothing) => {}
+            Ok(Done::Refreshed) => self.report_unheard(who, address),
+            Ok(Done::Nothing) => {}
             Err(refusal) => {
                 let mut more = Vec::new();
                 if matches!(command, Command::Install { .. }) {
@@ -279,7 +297,9 @@ impl World {
                 let refused = Input::Refused { command: command.clone(), refusal };
                 process.machine.handle(refused, moment, &mut more);
                 process.effects.extend(more);
-                self.disturb(who.node, 12 * S);
+                // Where no lease decides nobody else takes over: the node rests all the same.
+                let rest = if self.setup.routed.is_some() { 75 } else { 12 };
+                self.disturb(who.node, rest * S);
             }
         }
         self.kernel_changed(who.node);
@@ -337,12 +357,17 @@ impl World {
 
     pub(super) fn pause(&mut self, node: usize) {
         self.nodes[node].schedule = Schedule::Paused;
+        self.nodes[node].kernel.keeper = Keeper::Asleep;
     }
 
     /// SIGCONT, or the processor is free again.
     pub(super) fn prompt(&mut self, node: usize) {
         self.nodes[node].schedule = Schedule::Prompt;
         self.disturb(node, 0);
+        if self.setup.routed.is_some() {
+            self.nodes[node].kernel.keeper = Keeper::Awake;
+            self.kernel_changed(node);
+        }
         let who = Who { node, life: self.nodes[node].lives };
         self.overdue_calls_time_out(node);
         self.kick(who);

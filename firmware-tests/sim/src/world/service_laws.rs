@@ -26,13 +26,13 @@ pub(crate) struct ServiceLaws {
     /// No more work and no more faults from here on.
     pub(super) calm_from: Nanos,
     /// From here on each address is where it should be.
-    converge_by: Nanos,
+    pub(super) converge_by: Nanos,
     /// And from here on every status says so.
     pub(super) truth_by: Nanos,
-    stop: Nanos,
+    pub(super) stop: Nanos,
     fates: BTreeMap<IpAddr, Fate>,
     /// When what should become of an address changed last.
-    changed: BTreeMap<IpAddr, Nanos>,
+    pub(super) changed: BTreeMap<IpAddr, Nanos>,
     holders: BTreeMap<IpAddr, usize>,
     /// When anything went wrong anywhere last.
     pub(super) fault_at: Nanos,
@@ -78,6 +78,7 @@ impl World {
             }
         }
         laws.fates = fates;
+        self.fates_changed();
     }
 
     /// Holds the laws against this moment.
@@ -93,7 +94,9 @@ impl World {
             if self.setup.may_linger(*address) {
                 continue;
             }
-            self.one_owner_of(*address);
+            if !self.is_everywhere(*address) {
+                self.one_owner_of(*address);
+            }
             for node in 0..self.nodes.len() {
                 self.only_where_it_may_be(node, *address);
             }
@@ -113,7 +116,7 @@ impl World {
         }
     }
 
-    fn fate_of(&self, address: IpAddr) -> Fate {
+    pub(super) fn fate_of(&self, address: IpAddr) -> Fate {
         if let Some(fate) = self.laws.services.fates.get(&address) {
             return fate.clone();
         }
@@ -154,8 +157,8 @@ impl World {
     }
 
     fn is_where_it_should_be(&mut self, address: IpAddr) {
-        if self.is_planes(address) {
-            return; // The laws about the control plane see to it.
+        if self.is_planes(address) || self.is_everywhere(address) {
+            return; // The laws about the control plane and about routes see to it.
         }
         let fate = self.fate_of(address);
         let owners: Vec<usize> =
@@ -206,8 +209,8 @@ impl World {
         self.nodes.iter().any(|node| fate.allows(&node.name))
     }
 
-    fn holder_of(&self, address: IpAddr) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| self.has(*node, address))
+    fn holders_of(&self, address: IpAddr) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| self.has(*node, address)).collect()
     }
 
     pub(super) fn status_is_true(&mut self) {
@@ -233,11 +236,14 @@ impl World {
             .iter()
             .filter(has)
             .copied()
-            .filter(|ip| self.holder_of(*ip).is_some())
+            .filter(|ip| !self.holders_of(*ip).is_empty())
             .collect();
         let host = record.annotations.as_deref().and_then(|a| a.host.as_deref());
         let first = addresses.first().filter(|first| held.contains(first));
-        let wanted = first.and_then(|first| self.holder_of(*first));
+        let holders = first.map(|first| self.holders_of(*first)).unwrap_or_default();
+        // Where several nodes have it, any of them is right.
+        let named = holders.iter().find(|node| Some(self.nodes[**node].name.as_str()) == host);
+        let wanted = named.or(holders.first()).copied();
         let wanted = wanted.map(|node| self.nodes[node].name.as_str());
         if (first.is_some() || held.is_empty()) && host != wanted {
             return Err(format!("vipHost is {host:?}, its holder is {wanted:?}"));

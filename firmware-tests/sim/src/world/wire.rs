@@ -34,6 +34,7 @@ impl World {
         }
         match to {
             Station::Client(client) => self.lan.clients[client].hear(address, from),
+            Station::Router => {} // It goes by what it is told in its sessions.
             Station::Node(node) => {
                 let kernel = &self.nodes[node].kernel;
                 if kernel.link_is_up() && kernel.has(address) {

@@ -52,7 +52,11 @@ impl World {
         let pause = self.serving().pause;
         let at = self.now + self.rng.between(MS, pause);
         self.queue.at(at, Event::Work);
-        match self.rng.between(0, 19) {
+        let kind = self.rng.between(0, 19);
+        if matches!(kind, 3 | 4) {
+            self.laws.routes.change(self.now); // Of several objects at once.
+        }
+        match kind {
             0..=2 => self.create(),
             3 => self.delete(),
             4 => self.create_again(),
@@ -67,6 +71,7 @@ impl World {
             18 => self.cordon(),
             _ => self.touch_service(),
         }
+        self.laws.routes.change(self.now);
         self.shelf_changed();
     }
 
@@ -332,6 +337,7 @@ impl World {
         if self.shelf.slices().contains_key(&key) && self.now < self.laws.services.calm_from {
             let name = slice.name.rsplit('-').next().unwrap_or_default().to_owned();
             self.put_slice(&slice.service, &name, slice.endpoints);
+            self.laws.routes.change(self.now);
             self.shelf_changed();
         }
     }

@@ -26,6 +26,7 @@ impl World {
             update.attempt, update.service, update.host, update.ingress, update.condition
         );
         self.trace.line(self.now, line);
+        self.law_of_hosts(who, &update);
         self.called += 1;
         let call = self.called;
         self.writings.insert(call, Writing { who, update });
@@ -99,6 +100,7 @@ impl World {
             );
             self.trace.line(self.now, line);
             self.laws.services.writes.push(self.now);
+            self.law_of_writes(&changed.name.to_string());
             let version = self.store.next_version();
             self.shelf.put_service(changed, version);
             self.shelf_changed();

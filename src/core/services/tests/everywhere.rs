@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use viplet_backend_api::{Notice, Reach};
 
-use super::town::{Town, asking, ip, local, settings};
+use super::town::{Town, asking, control_plane, ip, local, settings, younger};
 use crate::core::Input;
+use crate::core::Settings;
 use crate::core::settings::ServiceElection::EveryNode;
-use crate::core::settings::Services;
+use crate::core::settings::{PlaneElection, Services};
 use crate::core::status::ServiceState;
 
 fn town(nodes: usize) -> Town {
@@ -122,6 +123,17 @@ fn a_node_that_stops_withdraws_and_the_others_go_on() {
 }
 
 #[test]
+fn a_node_that_stops_after_a_long_calm_withdraws_at_once() {
+    let mut town = town(2);
+    town.serve(asking("web", "10.0.0.1"));
+    town.pass(Duration::from_secs(61));
+    town.stop(1);
+    town.pass(Duration::from_millis(100));
+    assert_eq!(town.holders("10.0.0.1"), [0]);
+    assert!(!town.runs(1));
+}
+
+#[test]
 fn a_killed_node_loses_its_addresses_within_the_lease_duration() {
     let mut town = town(2);
     town.serve(asking("web", "10.0.0.1"));
@@ -176,4 +188,41 @@ fn an_election_on_demand_still_has_one_holder() {
     town.serve(record);
     town.settle();
     town.holder("10.0.0.1");
+}
+
+#[test]
+fn a_service_on_a_control_planes_address_that_every_node_has_is_written_once() {
+    let mut plane = control_plane("10.0.0.100");
+    plane.election = PlaneElection::EveryNode;
+    let mut town = Town::with(3, |name| Settings {
+        node: name.to_owned(),
+        control_plane: Some(plane.clone()),
+        services: Some(settings(EveryNode)),
+        seed: 1,
+    });
+    town.settle();
+    town.serve(asking("web", "10.0.0.100"));
+    town.pass(Duration::from_secs(60));
+    assert_eq!(town.holders("10.0.0.100"), [0, 1, 2]);
+    assert_eq!(town.service_writes, 1);
+}
+
+#[test]
+fn a_service_without_endpoints_names_no_node_although_others_are_served_on_its_second_address() {
+    let mut town = town(3);
+    for n in 1..=5 {
+        town.serve(asking(&format!("old{n}"), &format!("10.0.1.{n}")));
+        let both = format!("10.0.0.{n},10.0.1.{n}");
+        town.serve(younger(asking(&format!("web{n}"), &both)));
+    }
+    town.settle();
+    for n in 1..=5 {
+        town.endpoints(&format!("web{n}"), &[]);
+    }
+    town.pass(Duration::from_secs(10));
+    for n in 1..=5 {
+        assert_eq!(town.holders(&format!("10.0.0.{n}")), [] as [usize; 0]);
+        assert_eq!(town.record(&format!("web{n}")).host(), None, "web{n}");
+        assert!(town.record(&format!("old{n}")).host().is_some());
+    }
 }

@@ -1,0 +1,43 @@
+//! What the tests need: the programs, a shelter for FRR's crash logs, trials that say when they
+//! cannot run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use viplet_routers::programs::{Kind, Programs};
+
+/// Finds what is there. Before any namespace is entered.
+pub(crate) fn prepare() -> Arc<Programs> {
+    Arc::new(Programs::find())
+}
+
+/// A test that needs these routers; it says so where one is missing.
+pub(crate) fn trial(
+    programs: &Arc<Programs>,
+    (name, kinds): (&'static str, &'static [Kind]),
+    test: fn(&Programs),
+) -> Trial {
+    let programs = Arc::clone(programs);
+    Trial::test(name, move || {
+        if let Some(why) = kinds.iter().find_map(|kind| programs.missing(*kind)) {
+            println!("SKIPPED: {name}: {why}");
+            return Ok(());
+        }
+        catch_unwind(AssertUnwindSafe(|| test(&programs))).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Failed::from(text.unwrap_or_default())
+        })
+    })
+}
+
+/// Runs `test`, and prints what each of `reports` says when it fails.
+pub(crate) fn explained(reports: &[&dyn Fn() -> String], test: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(test)) {
+        for report in reports {
+            println!("{}", report());
+        }
+        std::panic::resume_unwind(panic);
+    }
+}
