@@ -88,7 +88,7 @@ impl Other {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).unwrap() > 0, "it ended before {begin}");
             if let Some(at) = line.find(begin) {
-                return line[at..].trim().to_owned();
+                return line.split_off(at).trim().to_owned();
             }
         }
     }
