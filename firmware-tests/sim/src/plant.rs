@@ -28,6 +28,8 @@ pub enum Plant {
     SettleEarly,
     /// One node does not hear of checks of its API server that fail.
     IgnoreHealth,
+    /// The kernel keeps addresses beyond the hold; they are withdrawn in time.
+    OutliveLease,
     /// An address is refreshed by taking it away and putting it there again.
     DeleteAndAdd,
 }
@@ -46,8 +48,9 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
         Plant::IgnoreHealth if node != 1 => inner,
         Plant::IgnoreHealth => Box::new(Healthy { inner }),
         Plant::DeleteAndAdd => Box::new(Shaky { inner }),
-        Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20 }),
-        Plant::ForgetWithdraw => Box::new(Reluctant { inner, longer: 0 }),
+        Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20, keeps: Keeps::All }),
+        Plant::OutliveLease => Box::new(Reluctant { inner, longer: 20, keeps: Keeps::Nothing }),
+        Plant::ForgetWithdraw => Box::new(Reluctant { inner, longer: 0, keeps: Keeps::All }),
     }
 }
 
@@ -55,6 +58,14 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
 struct Reluctant {
     inner: Box<dyn Machine>,
     longer: u32,
+    keeps: Keeps,
+}
+
+/// What it does not withdraw.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    All,
+    Nothing,
 }
 
 impl Machine for Reluctant {
@@ -64,7 +75,7 @@ impl Machine for Reluctant {
         let longer = self.longer;
         effects.retain(|effect| {
             let withdraws = matches!(effect, Effect::Backend(Command::Withdraw { .. }));
-            !withdraws || (stopping && longer > 0)
+            !withdraws || (stopping && longer > 0) || self.keeps == Keeps::Nothing
         });
         for effect in effects {
             if let Effect::Backend(Command::Install { lifetime, .. }) = effect {

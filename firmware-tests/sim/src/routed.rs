@@ -64,7 +64,7 @@ impl Setup {
             peers: rng.between(1, 3) as u32,
             hold: rng.pick(&[3 * S, 9 * S, 30 * S]),
             restart: rng.pick(&[None, Some(20 * S), Some(120 * S)]),
-            connect: rng.pick(&[200 * MS, 2 * S]),
+            connect: rng.pick(&[50 * MS, 2 * S]),
             check_every: rng.pick(&[S, 2 * S, 5 * S]),
         });
         setup

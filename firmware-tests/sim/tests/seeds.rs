@@ -24,6 +24,11 @@ fn no_law_is_broken_under_faults_second_half() {
     unbroken(150..300, Services::AsDrawn);
 }
 
+#[test]
+fn no_law_is_broken_where_nodes_announce_to_routers() {
+    unbroken(0..60, Services::Routed);
+}
+
 /// Seeds that broke a law once.
 #[test]
 fn what_broke_once_does_not_break_again() {
@@ -36,6 +41,16 @@ fn what_broke_once_does_not_break_again() {
     ] {
         unbroken(seed..seed + 1, Services::Always);
     }
+}
+
+#[test]
+fn faults_of_a_routed_network_happen() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        kinds
+            .extend(run_with(seed, Services::Routed, Plant::None, Echo::Silent).faults.into_keys());
+    }
+    assert!(kinds.contains("routers lost") && kinds.contains("health checks fail"), "{kinds:?}");
 }
 
 #[test]
@@ -98,6 +113,26 @@ fn a_planted_node_that_never_hears_of_deleted_services_is_caught() {
 #[test]
 fn a_planted_node_that_takes_services_over_early_is_caught() {
     caught_with(Services::Always, Plant::TakeOverEarly, Law::OneOwner);
+}
+
+#[test]
+fn planted_cores_that_say_too_early_that_all_is_announced_are_caught() {
+    caught_with(Services::Routed, Plant::SettleEarly, Law::RestartKeepsRoutes);
+}
+
+#[test]
+fn planted_cores_that_delete_and_add_are_caught() {
+    caught_with(Services::Routed, Plant::DeleteAndAdd, Law::NextHops);
+}
+
+#[test]
+fn a_planted_node_that_ignores_its_api_servers_health_is_caught() {
+    caught_with(Services::Routed, Plant::IgnoreHealth, Law::OnlyWhereAllowed);
+}
+
+#[test]
+fn a_planted_node_that_keeps_addresses_beyond_their_time_is_caught_where_every_node_has_them() {
+    caught_with(Services::Routed, Plant::OutliveLease, Law::DeadMan);
 }
 
 #[test]

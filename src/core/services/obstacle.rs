@@ -137,6 +137,11 @@ impl Services {
         obstacle.filter(|_| now >= since + LINGER)
     }
 
+    /// Whether it is held only for endpoints that may come back.
+    pub(super) fn is_without_endpoints(&self, ip: IpAddr) -> bool {
+        self.addresses.get(&ip).is_some_and(|address| address.endless_since.is_some())
+    }
+
     pub(super) fn tenants_of(&self, ip: IpAddr) -> impl Iterator<Item = &Entry> {
         let tenants = self.addresses.get(&ip).map(|address| &*address.tenants).unwrap_or_default();
         tenants.iter().filter_map(|tenant| Some(&**self.entries.get(&tenant.service)?))

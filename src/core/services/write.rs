@@ -234,7 +234,9 @@ impl Services {
         let whole = held.len() == entry.addresses.len();
         let bad = entry.record.condition.as_ref().is_some_and(|c| c.served == Served::No);
         let served = self.state_of(entry, around).0 == ServiceState::Held;
-        let condition = if bad && first && whole && served {
+        // What is only held for endpoints that may come back is not served: other nodes say so.
+        let lasting = held.iter().all(|ip| !self.is_without_endpoints(*ip));
+        let condition = if bad && first && whole && served && lasting {
             let message = format!("{} is announced by {}", list(&held), self.node);
             ConditionChange::Set(Condition {
                 served: Served::Yes,

@@ -365,7 +365,9 @@ impl World {
         self.nodes[node].schedule = Schedule::Prompt;
         self.disturb(node, 0);
         if self.setup.routed.is_some() {
+            let moment = self.moment(node);
             self.nodes[node].kernel.keeper = Keeper::Awake;
+            self.nodes[node].kernel.tick(moment);
             self.kernel_changed(node);
         }
         let who = Who { node, life: self.nodes[node].lives };

@@ -206,7 +206,7 @@ impl World {
         let Some(process) = &self.nodes[node].process else { return };
         let calm = self.nodes[node].track.calm_at <= process.started && self.calm(node);
         let started = process.started;
-        if !calm || !self.hears(node) {
+        if !calm {
             return;
         }
         for address in dropped {

@@ -154,7 +154,7 @@ impl World {
         };
         let due = match self.router[node].connect_at {
             Some(due) => due,
-            None => self.now + self.rng.between(longest / 4, longest),
+            None => self.now + self.rng.between(longest / 50, longest),
         };
         self.router[node].connect_at = Some(due);
         if self.now >= due {

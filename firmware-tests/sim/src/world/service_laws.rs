@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use viplet::core::services::record::{ServiceName, ServiceRecord};
 use viplet::core::settings::Updates;
+use viplet_backend_api::Owner;
 
 use super::laws::SETTLED;
 use super::process::PROMPT;
-use super::{Asked, Law, World};
+use super::{Asked, Law, Schedule, World};
 use crate::clock::{MS, Nanos, S, nanos};
 use crate::fate::{Fate, Places, asks, fates};
 use crate::serving::Plane;
@@ -108,7 +109,13 @@ impl World {
     }
 
     fn one_owner_of(&mut self, address: IpAddr) {
-        let mut owners = (0..self.nodes.len()).filter(|node| self.has(*node, address));
+        // What a stopped process only made known is the routers' to drop, by their hold time.
+        let mut owners = (0..self.nodes.len()).filter(|node| match self.nodes[*node].schedule {
+            Schedule::Paused => {
+                self.nodes[*node].kernel.on_links().any(|held| held == (address, Owner::Viplet))
+            }
+            Schedule::Prompt | Schedule::Starved => self.has(*node, address),
+        });
         if let (Some(one), Some(two)) = (owners.next(), owners.next()) {
             let name = |node: usize| self.nodes[node].name.as_str();
             let how = format!("{address} is on {} and on {}", name(one), name(two));

@@ -7,6 +7,7 @@ use viplet_backend_api::{Notice, Reach};
 use super::town::{Town, asking, control_plane, ip, local, settings, younger};
 use crate::core::Input;
 use crate::core::Settings;
+use crate::core::services::record::{Served, ServiceRecord};
 use crate::core::settings::ServiceElection::EveryNode;
 use crate::core::settings::{PlaneElection, Services};
 use crate::core::status::ServiceState;
@@ -225,4 +226,24 @@ fn a_service_without_endpoints_names_no_node_although_others_are_served_on_its_s
         assert_eq!(town.record(&format!("web{n}")).host(), None, "web{n}");
         assert!(town.record(&format!("old{n}")).host().is_some());
     }
+}
+
+#[test]
+fn nodes_do_not_argue_whether_an_address_that_is_only_held_for_a_moment_is_served() {
+    let mut town = town(2);
+    town.put(asking("web", "10.0.0.2"));
+    town.endpoints("web", &[]);
+    town.put(local(asking("old", "10.0.0.1")));
+    town.endpoints("old", &["n1"]);
+    town.pass(Duration::from_secs(20));
+    assert_eq!(town.holders("10.0.0.1"), [0]);
+    let record = town.record("web");
+    assert!(record.condition.is_some_and(|condition| condition.served == Served::No));
+    let before = town.service_writes;
+    let condition = town.record("web").condition;
+    town.put(ServiceRecord { condition, ..asking("web", "10.0.0.1") });
+    town.delete("old");
+    town.pass(Duration::from_secs(20));
+    assert_eq!(town.holders("10.0.0.1"), [] as [usize; 0]);
+    assert!(town.service_writes <= before + 2, "{} writes", town.service_writes - before);
 }
