@@ -43,6 +43,14 @@ pub struct Path {
     pub stale: bool,
 }
 
+impl Path {
+    /// Whether it carries GRACEFUL_SHUTDOWN (RFC 8326), however the router spells it.
+    pub fn is_asked_to_be_left(&self) -> bool {
+        let names = ["gracefulShutdown", "graceful-shutdown", "65535:0"];
+        self.communities.iter().any(|one| names.contains(&one.as_str()))
+    }
+}
+
 /// A router in a namespace.
 pub trait Router {
     /// The session with this peer; none where the router knows no such peer.

@@ -63,8 +63,7 @@ fn a_planned_stop_asks_for_other_ways_before_it_withdraws(programs: &Programs) {
         wait_until("GRACEFUL_SHUTDOWN", PATIENCE, || {
             let paths = frr.paths(ROUTE);
             assert!(!paths.is_empty(), "withdrawn before anybody was asked to look elsewhere");
-            let names = ["gracefulShutdown", "graceful-shutdown", "65535:0"];
-            paths[0].communities.iter().any(|one| names.contains(&one.as_str()))
+            paths[0].is_asked_to_be_left()
         });
         await_paths(&frr, ROUTE, 0);
         wait_until("the reason is told", PATIENCE, || {

@@ -13,9 +13,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use rustix::process::Signal;
 use viplet_lab::{Namespace, Prober, http, wait_until};
 use viplet_routers::programs::{Kind, Programs};
-use viplet_routers::{Frr, Host, Router, Wires};
+use viplet_routers::{Frr, Host, Path, Router, Wires};
 
 use crate::bed::{explained, trial};
 use crate::speaker::{Setup, Speaker};
@@ -37,8 +38,8 @@ pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
         ),
         trial(
             programs,
-            ("a_planned_stop_is_no_alarm_of_bfd", &[Kind::Frr]),
-            a_planned_stop_is_no_alarm_of_bfd,
+            ("bfd_stays_up_until_a_planned_stop_has_withdrawn_the_route", &[Kind::Frr]),
+            bfd_stays_up_until_a_planned_stop_has_withdrawn_the_route,
         ),
     ]
 }
@@ -225,7 +226,7 @@ fn all_up(frr: &Frr) -> bool {
 fn a_node_whose_cable_is_cut_is_left_as_soon_as_bfd_sees_it(programs: &Programs) {
     let town = Town::new();
     let frr = town.frr(programs, BFD);
-    let speakers = town.speakers(&Setup::new("10.1.0.1:65001:::179::enabled;50;50;3"));
+    let speakers = town.speakers(&Setup::new("10.1.0.1:65001:::179::true;50;50;3"));
     explained(&[&|| speakers[0].report(), &|| speakers[1].report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("BFD is up with both", PATIENCE, || all_up(&frr));
@@ -256,16 +257,23 @@ fn a_node_whose_cable_is_cut_is_left_as_soon_as_bfd_sees_it(programs: &Programs)
     });
 }
 
-fn a_planned_stop_is_no_alarm_of_bfd(programs: &Programs) {
+fn bfd_stays_up_until_a_planned_stop_has_withdrawn_the_route(programs: &Programs) {
     let town = Town::new();
     let frr = town.frr(programs, BFD);
-    let [mut a, b] = town.speakers(&Setup::new("10.1.0.1:65001:::179::enabled;50;50;3"));
-    explained(&[&|| b.report(), &|| frr.report()], || {
+    let setup = Setup::new("10.1.0.1:65001:::179::true;50;50;3");
+    let [a, b] = town.speakers(&setup.with("bgp_graceful_shutdown", "2s"));
+    explained(&[&|| a.report(), &|| b.report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("BFD is up with both", PATIENCE, || all_up(&frr));
-        a.stop();
+        a.signal(Signal::TERM);
+        wait_until("GRACEFUL_SHUTDOWN of one", PATIENCE, || {
+            let paths = frr.paths(ROUTE);
+            assert_eq!(paths.len(), 2, "withdrawn before anybody was asked to look elsewhere");
+            assert!(all_up(&frr), "BFD ended before the route was withdrawn");
+            paths.iter().any(Path::is_asked_to_be_left)
+        });
         await_paths(&frr, ROUTE, 1);
-        let neighbour = frr.neighbour([10, 1, 0, 11].into()).unwrap();
-        assert!(!neighbour.last_error.contains("BFD"), "{neighbour:?}");
+        wait_until("it has ended as planned", PATIENCE, || a.said(&["stopped"]));
+        assert!(frr.bfd_peers().iter().any(|peer| peer.status == "up"), "the other is still there");
     });
 }
