@@ -120,10 +120,11 @@ impl Router for Bird {
         for line in said.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             // A path begins with the prefix, or with what else is unicast to the same prefix.
-            if let Some(place) = words.iter().position(|word| *word == "unicast") {
-                if place <= 1 && (place == 0 || words[0] == prefix) {
-                    paths.push(Path::default());
-                }
+            if let Some(place) = words.iter().position(|word| *word == "unicast")
+                && place <= 1
+                && (place == 0 || words[0] == prefix)
+            {
+                paths.push(Path::default());
             }
             if let Some(path) = paths.last_mut() {
                 note(path, line.trim(), &words);

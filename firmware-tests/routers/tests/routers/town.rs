@@ -30,7 +30,8 @@ const ROUTE: &str = "192.0.2.20/32";
 const PLANE: &str = "10.77.0.100/32";
 
 pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
-    let all: [(&'static str, fn(&Programs)); 9] = [
+    type Test = fn(&Programs);
+    let all: [(&'static str, Test); 9] = [
         ("every_node_announces_a_service_and_its_status_is_written_once", everywhere),
         ("with_policy_local_only_nodes_with_endpoints_announce", local),
         ("with_svc_election_one_node_announces", elected),
