@@ -186,13 +186,13 @@ fn services_of_policy_local_follow_their_endpoints(programs: &Programs) {
         let local = Service::new("local").asks("192.0.2.21").local();
         cluster.store().serve(&local, &[Endpoint::on(0)]);
         await_nodes(&frr, "192.0.2.21/32", &[1]);
-        cluster.store().set_slice(&local, "a", &[Endpoint::on(0), Endpoint::on(1)]);
+        cluster.store().set_slice(&local, "", &[Endpoint::on(0), Endpoint::on(1)]);
         await_nodes(&frr, "192.0.2.21/32", &[1, 2]);
-        cluster.store().set_slice(&local, "a", &[Endpoint::on(1)]);
+        cluster.store().set_slice(&local, "", &[Endpoint::on(1)]);
         await_nodes(&frr, "192.0.2.21/32", &[2]);
-        cluster.store().set_slice(&local, "a", &[]);
+        cluster.store().set_slice(&local, "", &[]);
         await_nodes(&frr, "192.0.2.21/32", &[]);
-        cluster.store().set_slice(&local, "a", &[Endpoint::on(0)]);
+        cluster.store().set_slice(&local, "", &[Endpoint::on(0)]);
         await_nodes(&frr, "192.0.2.21/32", &[1]);
         let everywhere = Service::new("everywhere").asks("192.0.2.22");
         cluster.store().serve(&everywhere, &[Endpoint::on(0)]);
