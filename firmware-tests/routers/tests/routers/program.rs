@@ -1,4 +1,4 @@
-//! The whole program in BGP mode, with an API server: FRR is the client's own router.
+//! viplet itself and the packets of a client whose own router FRR is: what is lost, and for how long.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -40,11 +40,6 @@ pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
             programs,
             ("services_of_policy_local_follow_their_endpoints", WITH_API),
             services_of_policy_local_follow_their_endpoints,
-        ),
-        trial(
-            programs,
-            ("services_are_announced_by_the_node_that_was_elected", WITH_API),
-            services_are_announced_by_the_node_that_was_elected,
         ),
     ]
 }
@@ -218,21 +213,4 @@ fn time_to_route(cluster: &Cluster, frr: &Frr) {
         .collect();
     times.sort();
     println!("Service created to route at FRR: median {:?}, longest {:?}", times[5], times[10]);
-}
-
-fn services_are_announced_by_the_node_that_was_elected(programs: &Programs) {
-    let cluster = Cluster::new(services(2).set("svc_election", "true"));
-    let frr = frr(programs, &cluster, "");
-    cluster.register_nodes();
-    told(cluster, &frr, |cluster| {
-        cluster.start_all();
-        let service = Service::new("web").asks("192.0.2.21");
-        cluster.store().serve(&service, &[Endpoint::on(0), Endpoint::on(1)]);
-        await_route(&frr, "192.0.2.21/32");
-        let first = from(&frr, "192.0.2.21/32");
-        assert_eq!(first.len(), 1, "{first:?}");
-        let node = usize::from(first[0] == IpAddr::from([10, 77, 0, 12]));
-        cluster.signal(node, Signal::TERM);
-        await_nodes(&frr, "192.0.2.21/32", &[if node == 0 { 2 } else { 1 }]);
-    });
 }
