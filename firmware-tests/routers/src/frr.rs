@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use viplet_lab::{Process, Program, wait_until};
+use viplet_lab::{Namespace, Process, Program, wait_until};
 
 use crate::folder::Folder;
 use crate::router::{Neighbour, Path, Router};
@@ -42,13 +42,17 @@ impl Frr {
     /// Starts zebra, bgpd with this configuration (`router bgp 65001` and so on) and bfdd, and waits
     /// until they answer. `programs` is the folder of the daemons.
     pub fn start(programs: &std::path::Path, host: &Host, bgpd: &str) -> Self {
-        let folder = Folder::new(host.name);
+        Self::start_in(programs, &host.namespace, bgpd)
+    }
+
+    /// The same in a namespace that is no [`Host`].
+    pub fn start_in(programs: &std::path::Path, namespace: &Namespace, bgpd: &str) -> Self {
+        let folder = Folder::new(namespace.name());
         folder.write("zebra.conf", "");
         folder.write("bfdd.conf", "");
-        // Without this, FRR sends and takes no eBGP routes where there is no policy (RFC 8212).
         let text = format!("{}\n", bgpd.trim_end());
         folder.write("bgpd.conf", &text);
-        let daemon = |name: &str| start(programs, &folder, host, name);
+        let daemon = |name: &str| start(programs, &folder, namespace, name);
         let zebra = daemon("zebra");
         answers(&folder, "zebra", &zebra);
         let bfdd = daemon("bfdd");
@@ -62,7 +66,7 @@ impl Frr {
     /// Ends bgpd as a crash does and starts it again with the same configuration.
     pub fn restart_bgpd(&mut self, host: &Host) {
         self.bgpd.kill();
-        self.bgpd = start(&self.programs, &self.folder, host, "bgpd");
+        self.bgpd = start(&self.programs, &self.folder, &host.namespace, "bgpd");
         answers(&self.folder, "bgpd", &self.bgpd);
     }
 
@@ -150,7 +154,12 @@ impl Router for Frr {
     }
 }
 
-fn start(programs: &std::path::Path, folder: &Folder, host: &Host, name: &str) -> Process {
+fn start(
+    programs: &std::path::Path,
+    folder: &Folder,
+    namespace: &Namespace,
+    name: &str,
+) -> Process {
     let program = Program::new(programs.join(name))
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .arg("--user")
@@ -175,7 +184,7 @@ fn start(programs: &std::path::Path, folder: &Folder, host: &Host, name: &str) -
     };
     program
         .arg(&folder.file("zserv.api"))
-        .start(&format!("{name} of {}", host.name), &host.namespace)
+        .start(&format!("{name} of {}", namespace.name()), namespace)
 }
 
 fn answers(folder: &Folder, daemon: &str, process: &Process) {

@@ -12,9 +12,11 @@ pub struct Programs {
     pub bird: Result<PathBuf, String>,
     /// The folder of gobgpd and gobgp.
     pub gobgp: Result<PathBuf, String>,
+    /// The real kube-apiserver of the lab, as `scripts/kube-apiserver` builds it.
+    pub api_server: Result<PathBuf, String>,
 }
 
-/// A real router.
+/// A real router, and what else a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// FRR: zebra, bgpd, bfdd.
@@ -23,6 +25,8 @@ pub enum Kind {
     Bird,
     /// GoBGP.
     GoBgp,
+    /// No router: the real kube-apiserver.
+    ApiServer,
 }
 
 impl Programs {
@@ -33,7 +37,8 @@ impl Programs {
         Self {
             frr: frr.ok_or_else(|| "FRR is not installed (Debian: frr)".to_owned()),
             bird: bird.ok_or_else(|| "BIRD is not installed (Debian: bird2)".to_owned()),
-            gobgp: gobgp(),
+            gobgp: built("routers"),
+            api_server: built("kube-apiserver"),
         }
     }
 
@@ -43,6 +48,7 @@ impl Programs {
             Kind::Frr => &self.frr,
             Kind::Bird => &self.bird,
             Kind::GoBgp => &self.gobgp,
+            Kind::ApiServer => &self.api_server,
         };
         found.as_ref().err().map(String::as_str)
     }
@@ -52,8 +58,9 @@ fn first(folders: &[&str], program: &str) -> Option<PathBuf> {
     folders.iter().map(PathBuf::from).find(|folder| folder.join(program).is_file())
 }
 
-fn gobgp() -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/routers");
+/// Where a script has built something.
+fn built(script: &str) -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(script);
     let output = Command::new(script).arg("--find").output().map_err(|why| why.to_string())?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {

@@ -16,6 +16,8 @@ mod bed;
 mod harness;
 #[path = "routers/many.rs"]
 mod many;
+#[path = "routers/program.rs"]
+mod program;
 #[path = "routers/recovery.rs"]
 mod recovery;
 #[path = "routers/refusals.rs"]
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         traffic::trials(&programs),
         many::trials(&programs),
         town::trials(&programs),
+        program::trials(&programs),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -437,10 +437,16 @@ impl Neighbour {
         self.handle(Event::Stop(said), turn);
     }
 
+    fn last_error(&self) -> Option<String> {
+        let last = self.session.last_error().or(self.warning.as_deref())?;
+        // The peer's kernel drops what is signed with another password: we see nothing but silence.
+        let signed = self.peer.password.is_some() && last.starts_with("no answer");
+        Some(format!("{last}{}", if signed { " Has it the same password?" } else { "" }))
+    }
+
     /// For `viplet status`.
     pub(super) fn status(&self, now: Moment) -> PeerStatus {
         let (state, since) = self.state;
-        let last = self.session.last_error().or(self.warning.as_deref());
         PeerStatus {
             name: self.name.clone(),
             remote_as: self.session.remote_as(),
@@ -455,7 +461,7 @@ impl Neighbour {
                 .as_ref()
                 .map_or(0, |(_, told)| told.len().try_into().unwrap_or(u32::MAX)),
             bfd: self.peer.bfd.map(|_| self.path.name().into()),
-            last_error: last.map(str::to_owned),
+            last_error: self.last_error(),
             established: self.counts.established,
             lost: self.counts.lost,
             messages: (self.counts.sent, self.counts.received),

@@ -2,13 +2,21 @@
 //! cannot run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use viplet_routers::programs::{Kind, Programs};
 
-/// Finds what is there. Before any namespace is entered.
+/// Builds viplet and its example speaker where they are older than their sources, and finds what
+/// else is there. Before any namespace is entered: cargo may need the network.
 pub(crate) fn prepare() -> Arc<Programs> {
+    viplet_lab::binaries::build_viplet();
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let example = ["build", "--quiet", "--package", "viplet-bgp", "--example", "speaker"];
+        let built = Command::new(cargo).args(example).status();
+        assert!(built.is_ok_and(|status| status.success()), "the example speaker does not build");
+    }
     Arc::new(Programs::find())
 }
 
