@@ -54,7 +54,9 @@ impl Services {
         else {
             return false;
         };
-        self.nodes.get(host).is_some() && !self.is_out_of_reach(*first, host, around)
+        let plane = around.has_control_plane(*first); // It follows no endpoints.
+        let in_reach = plane || !self.is_out_of_reach(*first, host, around);
+        self.nodes.get(host).is_some() && in_reach
     }
 
     fn places_of(&self, entry: &Entry) -> Places {

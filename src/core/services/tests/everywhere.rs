@@ -206,6 +206,13 @@ fn a_service_on_a_control_planes_address_that_every_node_has_is_written_once() {
     town.pass(Duration::from_secs(60));
     assert_eq!(town.holders("10.0.0.100"), [0, 1, 2]);
     assert_eq!(town.service_writes, 1);
+    // Where its endpoints are does not matter to the control plane's address.
+    town.change("web", |record| {
+        record.policy = crate::core::services::record::TrafficPolicy::Local
+    });
+    town.endpoints("web", &["gone"]);
+    town.pass(Duration::from_secs(60));
+    assert!(town.service_writes <= 2, "{} writes", town.service_writes);
 }
 
 #[test]
