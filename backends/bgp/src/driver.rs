@@ -207,11 +207,12 @@ impl Bgp {
         let mut changed = false;
         self.with_neighbours(|neighbour, turn, _| {
             let before = neighbour.is_up();
-            if neighbour.deadline().is_some_and(|at| at <= turn.now) {
-                neighbour.handle(Event::Tick, turn);
-            }
+            // What has arrived counts before a hold time that ran out while nobody looked.
             if neighbour.poll(turn, cx).is_ready() {
                 happened = Poll::Ready(());
+            }
+            if neighbour.deadline().is_some_and(|at| at <= turn.now) {
+                neighbour.handle(Event::Tick, turn);
             }
             changed |= neighbour.is_up() != before;
         });
@@ -267,13 +268,24 @@ impl Bgp {
         ready
     }
 
+    /// Before anything else is said of an address that is new: no peer has been told of it yet.
+    fn nobody_told(&mut self, address: IpAddr) {
+        let of = u32::try_from(self.neighbours.len()).unwrap_or(u32::MAX);
+        self.counted.reported.insert(address, (0, of));
+        self.counted.stale = true;
+        self.notices.push_back(Notice::Reach(Reach { address, told: 0, of }));
+    }
+
     /// Addresses of which more or fewer peers have been told than was reported.
     fn count(&mut self) {
         if !std::mem::take(&mut self.counted.stale) {
             return;
         }
         let of = u32::try_from(self.neighbours.len()).unwrap_or(u32::MAX);
-        self.counted.reported.retain(|address, _| self.table.contains(*address));
+        let holdings = &self.holdings;
+        self.counted
+            .reported
+            .retain(|address, _| self.table.contains(*address) || holdings.has_anywhere(*address));
         for address in self.table.iter() {
             let told = self.neighbours.iter().filter(|peer| peer.knows(address)).count();
             let told = u32::try_from(told).unwrap_or(u32::MAX);

@@ -14,7 +14,7 @@ use scene::{
     KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, message, open,
     peer, router, router_at, settings, take, vip,
 };
-use viplet_backend_api::{Backend, Class, Command, Given, Notice, Owner, Session, Tag, Vip};
+use viplet_backend_api::{Backend, Class, Command, Given, Notice, Owner, Reach, Session, Tag, Vip};
 use viplet_bgp::settings::{Bfd, Distance, Families, Listen, NextHop, Password, Source};
 
 /// A scene in a namespace of its own, with `lo` up.
@@ -61,6 +61,21 @@ scenes! {
             scene.notices.iter().filter(|n| reach(n)).count() == 2
         });
         assert_eq!((scene.status().prefixes, scene.status().updates), (2, 1));
+    }
+
+    that_nobody_has_been_told_is_said_before_an_address_is_said_to_be_here {
+        let (_ear, at) = router();
+        let mut scene = Scene::new(settings(vec![peer(at)]));
+        scene.turn();
+        for vip in [known("10.9.0.1"), vip("10.9.0.2")] {
+            scene.notices.clear();
+            scene.apply(&take(&[vip.clone()]));
+            let here = |n: &Notice| matches!(n, Notice::Address(a) if a.address == vip.address);
+            scene.until("it is here", |scene| scene.notices.iter().any(here));
+            let first = scene.notices.iter().find(|n| here(n) || matches!(n, Notice::Reach(_)));
+            let nobody = Notice::Reach(Reach { address: vip.address, told: 0, of: 1 });
+            assert_eq!(first, Some(&nobody), "{:?}", scene.notices);
+        }
     }
 
     an_address_is_withdrawn_from_peers_before_it_leaves_its_link {

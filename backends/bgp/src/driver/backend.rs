@@ -175,6 +175,9 @@ impl Bgp {
         }
         let now = self.now();
         let notice = self.holdings.make_known(vip, lifetime, now);
+        if notice.is_some() && !self.table.contains(vip.address) {
+            self.nobody_told(vip.address);
+        }
         self.notices.extend(notice);
         Ok(())
     }
@@ -183,7 +186,9 @@ impl Bgp {
         if !self.holdings.has(vip) {
             return Err(error::not_here(vip));
         }
-        self.table.insert(vip.address);
+        if self.table.insert(vip.address) && vip.presence == Presence::OnLink {
+            self.nobody_told(vip.address);
+        }
         Ok(())
     }
 
