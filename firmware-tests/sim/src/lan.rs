@@ -88,6 +88,12 @@ impl Lan {
         self.parts.insert(station, part);
     }
 
+    /// Whether a station is split off.
+    #[must_use]
+    pub fn is_split_off(&self, station: Station) -> bool {
+        self.parts.get(&station).is_some_and(|part| *part != 0)
+    }
+
     /// The segment is whole again.
     pub fn heal(&mut self) {
         self.parts.clear();

@@ -33,6 +33,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Egress", settings: services::EGRESS },
     Group { title: "DHCP and dynamic DNS", settings: elsewhere::DHCP },
     Group { title: "BGP", settings: bgp::SETTINGS },
+    Group { title: "BGP, beyond kube-vip's", settings: bgp::OURS },
     Group { title: "Routing table", settings: elsewhere::ROUTING_TABLE },
     Group { title: "etcd", settings: elsewhere::ETCD },
     Group { title: "Without effect", settings: elsewhere::NO_EFFECT },

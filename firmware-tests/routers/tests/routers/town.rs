@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -14,8 +15,8 @@ use serde_json::json;
 use viplet_kubeapi::real::RealError;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::rtnl::{LinkState, Rtnl};
-use viplet_lab::store::Write;
-use viplet_lab::{Endpoint, Request, Service, wait_until};
+use viplet_lab::store::{self, Write};
+use viplet_lab::{Endpoint, Request, Service, objects, wait_until};
 use viplet_routers::programs::{Kind, Programs};
 use viplet_routers::{Frr, Host, Router};
 
@@ -27,11 +28,13 @@ use crate::traffic::Web;
 const NODES: [&str; 3] = ["10.77.0.11", "10.77.0.12", "10.77.0.13"];
 const WEB: &str = "192.0.2.20";
 const ROUTE: &str = "192.0.2.20/32";
+/// For a thousand of something.
+const LONG: Duration = Duration::from_secs(120);
 const PLANE: &str = "10.77.0.100/32";
 
 pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
     type Test = fn(&Programs);
-    let all: [(&'static str, Test); 9] = [
+    let all: [(&'static str, Test); 10] = [
         ("every_node_announces_a_service_and_its_status_is_written_once", everywhere),
         ("with_policy_local_only_nodes_with_endpoints_announce", local),
         ("with_svc_election_one_node_announces", elected),
@@ -41,6 +44,7 @@ pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
         ("a_killed_program_that_starts_again_loses_no_route", restarted),
         ("status_and_metrics_show_each_peer_and_what_is_wrong_with_it", seen),
         ("peers_in_the_nodes_annotations_are_waited_for_and_followed", annotated),
+        ("a_thousand_services_reach_four_peers_in_few_updates", thousand),
     ];
     all.into_iter().map(|(name, test)| trial(programs, (name, &[Kind::Frr]), test)).collect()
 }
@@ -58,35 +62,28 @@ fn plan() -> Plan {
 
 struct Town {
     cluster: Cluster,
-    frr: Frr,
-    _router: Host,
+    /// Each with its machine; most tests have one.
+    routers: Vec<(Frr, Host)>,
 }
 
 impl Town {
-    fn new(programs: &Programs, plan: Plan) -> Result<Self, RealError> {
+    /// With a router at each of these addresses.
+    fn new(programs: &Programs, plan: Plan, routers: &[&'static str]) -> Result<Self, RealError> {
         let cluster = Cluster::try_new(plan)?;
         cluster.register_nodes();
-        let router = Host::router("frr");
-        let file = router.namespace.file().try_clone().expect("the namespace's file");
-        let plugged = cluster
-            .lab
-            .switch()
-            .run(move || Rtnl::open().add_port("lan", "frr-lan", (&file, "eth0")));
-        plugged.expect("a cable");
-        router.namespace.run(|| Rtnl::open().set_up("eth0", LinkState::Up)).expect("eth0");
-        router.add("eth0", "10.77.0.254/24");
-        let text = stage::configuration(&NODES, "");
-        let text = text
-            .replace(" no bgp ebgp-req", " bgp bestpath as-path multipath-relax\n no bgp ebgp-req");
-        let frr = stage::start_frr(programs, &router, &text);
-        Ok(Self { cluster, frr, _router: router })
+        let routers = routers.iter().map(|own| router(programs, &cluster, own)).collect();
+        Ok(Self { cluster, routers })
+    }
+
+    fn frr(&self) -> &Frr {
+        &self.routers[0].0
     }
 
     fn test(mut self, test: impl FnOnce(&mut Self)) {
         self.cluster.start_all();
         let before = self.cluster.requests().len();
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&mut self)));
-        explained(&[&|| self.frr.report(), &|| self.cluster.story()], || {
+        explained(&[&|| self.frr().report(), &|| self.cluster.story()], || {
             if let Err(panic) = told {
                 std::panic::resume_unwind(panic);
             }
@@ -97,7 +94,7 @@ impl Town {
 
     /// The nodes that the router has a path to, by their place.
     fn announcers(&self, prefix: &str) -> Vec<usize> {
-        let paths = self.frr.paths(prefix);
+        let paths = self.frr().paths(prefix);
         let from = |node: &str| paths.iter().any(|path| path.from == node.parse().ok());
         (0..NODES.len()).filter(|place| from(NODES[*place])).collect()
     }
@@ -117,9 +114,34 @@ impl Town {
     }
 }
 
+fn router(programs: &Programs, cluster: &Cluster, own: &'static str) -> (Frr, Host) {
+    let host = Host::router("frr");
+    let file = host.namespace.file().try_clone().expect("the namespace's file");
+    let port = format!("frr-{}", own.rsplit('.').next().expect("an address"));
+    let switch = cluster.lab.switch();
+    let plugged = switch.run(move || Rtnl::open().add_port("lan", &port, (&file, "eth0")));
+    plugged.expect("a cable");
+    host.namespace.run(|| Rtnl::open().set_up("eth0", LinkState::Up)).expect("eth0");
+    host.add("eth0", &format!("{own}/24"));
+    let text =
+        stage::configuration(&NODES, "").replace("router-id 10.1.0.1", &format!("router-id {own}"));
+    let text =
+        text.replace(" no bgp ebgp-req", " bgp bestpath as-path multipath-relax\n no bgp ebgp-req");
+    (stage::start_frr(programs, &host, &text), host)
+}
+
 /// Runs `test` with viplet on every node; where there is no API server it says so.
 fn with_town(programs: &Programs, plan: Plan, test: impl FnOnce(&mut Town)) {
-    match Town::new(programs, plan) {
+    with_routers(programs, plan, &["10.77.0.254"], test);
+}
+
+fn with_routers(
+    programs: &Programs,
+    plan: Plan,
+    routers: &[&'static str],
+    test: impl FnOnce(&mut Town),
+) {
+    match Town::new(programs, plan, routers) {
         Ok(town) => town.test(test),
         Err(why) => println!("SKIPPED: viplet with FRR: {why}"),
     }
@@ -231,7 +253,7 @@ fn stopped(programs: &Programs) {
         town.cluster.process(1).signal(Signal::TERM);
         wait_until("its route is about to go", PATIENCE, || {
             let from = NODES[1].parse::<IpAddr>().ok();
-            let paths = town.frr.paths(ROUTE);
+            let paths = town.frr().paths(ROUTE);
             let own = paths.iter().find(|path| path.from == from);
             let marked = |path: &viplet_routers::Path| {
                 path.communities.iter().any(|c| c.to_lowercase().contains("graceful"))
@@ -254,10 +276,11 @@ fn restarted(programs: &Programs) {
         town.cluster.start(0);
         let up = |town: &Town| {
             let peer = NODES[0].parse().expect("an address");
-            town.frr.neighbour(peer).is_some_and(|peer| peer.is_up() && peer.prefixes == 20)
+            town.frr().neighbour(peer).is_some_and(|peer| peer.is_up() && peer.prefixes == 20)
         };
-        let fresh =
-            |town: &Town| all().all(|route| town.frr.paths(&route).iter().all(|path| !path.stale));
+        let fresh = |town: &Town| {
+            all().all(|route| town.frr().paths(&route).iter().all(|path| !path.stale))
+        };
         let whole = |town: &Town| all().all(|route| town.announcers(&route) == [0, 1, 2]);
         wait_until("every route is fresh again", PATIENCE, || {
             assert!(whole(town), "a route is gone");
@@ -306,4 +329,50 @@ fn annotated(programs: &Programs) {
         }
         town.await_announcers(ROUTE, &[0, 1]);
     });
+}
+
+fn thousand(programs: &Programs) {
+    const SERVICES: usize = 1_000;
+    let own = ["10.77.0.251", "10.77.0.252", "10.77.0.253", "10.77.0.254"];
+    let plan = plan().unaudited().set(
+        "bgp_peers",
+        "10.77.0.251:65001,10.77.0.252:65001,10.77.0.253:65001,10.77.0.254:65001",
+    );
+    with_routers(programs, plan, &own, |town| {
+        let name = |n: usize| format!("web-{n}");
+        let slices = (0..SERVICES).map(|n| {
+            let slice = objects::slice("default", (&name(n), &name(n)), &on_all());
+            (store::slices("default"), Write::Create(slice))
+        });
+        town.cluster.store().write_all(slices.collect());
+        let services = (0..SERVICES).map(|n| {
+            let address = format!("198.18.{}.{}", n / 250, n % 250 + 1);
+            let object = Service::new(&name(n)).asks(&address).object();
+            (store::services("default"), Write::Create(object))
+        });
+        town.cluster.store().write_all(services.collect());
+        let peer = NODES[0].parse().expect("an address");
+        let told = |frr: &Frr| frr.neighbour(peer).is_some_and(|peer| peer.prefixes == 1000);
+        let all = |town: &Town| town.routers.iter().all(|(frr, _)| told(frr));
+        wait_until("every router has every route", LONG, || all(town));
+        // A node that finds all of them: the whole table at once.
+        town.cluster.retire(0);
+        wait_until("its routes are gone", LONG, || {
+            let left = |frr: &Frr| frr.neighbour(peer).is_some_and(|peer| peer.prefixes > 0);
+            !town.routers.iter().any(|(frr, _)| left(frr))
+        });
+        let before: Vec<u64> = updates(town, peer);
+        town.cluster.start(0);
+        wait_until("every router has every route again", LONG, || all(town));
+        let sent: Vec<u64> =
+            updates(town, peer).iter().zip(before).map(|(now, b)| now - b).collect();
+        let memory = town.cluster.process(0).status_field("VmRSS");
+        println!("1,000 Services, 4 peers: UPDATEs {sent:?}, {memory} KiB resident");
+        assert!(sent.iter().all(|count| (1..30).contains(count)), "{sent:?}");
+    });
+}
+
+fn updates(town: &Town, peer: IpAddr) -> Vec<u64> {
+    let known = |frr: &Frr| frr.neighbour(peer).map_or(0, |peer| peer.updates);
+    town.routers.iter().map(|(frr, _)| known(frr)).collect()
 }

@@ -14,6 +14,7 @@ use super::laws::SETTLED;
 use super::routing::Succeeded;
 use super::{Asked, Law, Schedule, Who, World};
 use crate::clock::{MS, Nanos, S, nanos};
+use crate::lan::Station;
 
 /// A node that has been fit for so long has what it may have, and its router knows.
 const STEADY: Nanos = 3 * S;
@@ -115,6 +116,7 @@ impl World {
         let Some(process) = &self.nodes[node].process else { return false };
         let heard = self.router[node].life() == Some(process.life);
         heard
+            && !self.lan.is_split_off(Station::Node(node))
             && process.asked == Asked::No
             && self.calm(node)
             && self.hears(node)
