@@ -35,6 +35,9 @@ enum Attempt {
     Connecting(Moment),
 }
 
+/// A peer that BFD has lost is tried again after so long, whatever BFD says.
+const HELD_BACK: Duration = Duration::from_secs(60);
+
 /// Whether a session is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
@@ -113,7 +116,7 @@ impl Session {
     /// When [`Event::Tick`] is due next.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let attempt = match self.attempt {
-            Attempt::Waiting(until) if !self.idles() => Some(until),
+            Attempt::Waiting(until) if !self.idles() || self.is_held_back() => Some(until),
             Attempt::Connecting(until) => Some(until),
             Attempt::Waiting(_) => None,
         };
@@ -159,6 +162,11 @@ impl Session {
     /// Whether no attempt is due: unwanted, or a connection is there already.
     fn idles(&self) -> bool {
         self.wanted != Wanted::Yes || self.connections.iter().any(Option::is_some)
+    }
+
+    /// Whether it waits for the path alone.
+    fn is_held_back(&self) -> bool {
+        self.wanted == Wanted::OncePathIsUp && self.connections.iter().all(Option::is_none)
     }
 
     fn slot(&mut self, side: Side) -> &mut Option<Connection> {
@@ -342,6 +350,8 @@ impl Session {
         self.wanted = Wanted::OncePathIsUp;
         self.last_error = Some("BFD: the peer does not answer; waiting until it does".to_owned());
         self.end_all(&Notification::cease(cease::BFD_DOWN), now, actions);
+        // Not for ever: its BFD may be gone for good while it is there.
+        self.attempt = Attempt::Waiting(now + HELD_BACK);
     }
 
     fn path_up(&mut self, now: Moment) {
@@ -377,6 +387,7 @@ impl Session {
                 );
                 self.lost(Side::Ours, why, now, actions);
             }
+            Attempt::Waiting(until) if until <= now && self.is_held_back() => self.path_up(now),
             Attempt::Waiting(until) if until <= now && !self.idles() => {
                 self.attempt = Attempt::Connecting(now + CONNECT);
                 actions.push(Action::Connect);

@@ -352,10 +352,21 @@ fn a_session_that_bfd_ends_is_not_tried_until_the_path_is_back() {
     let actions = lab.handle(Event::PathDown);
     assert_eq!(refusal(Side::Ours, &actions), (6, 10));
     assert!(actions.contains(&Action::Down));
-    assert_eq!((lab.session.state(), lab.session.deadline()), (State::Idle, None));
+    assert_eq!(lab.session.state(), State::Idle);
     let actions = lab.handle(Event::Connected(Side::Theirs, ours()));
     assert_eq!(refusal(Side::Theirs, &actions), (6, 10));
+    assert!(lab.handle(Event::Tick).is_empty());
     lab.handle(Event::PathUp);
+    assert_eq!(lab.handle(Event::Tick), [Action::Connect]);
+}
+
+#[test]
+fn a_peer_whose_bfd_never_comes_back_is_tried_again_after_a_while() {
+    let mut lab = Lab::new(config());
+    lab.establish(Side::Ours, &open(65001, 9, 90));
+    lab.handle(Event::PathDown);
+    lab.now = lab.session.deadline().expect("it does not wait for ever");
+    lab.handle(Event::Tick);
     assert_eq!(lab.handle(Event::Tick), [Action::Connect]);
 }
 

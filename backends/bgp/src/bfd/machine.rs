@@ -142,7 +142,7 @@ impl Session {
 
     /// Takes a packet that was meant for this session (§6.8.6, from the seventh check on).
     pub fn receive(&mut self, packet: &Packet, now: Duration) -> Outcome {
-        let before = self.sending_interval();
+        let (before, remote) = (self.sending_interval(), self.remote.state);
         self.remember(packet, now);
         if packet.sequence == Sequence::Final {
             self.finish_poll();
@@ -150,7 +150,7 @@ impl Session {
         if self.state == State::AdminDown {
             return Outcome::default();
         }
-        let change = self.follow(packet.state);
+        let change = self.follow(packet.state).or_else(|| self.ended_on_purpose(remote));
         // The peer wants them faster: at once, not after the long interval (§6.8.3).
         if self.sending_interval() < before {
             let latest = self.jittered(now);
@@ -214,6 +214,13 @@ impl Session {
             _ => self.diagnostic,
         };
         Some(self.enter(next, diagnostic))
+    }
+
+    /// The peer ended BFD while it was down anyway: nothing speaks against the path any more.
+    fn ended_on_purpose(&self, before: State) -> Option<Change> {
+        let news = self.remote.state == State::AdminDown && before != State::AdminDown;
+        let Self { state, diagnostic, .. } = *self;
+        news.then_some(Change { state, diagnostic, remote: State::AdminDown })
     }
 
     fn enter(&mut self, state: State, diagnostic: Diagnostic) -> Change {

@@ -158,6 +158,16 @@ fn a_peer_that_says_down_is_believed_at_once() {
 }
 
 #[test]
+fn a_peer_that_ends_bfd_on_purpose_while_it_is_down_is_heard_once() {
+    let mut pair = Pair::new(intervals(50, 50, 3), intervals(50, 50, 3));
+    let on_purpose = Packet { state: State::AdminDown, ..pair.sides[1].contents() };
+    let outcome = pair.sides[0].receive(&on_purpose, pair.now);
+    let seen = outcome.change.map(|change| (change.state, change.remote));
+    assert_eq!(seen, Some((State::Down, State::AdminDown)));
+    assert_eq!(pair.sides[0].receive(&on_purpose, pair.now).change, None);
+}
+
+#[test]
 fn a_session_held_down_stays_down_and_its_peer_knows_why() {
     let mut pair = up(intervals(50, 50, 3), intervals(50, 50, 3));
     let packet = pair.sides[0].admin_down(pair.now);
