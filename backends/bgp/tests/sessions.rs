@@ -69,7 +69,7 @@ scenes! {
         scene.turn();
         for vip in [known("10.9.0.1"), vip("10.9.0.2")] {
             scene.notices.clear();
-            scene.apply(&take(&[vip.clone()]));
+            scene.apply(&take(std::slice::from_ref(&vip)));
             let here = |n: &Notice| matches!(n, Notice::Address(a) if a.address == vip.address);
             scene.until("it is here", |scene| scene.notices.iter().any(here));
             let first = scene.notices.iter().find(|n| here(n) || matches!(n, Notice::Reach(_)));
