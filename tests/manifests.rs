@@ -172,8 +172,8 @@ fn wrong_settings_end_with_1_and_say_the_setting_the_value_and_what_is_accepted(
     );
     refused(&viplet("manifest pod --arp"), &["no features are enabled"]);
     refused(
-        &viplet("manifest pod --bgp --services --bgppeers 192.0.2.1:1"),
-        &["needs the feature bgp, which this build lacks"],
+        &viplet_with(&[("vip_wireguard", "true")], &["manifest", "pod", "--services"]),
+        &["needs the feature wireguard, which this build lacks"],
     );
 }
 

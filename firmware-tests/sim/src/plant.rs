@@ -24,8 +24,6 @@ pub enum Plant {
     IgnorePolicy,
     /// One node never hears that a Service is deleted.
     KeepServices,
-    /// Peers are told that they have heard it all before they have.
-    SettleEarly,
     /// One node does not hear of checks of its API server that fail.
     IgnoreHealth,
     /// The kernel keeps addresses beyond the hold; they are withdrawn in time.
@@ -44,7 +42,6 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
         Plant::IgnorePolicy => Box::new(Twisted { inner, twist: cluster }),
         Plant::KeepServices if node != 1 => inner,
         Plant::KeepServices => Box::new(Twisted { inner, twist: first_only }),
-        Plant::SettleEarly => Box::new(Hurried { inner }),
         Plant::IgnoreHealth if node != 1 => inner,
         Plant::IgnoreHealth => Box::new(Healthy { inner }),
         Plant::DeleteAndAdd => Box::new(Shaky { inner }),
@@ -178,29 +175,6 @@ impl Machine for Twisted {
 
     fn is_settled(&self, now: Moment) -> bool {
         self.inner.is_settled(now)
-    }
-}
-
-/// Says that all is announced when nothing is.
-struct Hurried {
-    inner: Box<dyn Machine>,
-}
-
-impl Machine for Hurried {
-    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
-        self.inner.handle(input, now, effects);
-    }
-
-    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
-        self.inner.next_deadline(now)
-    }
-
-    fn standing(&self, now: Moment) -> Standing {
-        self.inner.standing(now)
-    }
-
-    fn is_settled(&self, _: Moment) -> bool {
-        true
     }
 }
 

@@ -14,7 +14,7 @@ const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from 
        --services, --no-services   in every cluster, in none (else: as the seed has it)
        --routed                    Services, and nodes announce to routers instead of a segment
        --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services|
-               settle-early|ignore-health|delete-and-add|outlive-lease
+               ignore-health|delete-and-add|outlive-lease
                                 with a fault of the program itself";
 
 /// What the command line asks for.
@@ -70,7 +70,6 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
                     Some("forget-withdraw") => Plant::ForgetWithdraw,
                     Some("ignore-policy") => Plant::IgnorePolicy,
                     Some("keep-services") => Plant::KeepServices,
-                    Some("settle-early") => Plant::SettleEarly,
                     Some("outlive-lease") => Plant::OutliveLease,
                     Some("ignore-health") => Plant::IgnoreHealth,
                     Some("delete-and-add") => Plant::DeleteAndAdd,

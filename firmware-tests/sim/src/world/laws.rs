@@ -45,8 +45,6 @@ pub enum Law {
     FewWrites,
     /// Routers have a route by every node that is fit for an address, and by no other.
     NextHops,
-    /// A process that comes back within the restart time costs no route.
-    RestartKeepsRoutes,
     /// What nobody looks after any more is gone within a lease's time.
     DeadMan,
     /// A machine that has nothing to do does nothing.

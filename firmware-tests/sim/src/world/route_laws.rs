@@ -1,7 +1,7 @@
 //! The laws of the routed world: every node that may have an address that no lease decides about
 //! has it and announces it, nobody else does, and a restart costs no route.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet::core::election::term;
@@ -200,26 +200,6 @@ impl World {
         if hops != wanted || has != wanted {
             let how = format!("{address} is on {has:?}, next hops {hops:?}, wanted {wanted:?}");
             self.laws.breach(Law::NextHops, self.now, how);
-        }
-    }
-
-    /// A node that came back within the restart time has said all that it has to say.
-    pub(super) fn law_of_restart(&mut self, node: usize, dropped: &BTreeSet<IpAddr>) {
-        let Some(process) = &self.nodes[node].process else { return };
-        let calm = self.nodes[node].track.calm_at <= process.started && self.calm(node);
-        let started = process.started;
-        if !calm {
-            return;
-        }
-        for address in dropped {
-            let changed = self.laws.services.changed.get(address).copied().unwrap_or_default();
-            let stayed = changed + S < started;
-            let fit = self.is_everywhere(*address) && self.may_have(node, *address);
-            if fit && stayed {
-                let name = &self.nodes[node].name;
-                let how = format!("{name} came back, is done announcing, and left {address} out");
-                self.laws.breach(Law::RestartKeepsRoutes, self.now, how);
-            }
         }
     }
 

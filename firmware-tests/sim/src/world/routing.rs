@@ -134,8 +134,7 @@ impl World {
         let (announced, told) = (process.speaker.announced.clone(), process.speaker.told);
         self.router[node].hear(&announced);
         if told == Told::Yes {
-            let dropped = self.router[node].end_of_rib();
-            self.law_of_restart(node, &dropped);
+            self.router[node].end_of_rib();
         }
     }
 
