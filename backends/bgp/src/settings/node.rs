@@ -98,12 +98,13 @@ impl<'a> Annotations<'a> {
     }
 
     fn missing(&self) -> Vec<String> {
-        let mandatory = ["node-asn", "src-ip", "peer-asn", "peer-ip"];
-        let is_missing = |what: &&&str| {
-            let any = |generation: &Option<u16>| self.text(*generation, what).is_some();
-            !self.generations.iter().any(any)
-        };
-        mandatory.iter().filter(is_missing).map(|what| self.name(None, what)).collect()
+        // The node's own are those for all, or of the first peer; the others may be of any peer.
+        let own = ["node-asn", "src-ip"].map(|what| (what, self.text(None, what)));
+        let peers = ["peer-asn", "peer-ip"].map(|what| {
+            (what, self.generations.iter().find_map(|number| self.text(*number, what)))
+        });
+        let missing = own.iter().chain(&peers).filter(|(_, found)| found.is_none());
+        missing.map(|(what, _)| self.name(None, what)).collect()
     }
 
     fn value<T: FromStr>(

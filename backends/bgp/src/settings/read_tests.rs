@@ -458,6 +458,18 @@ fn a_nodes_annotations_replace_the_peers_in_the_order_of_their_numbers() {
 }
 
 #[test]
+fn the_nodes_own_number_and_address_are_those_of_the_first_peer_and_waited_for() {
+    let found = annotated(&[
+        ("bgp-peers-1-node-asn", "65000"),
+        ("bgp-peers-1-src-ip", "10.1.2.3"),
+        ("bgp-peers-0-peer-asn", "65530"),
+        ("bgp-peers-1-peer-ip", "169.254.255.1"),
+    ]);
+    let names = ["node-asn", "src-ip"].map(|name| format!("{PREFIX}/{name}")).to_vec();
+    assert_eq!(found, Ok(Reading::Waiting(names)));
+}
+
+#[test]
 fn the_older_names_of_annotations_work_too() {
     let settings = by_node(&[
         ("node-asn", "65000"),
