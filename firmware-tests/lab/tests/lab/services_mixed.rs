@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
+use viplet_lab::api::ApiUser;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::{Service, binaries, wait_until};
 
@@ -16,12 +17,17 @@ use crate::rivals::find_kube_vip;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         mixed("a mixed cluster rolls from kube-vip to viplet and back, one Lease for all", || {
-            services().and_control_plane().timing(Timing::FAST)
+            with_kube_vips_rights(services())
         }),
         mixed("a mixed cluster rolls from kube-vip to viplet and back, svc_election", || {
-            each().and_control_plane().timing(Timing::FAST)
+            with_kube_vips_rights(each())
         }),
     ]
+}
+
+/// kube-vip wants more than `manifests/rbac.yaml` gives: it updates whole Services.
+fn with_kube_vips_rights(plan: Plan) -> Plan {
+    Plan { user: ApiUser::Master, ..plan.and_control_plane().timing(Timing::FAST) }
 }
 
 /// A sample of who has what is this far from the truth, and a loaded machine adds to it.
