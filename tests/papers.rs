@@ -33,7 +33,7 @@ fn loaded(environment: BTreeMap<String, String>, arguments: &[String]) -> Loaded
         service_account_namespace: None,
         read_file: &|_: &Path| Err("no file".into()),
     };
-    load(&inputs, &["arp"]).unwrap_or_else(|problems| {
+    load(&inputs, viplet::registry::FEATURES).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
     })
 }
@@ -257,6 +257,28 @@ fn the_readmes_command_for_services_works() {
     let loaded = loaded(pairs.collect(), &words("manager"));
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert!(loaded.settings.core.services.is_some());
+}
+
+#[test]
+#[cfg(feature = "bgp")]
+fn the_readmes_command_and_peers_for_bgp_work() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("\n## BGP\n").unwrap();
+    let (chapter, _) = rest.split_once("\n## ").unwrap();
+    let (command, _) = chapter.split_once("viplet manager").unwrap();
+    let pairs: Vec<_> = words(&command.replace('\\', ""))
+        .into_iter()
+        .filter_map(|word| word.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())))
+        .collect();
+    let peers = chapter.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let peers: Vec<_> = peers.map(|(peer, _)| peer).filter(|peer| peer.contains(':')).collect();
+    assert_eq!(peers.len(), 5, "{peers:?}");
+    for peer in [None].into_iter().chain(peers.into_iter().map(Some)) {
+        let mut given: BTreeMap<String, String> = pairs.iter().cloned().collect();
+        given.extend(peer.map(|peer| ("bgp_peers".to_owned(), peer.to_owned())));
+        let loaded = loaded(given, &words("manager"));
+        assert_eq!(loaded.warnings, Vec::<String>::new(), "{peer:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use viplet_backend_api::{DuplicateDetection, Given, LinkName};
 
-use super::gather::{Gathered, Inputs, Resolved, gather};
+use super::gather::{Gathered, Inputs, gather};
 use super::network::{self, PrefixChoice};
 use super::problem::{Problem, Source, shown};
 use super::services::services;
@@ -54,12 +54,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     let (true, Some(mode)) = (gathered.problems.is_empty(), mode) else {
         return Err(in_table_order(gathered.problems));
     };
-    for wrong in crate::registry::check(mode, &given(&gathered, mode)) {
-        gathered.blame(wrong.setting, wrong.why);
-    }
-    if !gathered.problems.is_empty() {
-        return Err(in_table_order(gathered.problems));
-    }
+    one_holder(&mut gathered);
     let values = &gathered;
     let settings = Settings {
         core: core::Settings {
@@ -83,30 +78,31 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
 }
 
 /// What is said to the mode's own backend.
-fn given(values: &Gathered, mode: Mode) -> Given {
+pub(super) fn given(values: &Gathered, mode: Mode) -> Given {
     let own = super::table::all().filter(|setting| setting.feature == mode.feature());
     let found = own.filter_map(|setting| values.find(setting.name));
-    let text = |found: &Resolved| match found.source {
-        Source::Default => for_one_holder(values, found.setting.name),
-        _ => None,
-    };
-    let texts = found
-        .map(|found| (found.setting.name, text(found).unwrap_or_else(|| found.value.to_string())));
+    let texts = found.map(|found| (found.setting.name, found.value.to_string()));
     Given(texts.filter(|(_, text)| !text.is_empty()).collect())
 }
 
-/// Defaults where an election gives each address one holder: the routes of a node that died go
-/// before another one has the address.
-fn for_one_holder(values: &Gathered, setting: &str) -> Option<String> {
-    let plane = values.is_on("cp_enable") && values.is_on("vip_leaderelection");
-    let services = values.is_on("svc_enable") && values.is_on("svc_election");
-    let lease = values.integer("vip_leaseduration");
-    match setting {
-        _ if !plane && !services => None,
-        "bgp_graceful_restart_seconds" => Some("0".to_owned()),
-        "bgp_hold_time" => Some(lease.clamp(3, 30).to_string()),
-        "bgp_keepalive_interval" => Some((lease.clamp(3, 30) / 3).to_string()),
-        _ => None,
+/// Where an election gives each address one holder and nobody said otherwise: the routes of a node
+/// that died go before another one has the address.
+fn one_holder(gathered: &mut Gathered) {
+    let elected = |on: &str, by: &str| gathered.is_on(on) && gathered.is_on(by);
+    if !elected("cp_enable", "vip_leaderelection") && !elected("svc_enable", "svc_election") {
+        return;
+    }
+    let hold = gathered.integer("vip_leaseduration").clamp(3, 30);
+    for (name, value) in [
+        ("bgp_graceful_restart_seconds", 0),
+        ("bgp_hold_time", hold),
+        ("bgp_keepalive_interval", hold / 3),
+    ] {
+        if let Some(found) = gathered.values.get_mut(name)
+            && found.source == Source::Default
+        {
+            found.value = Value::Integer(value);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What no single value shows: features, gates, and combinations.
 
+use super::build::given;
 use super::gather::{Gathered, Resolved};
 use super::network::PrefixChoice;
 use super::problem::{Problem, Source};
@@ -8,6 +9,7 @@ use super::settings::Mode;
 use super::value::Value;
 use crate::core::address::unusable;
 use crate::core::settings::Target;
+use crate::registry;
 
 /// The modes and the settings that turn them on.
 const MODES: [(&str, Mode); 4] = [
@@ -74,7 +76,7 @@ impl Gathered {
         }
     }
 
-    pub(super) fn blame(&mut self, name: &str, why: impl Into<String>) {
+    fn blame(&mut self, name: &str, why: impl Into<String>) {
         if let Some(found) = self.values.get(name) {
             let value = found.value.to_string();
             self.problems.push(Problem::new(found.setting, &value, &found.source, why));
@@ -127,6 +129,7 @@ pub(super) fn validate(gathered: &mut Gathered, features: &[&str], purpose: Purp
     features_and_gates(gathered, features);
     if purpose == Purpose::Run {
         mode(gathered);
+        backend(gathered);
     }
     lease_timing(gathered);
     if gathered.is_on("cp_enable") {
@@ -135,7 +138,6 @@ pub(super) fn validate(gathered: &mut Gathered, features: &[&str], purpose: Purp
     } else {
         automatic_prefix(gathered);
     }
-    bgp(gathered);
 }
 
 /// Refuses what this build lacks; points at what has no effect.
@@ -315,19 +317,15 @@ fn automatic_prefix(gathered: &mut Gathered) {
     }
 }
 
-/// What BGP's settings say against each other.
-fn bgp(gathered: &mut Gathered) {
-    if !gathered.is_on("bgp_enable") || gathered.was_refused("bgp_enable") {
+/// What the mode's own backend cannot take of its settings.
+fn backend(gathered: &mut Gathered) {
+    let Some(mode) = gathered.mode() else { return };
+    if MODES.iter().any(|(name, known)| *known == mode && gathered.was_refused(name)) {
         return;
     }
-    if !gathered.text("bgp_sourceif").is_empty() && !gathered.text("bgp_sourceip").is_empty() {
-        gathered.blame("bgp_sourceif", "not with bgp_sourceip; accepted: one of the two");
-    }
-    let peers = ["bgp_peers", "bgp_peeraddress", "annotation"];
-    if peers.iter().all(|name| gathered.text(name).is_empty()) {
-        gathered.blame(
-            "bgp_peers",
-            "BGP needs a peer; accepted: bgp_peers, bgp_peeraddress, or annotation",
-        );
+    for wrong in registry::check(mode, &given(gathered, mode)) {
+        if !gathered.was_refused(wrong.setting) {
+            gathered.blame(wrong.setting, wrong.why);
+        }
     }
 }

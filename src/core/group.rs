@@ -296,12 +296,9 @@ impl Group {
     }
 
     /// The value that the node's label should have.
-    fn wanted_label(&self) -> Option<String> {
-        // Whoever is fit holds it where no lease decides: no deadline is asked for here.
-        let holds = match self.settings.election {
-            PlaneElection::ByLease => matches!(self.election.role(), Role::Holding { .. }),
-            PlaneElection::EveryNode => *self.election.fitness() == Fitness::Fit,
-        } && self.election.fitness().obstacle().is_none();
+    fn wanted_label(&self, now: Moment) -> Option<String> {
+        let holds = matches!(self.role(now), Role::Holding { .. })
+            && self.election.fitness().obstacle().is_none();
         let first = self.settings.targets.first().filter(|_| holds)?;
         Some(match first {
             Target::Address(address) => super::claim::label_value(*address),
@@ -313,7 +310,7 @@ impl Group {
         if self.settings.labelling == Labelling::Off {
             return;
         }
-        let wanted = self.wanted_label();
+        let wanted = self.wanted_label(now);
         if let Some(value) = self.label.drive(wanted, now) {
             effects.push(Effect::Label { key: label::KEY.to_owned(), value });
         }
@@ -356,11 +353,12 @@ impl Group {
 
     /// Whether what this node has to do about its addresses is known and done.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub fn is_settled(&self, now: Moment) -> bool {
+        let late = now.since(self.started) >= self.settings.timing.duration;
         let resolved = self.names.iter().all(|name| !name.addresses().is_empty());
-        resolved
-            && !self.health.is_unknown(self.settings.health)
-            && (self.lease().is_none() || self.election.was_read())
+        let decided = self.lease().is_none() || self.election.is_decided();
+        let checked = !self.health.is_unknown(self.settings.health);
+        late || (resolved && checked && decided)
     }
 
     /// Whether nothing of this group is left: no address here, no lease in our name, no label.
@@ -392,7 +390,7 @@ impl Group {
         let farewell = retiring.map(|until| (*until, "an old address has had its time"));
         let labelled = match self.settings.labelling {
             Labelling::Off => None,
-            Labelling::On => self.label.deadline(&self.wanted_label()),
+            Labelling::On => self.label.deadline(&self.wanted_label(now)),
         };
         let adoption = Some(self.started + self.settings.timing.duration)
             .filter(|end| self.may_adopt(now) && *end > now)

@@ -50,7 +50,6 @@ use group::{Group, Stopping};
 use observed::{Observed, Sight};
 use report::{Level, Report};
 use services::{Around, Services};
-use settings::PlaneElection;
 
 /// A stop that the API server or the kernel holds up is over by then (SIG-2; an orchestrator's
 /// patience is longer, a person's is not).
@@ -98,13 +97,8 @@ impl Core {
             .services
             .clone()
             .map(|services| Services::new(services, &settings.node, settings.seed, now));
-        let services = services.map(|services| match &settings.control_plane {
-            Some(plane)
-                if plane.election == PlaneElection::ByLease
-                    && plane.lease == services.settings().lease =>
-            {
-                services
-            }
+        let services = services.map(|services| match &control_plane {
+            Some(group) if group.lease() == Some(&services.settings().lease) => services,
             _ => services.with_seat_for_all(),
         });
         Self {
@@ -135,14 +129,6 @@ impl Core {
         self.take(input, now, effects);
         self.drive(now, effects);
         self.count(effects.get(from..).unwrap_or_default());
-    }
-
-    /// Whether all that this node is to announce for now has been given to the backend.
-    #[must_use]
-    pub fn is_settled(&self, now: Moment) -> bool {
-        let plane = self.control_plane.as_ref().is_none_or(Group::is_settled);
-        let services = self.services.as_ref().is_none_or(|services| services.is_settled(now));
-        *self.observed.sight() == Sight::Clear && plane && services
     }
 
     /// The next moment at which [`Input::Deadline`] is due, and what for.

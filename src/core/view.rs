@@ -52,6 +52,14 @@ impl Core {
         status
     }
 
+    /// Whether all that this node is to announce for now has been given to the backend.
+    #[must_use]
+    pub fn is_settled(&self, now: Moment) -> bool {
+        let plane = self.control_plane.as_ref().is_none_or(|group| group.is_settled(now));
+        let services = self.services.as_ref().is_none_or(|services| services.is_settled(now));
+        *self.observed.sight() == Sight::Clear && plane && services
+    }
+
     /// Why a Service is as it is; `None` where there is no such Service of type LoadBalancer.
     #[must_use]
     pub fn why(&self, service: &ServiceName, now: Moment) -> Option<Why> {

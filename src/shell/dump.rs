@@ -10,6 +10,7 @@ use super::calendar::Civil;
 use super::source::{ApiHealth, StatusPage};
 use crate::cli::services::Listing;
 use crate::cli::status::for_a_person;
+use crate::config::Mode;
 use crate::core::settings::{
     ControlPlane, DnsMode, Labelling, LinkChoice, LoopbackScope, OnLinkDown, OnLoss, Settings,
     Target,
@@ -31,8 +32,8 @@ pub struct Dump<'a> {
     pub port: u16,
     /// The settings of the mode's own backend.
     pub given: &'a Given,
-    /// The mode in words, `ARP` for example.
-    pub mode: &'a str,
+    /// How addresses are made known.
+    pub mode: Mode,
     /// The rest that the process shows.
     pub page: &'a StatusPage,
     /// The counters.
@@ -72,7 +73,7 @@ impl Dump<'_> {
     fn basic(&self, out: &mut String) {
         section(out, "BASIC CONFIGURATION");
         line(out, "Version", &self.page.version);
-        line(out, "Mode", self.mode);
+        line(out, "Mode", self.mode.as_str());
         if let Some(plane) = &self.settings.control_plane {
             line(out, "VIP", targets(plane));
             let subnet = format!("{},{}", plane.prefix.v4, plane.prefix.v6);
@@ -87,8 +88,8 @@ impl Dump<'_> {
     /// The peers and what they were told, where there are any.
     fn bgp(&self, out: &mut String) {
         section(out, "BGP CONFIGURATION");
-        line(out, "BGP Enabled", self.mode == "BGP");
-        if registry::PEERS == registry::Peers::Absent || self.mode != "BGP" {
+        line(out, "BGP Enabled", self.mode == Mode::Bgp);
+        if registry::PEERS == registry::Peers::Absent || self.mode != Mode::Bgp {
             return;
         }
         for (name, setting) in [
@@ -117,7 +118,7 @@ impl Dump<'_> {
 
     fn arp(&self, out: &mut String) {
         section(out, "ARP/NDP CONFIGURATION");
-        line(out, "ARP Enabled", self.mode == "ARP");
+        line(out, "ARP Enabled", self.mode == Mode::Arp);
         if let Some(plane) = &self.settings.control_plane {
             line(out, "ARP Broadcast Rate", plane.announce_every.as_millis());
             let preserve = plane.on_loss == OnLoss::PreserveV4;
@@ -276,7 +277,7 @@ mod tests {
         Dump {
             settings,
             port: 6443,
-            mode: "ARP",
+            mode: Mode::Arp,
             given: &Given::default(),
             page: &StatusPage::of(source),
             counters: &source.counters(),
@@ -410,7 +411,7 @@ mod tests {
         let text = Dump {
             settings: &settings(),
             port: 6443,
-            mode: "BGP",
+            mode: Mode::Bgp,
             given: &given,
             page: &page,
             counters: &source.counters(),

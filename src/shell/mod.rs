@@ -110,7 +110,7 @@ impl Orders for Console<'_> {
         let text = Dump {
             settings: core.settings(),
             port: self.settings.access.port,
-            mode: self.settings.mode.as_str(),
+            mode: self.settings.mode,
             given: &self.settings.given,
             page: &page,
             counters: &self.shared.counters(),

@@ -24,8 +24,8 @@ use viplet_backend_api::{
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
-    Attach, Attributes, Bfd, Distance, Families, GracefulRestart, Listen, Password, Peer,
-    PeerAddress, Reading, RemoteAs, RouterId, Settings, Source, from_disk, read,
+    Attributes, Bfd, Distance, Families, GracefulRestart, Listen, Password, Peer, PeerAddress,
+    Reading, RemoteAs, RouterId, Settings, Source, from_disk, read,
 };
 
 fn link(name: &str) -> LinkName {
@@ -88,7 +88,6 @@ fn settings() -> Settings {
         graceful_restart: GracefulRestart::Within(120),
         graceful_shutdown: Duration::from_millis(500),
         listen: Listen::No,
-        attach: Attach::Interface,
         peers: Vec::new(),
     }
 }

@@ -72,3 +72,15 @@ impl Request {
         })
     }
 }
+
+/// Requests for which a right is missing. An API server that has just started refuses everything
+/// until it has read the RBAC objects: what it answers later was no matter of rights.
+pub fn refused(requests: &[Request]) -> Vec<Request> {
+    let same = |one: &Request, other: &Request| {
+        one.verb == other.verb && one.resource == other.resource && other.code < 400
+    };
+    let answered =
+        |place: usize, one: &Request| requests[place..].iter().any(|later| same(one, later));
+    let refused = requests.iter().enumerate().filter(|(_, one)| one.code == 403);
+    refused.filter(|(place, one)| !answered(*place, one)).map(|(_, one)| one.clone()).collect()
+}

@@ -34,7 +34,7 @@ pub mod sweep;
 pub mod topology;
 pub mod wait;
 
-pub use account::Request;
+pub use account::{Request, refused};
 pub use capture::{Capture, Frame, FrameKind};
 pub use holders::{HolderWatch, Timeline};
 pub use namespace::Namespace;

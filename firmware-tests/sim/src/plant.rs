@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use viplet::core::services::record::{Change, ServiceName, ServiceRecord, TrafficPolicy};
+use viplet::core::services::record::{Change, ServiceRecord, TrafficPolicy};
 use viplet::core::{Effect, Input, Moment};
 use viplet_backend_api::{Command, Lifetime};
 
@@ -43,7 +43,7 @@ pub fn plant(plant: Plant, node: usize, inner: Box<dyn Machine>, now: Moment) ->
         Plant::KeepServices if node != 1 => inner,
         Plant::KeepServices => Box::new(Twisted { inner, twist: first_only }),
         Plant::IgnoreHealth if node != 1 => inner,
-        Plant::IgnoreHealth => Box::new(Healthy { inner }),
+        Plant::IgnoreHealth => Box::new(Twisted { inner, twist: healthy }),
         Plant::DeleteAndAdd => Box::new(Shaky { inner }),
         Plant::SkipMargin => Box::new(Reluctant { inner, longer: 20, keeps: Keeps::All }),
         Plant::OutliveLease => Box::new(Reluctant { inner, longer: 20, keeps: Keeps::Nothing }),
@@ -130,65 +130,43 @@ impl Machine for Hasty {
     }
 }
 
-/// What becomes of a change of Services on its way to the core; `None`: it is not told.
-type Twist = fn(Change<ServiceRecord, ServiceName>) -> Option<Change<ServiceRecord, ServiceName>>;
+/// What is made of what happened for the core; `None`: it is not told.
+type Twist = fn(Input) -> Option<Input>;
 
-/// Is told something else of Services than the API server says.
+/// Is told something else than what happened.
 struct Twisted {
     inner: Box<dyn Machine>,
     twist: Twist,
 }
 
-fn cluster(
-    change: Change<ServiceRecord, ServiceName>,
-) -> Option<Change<ServiceRecord, ServiceName>> {
+/// Every Service is one with `externalTrafficPolicy: Cluster`.
+fn cluster(input: Input) -> Option<Input> {
     let other = |record| ServiceRecord { policy: TrafficPolicy::Cluster, ..record };
-    Some(match change {
-        Change::Replaced(all) => Change::Replaced(all.into_iter().map(other).collect()),
-        Change::Applied(record) => Change::Applied(other(record)),
-        Change::Deleted(name) => Change::Deleted(name),
+    Some(match input {
+        Input::Services(Change::Replaced(all)) => {
+            Input::Services(Change::Replaced(all.into_iter().map(other).collect()))
+        }
+        Input::Services(Change::Applied(record)) => Input::Services(Change::Applied(other(record))),
+        input => input,
     })
 }
 
-fn first_only(
-    change: Change<ServiceRecord, ServiceName>,
-) -> Option<Change<ServiceRecord, ServiceName>> {
-    Some(change).filter(|change| !matches!(change, Change::Deleted(_)))
+/// No Service is ever deleted.
+fn first_only(input: Input) -> Option<Input> {
+    Some(input).filter(|input| !matches!(input, Input::Services(Change::Deleted(_))))
+}
+
+/// The API server here is always well.
+fn healthy(input: Input) -> Option<Input> {
+    Some(match input {
+        Input::ControlPlaneChecked(_) => Input::ControlPlaneChecked(Ok(())),
+        input => input,
+    })
 }
 
 impl Machine for Twisted {
     fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
-        let input = match input {
-            Input::Services(change) => (self.twist)(change).map(Input::Services),
-            other => Some(other),
-        };
-        self.inner.handle(input.unwrap_or(Input::Deadline), now, effects);
-    }
-
-    fn next_deadline(&self, now: Moment) -> Option<(Moment, &'static str)> {
-        self.inner.next_deadline(now)
-    }
-
-    fn standing(&self, now: Moment) -> Standing {
-        self.inner.standing(now)
-    }
-
-    fn is_settled(&self, now: Moment) -> bool {
-        self.inner.is_settled(now)
-    }
-}
-
-/// Is told that its API server is well.
-struct Healthy {
-    inner: Box<dyn Machine>,
-}
-
-impl Machine for Healthy {
-    fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
-        let input = match input {
-            Input::ControlPlaneChecked(Err(_)) => Input::ControlPlaneChecked(Ok(())),
-            other => other,
-        };
+        let input = (self.twist)(input).unwrap_or(Input::Deadline);
         self.inner.handle(input, now, effects);
     }
 

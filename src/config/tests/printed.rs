@@ -177,6 +177,16 @@ fn sample(setting: &Setting) -> String {
         let default: i64 = setting.default.parse().unwrap_or_default();
         if default < most { (default + 1).to_string() } else { (default - 1).to_string() }
     };
+    let of_a_backend = [
+        ("bgp_communities", "65000:1,no-export"),
+        ("bgp_large_communities", "65000:1:2"),
+        ("bgp_local_preference", "200"),
+        ("bgp_med", "5"),
+        ("mpbgp_ipv6", "2001:db8::9"),
+    ];
+    if let Some((_, text)) = of_a_backend.iter().find(|(name, _)| *name == setting.name) {
+        return (*text).to_owned();
+    }
     let text = match setting.kind {
         Kind::Bool if setting.default == "true" => "false",
         Kind::Bool => "true",
@@ -228,6 +238,7 @@ fn complete(given: &mut BTreeMap<&'static str, String>) {
     add("cp_enable", "true", |_| true);
     add("vip_subnet", "32,128", |_| true);
     add("bgp_peers", "192.0.2.8:65009", |given| given.contains_key("bgp_enable"));
+    add("mpbgp_ipv6", "2001:db8::9", |given| given.contains_key("mpbgp_nexthop"));
     // Where the older name is tried, the newer one must not be there.
     add("address", "192.0.2.1", |given| !given.contains_key("vip_address"));
     if !modes.iter().any(|mode| given.contains_key(mode)) {

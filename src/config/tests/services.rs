@@ -318,3 +318,26 @@ fn the_time_that_a_link_may_be_down_is_a_setting_of_its_own() {
     let refused = serving().env(&[("vip_loseleadership", "30")]).refused();
     assert!(refused.starts_with("vip_loseleadership=30 (environment): neither true nor false"));
 }
+
+/// A peer that keeps the routes of a dead node longer than its lease lasts would be a second holder.
+#[test]
+fn timers_that_nobody_set_suit_an_election_and_are_shown_as_they_are() {
+    let bgp = Given::default().env(&[
+        ("bgp_enable", "true"),
+        ("bgp_peers", "192.0.2.9:65000"),
+        ("svc_enable", "true"),
+        ("vip_leaseduration", "15"),
+        ("vip_renewdeadline", "10"),
+        ("vip_retryperiod", "2"),
+    ]);
+    let hold = |given: &Given| {
+        let loaded = given.load_with(&["bgp"]).expect("loads");
+        let timers = loaded.settings.given.text("bgp_hold_time").to_owned();
+        assert_eq!(value(&loaded, "bgp_hold_time"), timers, "what is shown is what counts");
+        timers
+    };
+    assert_eq!(hold(&bgp), "30");
+    let elected = bgp.clone().env(&[("svc_election", "true")]);
+    assert_eq!(hold(&elected), "15");
+    assert_eq!(hold(&elected.clone().env(&[("bgp_hold_time", "90")])), "90");
+}

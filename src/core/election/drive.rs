@@ -26,6 +26,15 @@ enum Wish {
 }
 
 impl Election {
+    /// Whether it is known if this node holds the lease: one that is in its name from an earlier
+    /// run has to be claimed again first.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        let ours = self.holder() == Some(self.terms.identity.as_str());
+        let holding = matches!(self.role(), Role::Holding { .. });
+        self.was_read() && (holding || !ours) && !self.is_claiming()
+    }
+
     /// Acts on what is due at `now`.
     pub fn drive(&mut self, now: Moment, handover: Handover) -> Option<LeaseRequest> {
         self.tick(now);

@@ -389,9 +389,12 @@ impl Services {
     /// Whether what this node has to do about its addresses is known and done.
     #[must_use]
     pub fn is_settled(&self, now: Moment) -> bool {
+        let late = now.since(self.started) >= self.settings.timing.duration;
         let nodes = self.nodes_listed == Listed::Yes || now >= self.started + PATIENCE;
+        let listed = self.is_listed() && self.endpoints_listed == Listed::Yes && nodes;
+        let decided = self.seats.values().all(|seat| seat.election.is_decided());
         let done = self.agenda.plans.is_empty() && self.agenda.pulses.is_empty();
-        self.is_listed() && self.endpoints_listed == Listed::Yes && nodes && done
+        done && (late || (listed && decided))
     }
 
     /// The backend refused a command: what to say of it, if it is news.

@@ -111,7 +111,7 @@ impl Services {
         let wish = self.wish(name, around);
         let most = if self.desk.is_crowded() { MOST_BESIDE_LEASES } else { MOST };
         let full = self.writing.len() >= most && !self.writing.contains(name);
-        let turn = self.turn(name, around);
+        let turn = wish.as_ref().map_or(Duration::ZERO, |_| self.turn(name, around));
         let Some(entry) = self.entries.get_mut(name) else { return };
         let writer = &mut entry.writer;
         if writer.under_way().is_some_and(|(_, sent)| now >= sent + LOST) {

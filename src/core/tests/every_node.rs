@@ -89,3 +89,20 @@ fn a_leader_whose_api_server_fails_its_checks_gives_the_lease_up() {
     assert!(!node.has(VIP));
     assert_eq!(node.record.clone().map(|record| record.holder), Some(String::new()));
 }
+
+/// Peers that kept an earlier run's routes would drop those that are not announced again yet.
+#[test]
+fn all_is_announced_only_once_a_lease_of_an_earlier_run_is_claimed_again() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    assert!(node.core.is_settled(node.now));
+    let settings = node.core.settings().clone();
+    node.core = Core::new(settings, node.now);
+    node.api = Api::Silent;
+    node.start(vec![link("eth0", LinkState::Up)], vec![address("eth0", VIP, Owner::Viplet)]);
+    let view = node.view();
+    let lease = control_plane(&[VIP]).lease;
+    node.give(Input::Lease { lease, origin: Origin::Watch, view });
+    assert!(!node.core.is_settled(node.now), "it is not claimed yet");
+    node.pass(Duration::from_secs(6));
+    assert!(node.core.is_settled(node.now), "peers are not left waiting for ever");
+}

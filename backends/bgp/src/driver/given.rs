@@ -8,7 +8,7 @@ use viplet_backend_api::{Class, Given, PeerStatus, Refusal, Session, Tag, Unacce
 use super::Bgp;
 use crate::machine::Moment;
 use crate::settings::{
-    Attach, Attributes, GracefulRestart, Listen, Reading, RouterId, Settings, from_disk, read,
+    Attributes, GracefulRestart, Listen, Reading, RouterId, Settings, from_disk, read,
 };
 
 /// The text of the settings, for when the node's annotations change.
@@ -111,7 +111,6 @@ fn without_peers() -> Settings {
         graceful_restart: GracefulRestart::Off,
         graceful_shutdown: Duration::ZERO,
         listen: Listen::No,
-        attach: Attach::Nothing,
         peers: Vec::new(),
     }
 }

@@ -31,8 +31,6 @@ pub struct Settings {
     pub graceful_shutdown: Duration,
     /// Whether connections are taken too, and at which port.
     pub listen: Listen,
-    /// `bgp_attach_ip_to_interface`: whether Services' addresses are put on an interface.
-    pub attach: Attach,
     /// The peers, each key ([`Peer::name`]) once.
     pub peers: Vec<Peer>,
 }
@@ -80,15 +78,6 @@ pub enum Listen {
     No,
     /// At this port too.
     Port(u16),
-}
-
-/// Whether Services' addresses are put on an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// They are announced only; kube-proxy takes their packets anyway.
-    Nothing,
-    /// On the interface too.
-    Interface,
 }
 
 /// One peer.

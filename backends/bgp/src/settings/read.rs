@@ -13,8 +13,8 @@ use super::next_hop::NextHops;
 use super::password::{File, Passwords};
 use super::peer::Common;
 use super::{
-    Attach, Distance, Families, GracefulRestart, Listen, Peer, PeerAddress, RemoteAs, RouterId,
-    Settings, Source, attributes, node, peer,
+    Distance, Families, GracefulRestart, Listen, Peer, PeerAddress, RemoteAs, RouterId, Settings,
+    Source, attributes, node, peer,
 };
 
 /// `bgp_as`, `bgp_peeras`: kube-vip's default.
@@ -150,10 +150,6 @@ fn common(reader: &mut Reader<'_>) -> Settings {
         listen: match u16::try_from(listen) {
             Ok(port @ 1..) => Listen::Port(port),
             _ => Listen::No,
-        },
-        attach: match reader.value("bgp_attach_ip_to_interface", "true or false") {
-            Some(true) => Attach::Interface,
-            _ => Attach::Nothing,
         },
         peers: Vec::new(),
     }

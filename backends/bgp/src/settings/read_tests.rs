@@ -93,7 +93,7 @@ fn an_address_and_an_as_number_are_a_peer_with_kube_vips_defaults() {
     assert_eq!((settings.local_as, settings.router_id), (65000, RouterId::Automatic));
     assert_eq!(settings.graceful_restart, GracefulRestart::Within(15));
     assert_eq!(settings.graceful_shutdown, Duration::from_secs(1));
-    assert_eq!((settings.listen, settings.attach), (Listen::No, Attach::Nothing));
+    assert_eq!(settings.listen, Listen::No);
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn restart_stop_port_and_ttl_security_are_read() {
     ]);
     assert_eq!(settings.graceful_restart, GracefulRestart::Off);
     assert_eq!(settings.graceful_shutdown, Duration::from_millis(500));
-    assert_eq!((settings.listen, settings.attach), (Listen::Port(1179), Attach::Interface));
+    assert_eq!(settings.listen, Listen::Port(1179));
     assert!(settings.peers.iter().all(|peer| peer.distance == Distance::Secured(2)));
     let near = [("bgp_peers", "192.0.2.2:1::true"), ("bgp_ttl_security", "1")];
     assert_eq!(refused(&near).0, ["bgp_ttl_security"]);

@@ -15,8 +15,8 @@ use viplet_backend_api::{
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
-    Attach, Attributes, Distance, Families, GracefulRestart, Listen, Peer, PeerAddress, RemoteAs,
-    RouterId, Settings, Source,
+    Attributes, Distance, Families, GracefulRestart, Listen, Peer, PeerAddress, RemoteAs, RouterId,
+    Settings, Source,
 };
 
 use crate::namespace::PATIENCE;
@@ -50,7 +50,6 @@ pub(crate) fn settings(peers: Vec<Peer>) -> Settings {
         graceful_restart: GracefulRestart::Within(120),
         graceful_shutdown: Duration::from_millis(700),
         listen: Listen::No,
-        attach: Attach::Interface,
         peers,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::json;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
-use viplet_lab::{Endpoint, Request, Service, wait_until};
+use viplet_lab::{Endpoint, Service, refused, wait_until};
 
 use crate::case::{SOON, skip_unless_required};
 
@@ -36,18 +36,6 @@ pub(crate) fn trial(name: &'static str, plan: fn() -> Plan, body: fn(&mut Cluste
         });
         Ok(())
     })
-}
-
-/// Requests for which a right is missing. An API server that has just started refuses everything
-/// until it has read the RBAC objects: what it answers later was no matter of rights.
-fn refused(requests: &[Request]) -> Vec<Request> {
-    let same = |one: &Request, other: &Request| {
-        one.verb == other.verb && one.resource == other.resource && other.code < 400
-    };
-    let answered =
-        |place: usize, one: &Request| requests[place..].iter().any(|later| same(one, later));
-    let refused = requests.iter().enumerate().filter(|(_, one)| one.code == 403);
-    refused.filter(|(place, one)| !answered(*place, one)).map(|(_, one)| one.clone()).collect()
 }
 
 /// Runs `body` in the shared lab, arranged by `plan`; skips aloud where there is no API server.
