@@ -23,8 +23,8 @@ const AS: u32 = 65_000;
 pub(super) const PORT: u16 = 179;
 /// kube-vip's TTL for `multihop`.
 pub(super) const MULTIHOP_TTL: u8 = 50;
-/// Longest planned stop; the kubelet kills after 30 s.
-const LONGEST_STOP: Duration = Duration::from_secs(25);
+/// Longest planned stop: the manifests give a pod 10 s to end (`terminationGracePeriodSeconds`).
+const LONGEST_STOP: Duration = Duration::from_secs(8);
 
 /// What is known of the settings by now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,8 +185,8 @@ fn stop(reader: &mut Reader<'_>) -> Duration {
     match nanoseconds.map(Duration::from_nanos).filter(|time| *time <= LONGEST_STOP) {
         Some(time) => time,
         None => {
-            let why = "it cannot be taken; accepted: 0s to 25s, as 500ms or 1s; the kubelet kills \
-                       after 30 s";
+            let why = "it cannot be taken; accepted: 0s to 8s, as 500ms or 1s; the pod is killed \
+                       after 10 s";
             reader.refuse("bgp_graceful_shutdown", why);
             Duration::ZERO
         }

@@ -329,7 +329,7 @@ fn what_no_attribute_and_no_time_is_is_refused() {
         ("bgp_med", "-1"),
         ("bgp_as_path_prepend", "11"),
         ("bgp_graceful_restart_seconds", "4096"),
-        ("bgp_graceful_shutdown", "26s"),
+        ("bgp_graceful_shutdown", "9s"),
         ("bgp_graceful_shutdown", "soon"),
         ("bgp_listen_port", "65536"),
         ("bgp_ttl_security", "255"),

@@ -35,7 +35,7 @@ const PLANE: &str = "10.77.0.100/32";
 pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
     type Test = fn(&Programs);
     let all: [(&'static str, Test); 9] = [
-        ("every_node_announces_a_service_and_its_status_is_written_once", everywhere),
+        ("every_node_announces_a_service_and_not_every_one_writes_its_status", everywhere),
         ("with_svc_election_one_node_announces", elected),
         ("the_control_planes_address_is_announced_by_every_node_and_is_on_its_interface", plane),
         ("an_api_server_that_fails_its_checks_takes_the_address_off_its_node", checked),
@@ -172,7 +172,8 @@ fn everywhere(programs: &Programs) {
         let stored = |one: &&Request| one.resource == "services/status" && one.code == 200;
         let requests = town.cluster.requests();
         let writes: Vec<&Request> = requests.iter().filter(stored).collect();
-        assert_eq!(writes.len(), 1, "{writes:?}");
+        // Who writes follows from the Service's name; another takes over when nothing is written for a turn.
+        assert!((1..3).contains(&writes.len()), "{writes:?}");
         town.cluster.store().delete(&web());
         town.await_announcers(ROUTE, &[]);
         assert_eq!(town.cluster.store().held_leases(), [] as [&str; 0]);
