@@ -63,6 +63,7 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
         ),
         labelling: build::labelling(values),
         control_plane_port: u16::try_from(values.integer("port")).unwrap_or_default(),
+        per_turn: core::PER_TURN,
     })
 }
 

@@ -21,13 +21,8 @@ pub enum Input {
     Deadline,
     /// The backend observed something.
     Observed(Notice),
-    /// A command could not be carried out. Success is not reported: it is observed.
-    Refused {
-        /// The command.
-        command: Command,
-        /// Why.
-        refusal: Refusal,
-    },
+    /// Commands that could not be carried out, and why. Success is not reported: it is observed.
+    Refused(Vec<(Command, Refusal)>),
     /// A Lease was read: by the watch, or by a [`LeaseVerb::Read`].
     Lease {
         /// Which one.

@@ -154,10 +154,12 @@ impl Core {
         match input {
             Input::Deadline => {}
             Input::Observed(notice) => self.observe(notice, now, effects),
-            Input::Refused { command, refusal } => {
-                self.counters.refusals += 1;
-                let report = self.refused(&command, &refusal, now);
-                effects.extend(report.map(Effect::Report));
+            Input::Refused(refusals) => {
+                for (command, refusal) in refusals {
+                    self.counters.refusals += 1;
+                    let report = self.refused(&command, &refusal, now);
+                    effects.extend(report.map(Effect::Report));
+                }
             }
             Input::Lease { lease, origin, view } => {
                 self.with_lease(&lease, |election| election.observe(origin, view, now));

@@ -259,7 +259,13 @@ pub struct Services {
     pub labelling: Labelling,
     /// `port`: the control plane's own, which a Service with the same address may not have.
     pub control_plane_port: u16,
+    /// Services, and addresses, that are looked at in one turn; the others have the next one, so
+    /// that renewals are never far behind thousands of them. At least 1.
+    pub per_turn: usize,
 }
+
+/// [`Services::per_turn`], on every node. Only the simulator draws others.
+pub const PER_TURN: usize = 64;
 
 /// Which Services count by their `spec.loadBalancerClass` (SVC-6, SVC-7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -230,8 +230,8 @@ mod tests {
     use super::*;
     use crate::core::LeaseName;
     use crate::core::settings::{
-        ClassFilter, EndpointSource, LeaseTiming, LinkNotUp, OnDemand, PrefixLength, PrefixLengths,
-        ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed, Updates,
+        ClassFilter, EndpointSource, LeaseTiming, LinkNotUp, OnDemand, PER_TURN, PrefixLength,
+        PrefixLengths, ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed, Updates,
     };
     use crate::shell::source::Source as _;
     use crate::shell::source::fixture::{Fixture, holding, service};
@@ -358,6 +358,7 @@ mod tests {
             endpoints: EndpointSource::Slices,
             labelling: Labelling::Off,
             control_plane_port: 6443,
+            per_turn: PER_TURN,
         };
         let source = holding();
         let known = service("default/web", ServiceState::Elsewhere);

@@ -212,17 +212,32 @@ impl Node {
     /// Effects in order; a refusal is handled before those that follow it. Commands that follow
     /// one another go to the backend together.
     fn carry_out(&mut self, effects: Vec<Effect>, decided: Moment) -> Turn {
-        let mut queue = VecDeque::from(effects);
+        let mut rounds = VecDeque::from([(decided, effects)]);
         let mut refused: Vec<IpAddr> = Vec::new();
+        while let Some((decided, effects)) = rounds.pop_front() {
+            if self.carry_out_round(effects, decided, &mut refused, &mut rounds) == Turn::Last {
+                return Turn::Last;
+            }
+        }
+        Turn::More
+    }
+
+    /// What was decided at one moment; what follows from refusals is decided later.
+    fn carry_out_round(
+        &mut self,
+        effects: Vec<Effect>,
+        decided: Moment,
+        refused: &mut Vec<IpAddr>,
+        rounds: &mut VecDeque<(Moment, Vec<Effect>)>,
+    ) -> Turn {
         let mut batch: Vec<Command> = Vec::new();
-        loop {
-            let next = queue.pop_front();
+        for next in effects.into_iter().map(Some).chain([None]) {
             if let Some(Effect::Backend(command)) = next {
                 batch.push(command);
                 continue;
             }
             if !batch.is_empty() {
-                queue.extend(self.apply(std::mem::take(&mut batch), decided, &mut refused));
+                rounds.extend(self.apply(std::mem::take(&mut batch), decided, refused));
             }
             match next {
                 Some(Effect::Lease(request)) => self.errands.lease(request),
@@ -234,33 +249,34 @@ impl Node {
                 Some(Effect::ServiceLabels(labels)) => self.errands.service_labels(labels),
                 Some(Effect::Report(report)) => write(&report),
                 Some(Effect::Stopped) => return Turn::Last,
-                Some(Effect::Backend(_)) => {}
-                None if queue.is_empty() => return Turn::More,
-                None => {}
+                Some(Effect::Backend(_)) | None => {}
             }
         }
+        Turn::More
     }
 
-    /// What the core does about refusals, if there are any.
+    /// What the core does about refusals, if there are any, and when it decided that.
     fn apply(
         &mut self,
         mut commands: Vec<Command>,
         decided: Moment,
         refused: &mut Vec<IpAddr>,
-    ) -> Vec<Effect> {
+    ) -> Option<(Moment, Vec<Effect>)> {
         commands.retain(|command| {
             let announce = matches!(command, Command::Announce { .. });
             !announce || !refused.contains(&command.vip().address)
         });
         let outcomes = self.apply_in_time(&commands, decided);
-        let mut effects = Vec::new();
-        for (command, outcome) in commands.into_iter().zip(outcomes) {
-            let Err(refusal) = outcome else { continue };
-            refused.push(command.vip().address);
-            let input = Input::Refused { command, refusal };
-            self.shared.core.borrow_mut().handle(input, clock::now(), &mut effects);
+        let answered = commands.into_iter().zip(outcomes);
+        let refusals: Vec<(Command, Refusal)> =
+            answered.filter_map(|(command, outcome)| Some((command, outcome.err()?))).collect();
+        if refusals.is_empty() {
+            return None;
         }
-        effects
+        refused.extend(refusals.iter().map(|(command, _)| command.vip().address));
+        let (now, mut effects) = (clock::now(), Vec::new());
+        self.shared.core.borrow_mut().handle(Input::Refused(refusals), now, &mut effects);
+        Some((now, effects))
     }
 
     fn apply_in_time(&mut self, commands: &[Command], decided: Moment) -> Vec<Result<(), Refusal>> {
@@ -309,31 +325,38 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Inputs};
+    use crate::core::services::record::{Change, EndpointRecord, EndpointState, SliceRecord};
+    use crate::core::services::tests::town::asking;
     use crate::core::{Core, LeaseView, Origin, WriteOutcome};
     use crate::shell::errands::Door;
 
-    /// A kernel that refuses every install and notes what it was asked for.
-    struct Refusing(Rc<RefCell<Vec<Command>>>);
+    /// A kernel that refuses everything, or nothing, and notes what it was asked for.
+    struct Kernel {
+        asked: Rc<RefCell<Vec<Command>>>,
+        refusal: Option<Refusal>,
+    }
 
-    impl Backend for Refusing {
+    impl Backend for Kernel {
         fn name(&self) -> &'static str {
-            "refusing"
+            "a test's"
         }
         fn observe(&mut self) -> Result<Observation, Refusal> {
             Ok(Observation::default())
         }
         fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-            self.0.borrow_mut().push(command.clone());
-            let reason = "needs the capability NET_ADMIN".to_owned();
-            Err(Refusal { class: Class::Forbidden, reason })
+            self.asked.borrow_mut().push(command.clone());
+            self.refusal.clone().map_or(Ok(()), Err)
         }
         fn poll_notice(&mut self, _cx: &mut Context<'_>) -> Poll<Notice> {
             Poll::Pending
         }
     }
 
-    fn node(asked: &Rc<RefCell<Vec<Command>>>) -> Node {
-        let given = ["vip_arp=true", "cp_enable=true", "address=192.0.2.1", "vip_interface=eth0"];
+    const CONTROL_PLANE: &[&str] =
+        &["vip_arp=true", "cp_enable=true", "address=192.0.2.1", "vip_interface=eth0"];
+    const SERVICES: &[&str] = &["vip_arp=true", "svc_enable=true", "vip_interface=eth0"];
+
+    fn node(given: &[&str], kernel: Kernel) -> Node {
         let pair = |text: &&str| {
             text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()
         };
@@ -346,8 +369,8 @@ mod tests {
         };
         let settings = config::load(&inputs, &["arp"]).unwrap().settings;
         let executor = Rc::new(LocalExecutor::new());
-        let backend = Box::new(Refusing(Rc::clone(asked)));
-        let shared = Shared::new(Core::new(settings.core.clone(), clock::now()), backend);
+        let core = Core::new(settings.core.clone(), clock::now());
+        let shared = Shared::new(core, Box::new(kernel));
         let door = Door::new(settings.access, &executor);
         let (inbox, inputs) = bounded(INBOX);
         let errands = Errands::start(&executor, &door, &shared, &inbox, &[]);
@@ -355,10 +378,8 @@ mod tests {
         Node::new(shared, errands, inputs, kernel)
     }
 
-    #[test]
-    fn an_address_whose_install_was_refused_is_not_announced_in_the_same_turn() {
-        let asked = Rc::default();
-        let mut node = node(&asked);
+    /// The node sees its link, and the lease becomes its own.
+    fn holds(node: &mut Node, lease: crate::core::LeaseName) {
         let link = Link {
             name: LinkName::new("eth0").unwrap(),
             kind: LinkKind::Ethernet,
@@ -367,7 +388,6 @@ mod tests {
             default_route: DefaultRoute::None,
         };
         let seen = Observation { links: vec![link], addresses: Vec::new() };
-        let lease = node.shared.core.borrow().settings().control_plane.clone().unwrap().lease;
         node.turn(Input::Observed(Notice::Snapshot(seen)));
         let (origin, view) = (Origin::Read, LeaseView::Absent);
         node.turn(Input::Lease { lease: lease.clone(), origin, view });
@@ -379,12 +399,54 @@ mod tests {
             transitions: 0,
             moved: None,
         };
-        let outcome = WriteOutcome::Stored { version: "1".to_owned(), record };
-        node.turn(Input::LeaseWritten { lease, attempt: 2, outcome });
+        for attempt in 1..=2 {
+            let outcome = WriteOutcome::Stored { version: "1".to_owned(), record: record.clone() };
+            node.turn(Input::LeaseWritten { lease: lease.clone(), attempt, outcome });
+        }
+    }
+
+    #[test]
+    fn an_address_whose_install_was_refused_is_not_announced_in_the_same_turn() {
+        let asked = Rc::default();
+        let reason = "needs the capability NET_ADMIN".to_owned();
+        let refusal = Some(Refusal { class: Class::Forbidden, reason });
+        let mut node = node(CONTROL_PLANE, Kernel { asked: Rc::clone(&asked), refusal });
+        let lease = node.shared.core.borrow().settings().control_plane.clone().unwrap().lease;
+        holds(&mut node, lease);
         let asked = asked.borrow();
         assert!(matches!(asked.first(), Some(Command::Install { .. })), "{asked:?}");
         assert!(!asked.iter().any(|c| matches!(c, Command::Announce { .. })), "{asked:?}");
         let not_ready = node.shared.core.borrow().status(clock::now()).not_ready.join("; ");
         assert!(not_ready.contains("NET_ADMIN"), "{not_ready}");
+    }
+
+    #[test]
+    fn what_is_decided_anew_after_a_late_turn_is_not_late_itself() {
+        let asked: Rc<RefCell<Vec<Command>>> = Rc::default();
+        let mut node = node(SERVICES, Kernel { asked: Rc::clone(&asked), refusal: None });
+        let services: Vec<_> =
+            (1..=250).map(|n| asking(&format!("web-{n}"), &format!("192.0.2.{n}"))).collect();
+        let served = services.iter().map(|record| SliceRecord {
+            service: record.name.clone(),
+            name: "a".into(),
+            endpoints: vec![EndpointRecord { node: None, state: EndpointState::Ready }],
+        });
+        let served = Change::Replaced(served.collect());
+        node.turn(Input::Services(Change::Replaced(services)));
+        node.turn(Input::Nodes(Change::Replaced(Vec::new())));
+        node.turn(Input::Endpoints(served));
+        node.turn(Input::Leases(Change::Replaced(Vec::new())));
+        let lease = node.shared.core.borrow().settings().services.clone().unwrap().lease;
+        let started = clock::now();
+        // It waits for its turn among the candidates before it claims the lease.
+        while asked.borrow().is_empty() && clock::now().since(started) < Duration::from_secs(10) {
+            holds(&mut node, lease.clone());
+        }
+        let first = asked.borrow().clone();
+        assert!((1..500).contains(&first.len()), "as many as one turn has time for: {first:?}");
+        let late = Moment::from_boot(clock::now().since_boot() - 2 * FRESH);
+        node.carry_out(vec![Effect::Backend(first[0].clone())], late);
+        let all = asked.borrow();
+        assert!(all.len() > first.len() && !all[first.len()..].contains(&first[0]), "{all:?}");
     }
 }

@@ -13,8 +13,8 @@ use viplet::core::input::{EventWeight, ServiceEvent, ServiceOutcome};
 use viplet::core::services::record::{Change, ServiceName};
 use viplet::core::settings::{
     ClassFilter, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice, LinkNotUp, OnDemand,
-    OnLinkDown, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes, Services, Settings,
-    Unclassed, Updates,
+    OnLinkDown, PER_TURN, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes, Services,
+    Settings, Unclassed, Updates,
 };
 use viplet::core::{
     Core, Input, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
@@ -55,6 +55,7 @@ pub fn services(namespace: Option<&str>, endpoints: EndpointSource) -> Services 
         endpoints,
         labelling: Labelling::On,
         control_plane_port: 6443,
+        per_turn: PER_TURN,
     }
 }
 

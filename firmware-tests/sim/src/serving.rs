@@ -5,13 +5,48 @@ use std::time::Duration;
 
 use viplet::core::LeaseName;
 use viplet::core::settings::{
-    ClassFilter, ControlPlane, DnsMode, EndpointSource, LinkChoice, OnDemand, PrefixLength,
-    ServiceElection, ServiceLink, ServicePrefixes, Services, Target, Unclassed, Updates,
+    ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
+    LinkNotUp, OnDemand, OnLinkDown, PER_TURN, PrefixLength, ServiceElection, ServiceLink,
+    ServicePrefixes, Services, Target, Unclassed, Updates,
 };
+use viplet_backend_api::{DuplicateDetection, Presence};
 
 use crate::clock::{MS, Nanos, S};
 use crate::kernel::eth0;
 use crate::rng::Rng;
+
+/// The settings of kube-vip's own manifest: one Lease for all, 15/10/2.
+#[must_use]
+pub fn plain() -> Services {
+    Services {
+        namespace: None,
+        class: ClassFilter::Legacy {
+            name: "kube-vip.io/kube-vip-class".to_owned(),
+            unclassed: Unclassed::Served,
+        },
+        election: ServiceElection::OneForAll,
+        on_demand: OnDemand::Off,
+        lease: LeaseName { namespace: "kube-system".into(), name: "plndr-svcs-lock".into() },
+        timing: LeaseTiming {
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        },
+        link: ServiceLink::Choice(LinkChoice::Named(eth0())),
+        presence: Presence::OnLink,
+        prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
+        dns_mode: DnsMode::First,
+        duplicate_detection: DuplicateDetection::Kernel,
+        announce_every: Duration::from_secs(3),
+        on_link_down: OnLinkDown::Keep,
+        link_not_up: LinkNotUp::Wait,
+        updates: Updates::Written,
+        endpoints: EndpointSource::Slices,
+        labelling: Labelling::Off,
+        control_plane_port: 6443,
+        per_turn: PER_TURN,
+    }
+}
 
 /// Whether there is a control-plane address beside the Services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +106,7 @@ impl Serving {
             endpoints: EndpointSource::Slices,
             labelling: control_plane.labelling,
             control_plane_port: 6443,
+            per_turn: rng.pick(&[1, 2, PER_TURN]),
         };
         let pause = rng.pick(&[300 * MS, 2 * S, 10 * S, 30 * S]);
         let most = rng.between(1, 8) as usize;

@@ -44,6 +44,12 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
+    /// Whether there is more to be looked at than one turn was long enough for.
+    #[must_use]
+    pub(crate) fn is_busy(&self) -> bool {
+        !(self.services.is_empty() && self.plans.is_empty() && self.pulses.is_empty())
+    }
+
     /// Moves an item's time from `old` to `new`.
     pub(crate) fn rearm(&mut self, item: &Item, old: &mut Due, new: Due) {
         if *old == new {

@@ -11,7 +11,7 @@ use super::agenda::Due;
 use super::obstacle::{LEADER_STEADY, LINGER};
 use super::request::{AskedLink, asked_link};
 use super::seat::Leaving;
-use super::tenancy::{Authority, Obstacle, Place};
+use super::tenancy::{Address, Authority, Obstacle, Place};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
@@ -23,10 +23,6 @@ use crate::core::lease::LeaseName;
 use crate::core::observed::SeenAddress;
 use crate::core::report::{Level, Report};
 use crate::core::settings::{OnLinkDown, PrefixLength, ServiceLink};
-
-/// Addresses that are reconciled in one turn; the others have the next one, so that renewals
-/// are never far behind a thousand addresses.
-const MOST_PER_TURN: usize = 64;
 
 impl Services {
     /// The link of Services that name none is chosen once and kept while it exists.
@@ -161,8 +157,11 @@ impl Services {
     /// together, then what is said of them.
     pub(super) fn pulse_some(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
         let mut reports = Vec::new();
-        for _ in 0..MOST_PER_TURN {
+        for _ in 0..self.settings.per_turn {
             let Some(ip) = self.agenda.pulses.pop_first() else { break };
+            if self.is_unplanned(ip) {
+                continue; // It comes back when it has been planned.
+            }
             let commands = match self.tend(ip, around) {
                 Some(commands) => commands,
                 None => self.pulse(ip, around, &mut reports),
@@ -170,6 +169,12 @@ impl Services {
             effects.extend(commands.into_iter().map(Effect::Backend));
         }
         effects.extend(reports.into_iter().map(Effect::Report));
+    }
+
+    /// Whether it is not known yet who decides about an address that Services ask for.
+    fn is_unplanned(&self, ip: IpAddr) -> bool {
+        let unknown = |address: &Address| address.authority == Authority::Nobody;
+        self.agenda.plans.contains(&ip) && self.addresses.get(&ip).is_some_and(|a| unknown(a))
     }
 
     /// What is to be done for an address that is held in peace; `None`: it has to be looked at as a

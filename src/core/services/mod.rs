@@ -4,8 +4,8 @@
 //! Drive: [`Services::drive`] looks at it, once per turn, and gives the effects in order:
 //! Services are judged, addresses planned, leases driven, addresses reconciled with the kernel,
 //! lease requests sent, and only then anything written or said (design law 7).
-//! Beside edges there is a full pass at every new list, every snapshot of the kernel, and on a
-//! slow timer.
+//! Beside edges everything is looked at after every new list and every snapshot of the kernel, and
+//! on a slow timer. A turn has its limit: of very many, each has a few at a time.
 
 mod agenda;
 mod book;
@@ -31,6 +31,7 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,8 +61,10 @@ use tenancy::Address;
 use voice::Voice;
 use writer::{Parting, Writer};
 
-/// Everything is looked at once in this time, whatever happened.
+/// Everything is looked at once in this time, whatever happened: a few Services at a time, and
+/// very many in more time, as there is a while between two looks.
 const FULL_PASS: Duration = Duration::from_secs(60);
+const SHORTEST_SWEEP: Duration = Duration::from_secs(1);
 /// How long after the start one list waits for another: leases that the watch over many covers
 /// are not read one by one before this time, and nodes are expected.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -116,6 +119,14 @@ enum Standing {
     Refused(Box<request::Refused>),
     Waiting(Box<str>),
     Asking,
+}
+
+/// How far everything has been looked at.
+#[derive(Clone, Debug)]
+struct Sweep {
+    next: Moment,
+    /// The last Service that was, since the first.
+    last: Option<ServiceName>,
 }
 
 /// A DNS name that Services ask for.
@@ -182,7 +193,7 @@ pub struct Services {
     shared: Vec<(IpAddr, bool)>,
     /// Numbers of leases that are not followed any more.
     past: Tally,
-    full_pass: Moment,
+    sweep: Sweep,
     /// The time of the last drive.
     latest: Moment,
     counters: ServiceCounters,
@@ -227,7 +238,7 @@ impl Services {
             write_queue: BTreeSet::new(),
             shared: Vec::new(),
             past: Tally::default(),
-            full_pass: now + FULL_PASS,
+            sweep: Sweep { next: now + FULL_PASS, last: None },
             latest: now,
             counters: ServiceCounters::default(),
             settings,
@@ -248,11 +259,11 @@ impl Services {
         self.look_at_control_plane(around);
         self.look_names_up(around.now, &mut effects);
         self.choose_link(around);
-        self.judge_all(around.now);
-        self.plan_all(around);
+        self.judge_some(around.now);
+        self.plan_some(around);
         self.drive_seats(around, &mut effects);
         // A role that changed may change what stands in an address' way.
-        self.plan_all(around);
+        self.plan_some(around);
         self.mark_all(around, &mut effects);
         self.pulse_some(around, &mut effects);
         self.drive_seats(around, &mut effects);
@@ -266,7 +277,7 @@ impl Services {
     /// The next moment at which [`Services::drive`] has something to do.
     #[must_use]
     pub fn deadline(&self, around: &Around<'_>) -> Due {
-        if !self.agenda.pulses.is_empty() || !self.agenda.writes.is_empty() {
+        if self.agenda.is_busy() || !self.agenda.writes.is_empty() {
             return Some((around.now, "what this turn was too short for"));
         }
         let label = match self.settings.labelling {
@@ -276,7 +287,7 @@ impl Services {
         let others = [
             label.map(|at| (at, "the node's labels of Services")),
             self.voice.deadline().filter(|_| !self.desk.is_crowded()),
-            Some((self.full_pass, "everything is looked at")),
+            Some((self.sweep.next, "everything is looked at again")),
         ];
         self.next_item().into_iter().chain(others.into_iter().flatten()).min_by_key(|(at, _)| *at)
     }
@@ -297,9 +308,8 @@ impl Services {
 
     /// What is due by now goes onto the agenda.
     fn wake(&mut self, now: Moment) {
-        if now >= self.full_pass {
-            self.full_pass = now + FULL_PASS;
-            self.look_at_everything();
+        if now >= self.sweep.next {
+            self.sweep(now);
         }
         while let Some(item) = self.agenda.pop(now) {
             match item {
@@ -339,11 +349,24 @@ impl Services {
         self.agenda.pulses.insert(ip);
     }
 
-    fn look_at_everything(&mut self) {
-        self.agenda.services.extend(self.entries.keys().cloned());
-        self.agenda.plans.extend(self.addresses.keys());
-        self.agenda.seats.extend(self.seats.keys().cloned());
-        self.agenda.writes.extend(self.entries.keys().cloned());
+    /// The next few Services are looked at, and after the last one what no Service asks for.
+    fn sweep(&mut self, now: Moment) {
+        let (size, most) = (self.entries.len(), self.settings.per_turn);
+        let times = u32::try_from(size.div_ceil(most).max(1)).unwrap_or(u32::MAX);
+        self.sweep.next = now + (FULL_PASS / times).max(SHORTEST_SWEEP);
+        let after = self.sweep.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let some = self.entries.range((after, Bound::Unbounded)).map(|(name, _)| name).take(most);
+        let some: Vec<ServiceName> = some.cloned().collect();
+        match some.get(most - 1) {
+            Some(last) => self.sweep.last = Some(last.clone()),
+            None => {
+                let free = self.addresses.iter().filter(|(_, a)| a.tenants.is_empty());
+                self.agenda.plans.extend(free.map(|(ip, _)| *ip));
+                self.agenda.seats.extend(self.seats.keys().cloned());
+            }
+        }
+        self.agenda.writes.extend(some.iter().cloned());
+        self.agenda.services.extend(some);
     }
 
     /// Something about this node's links or own addresses changed.
@@ -383,7 +406,8 @@ impl Services {
     #[must_use]
     pub fn is_listed(&self) -> bool {
         let resolved = |lookup: &Lookup| !lookup.name.addresses().is_empty();
-        self.services_listed == Listed::Yes && self.lookups.values().all(resolved)
+        let listed = self.services_listed == Listed::Yes && self.agenda.services.is_empty();
+        listed && self.lookups.values().all(resolved)
     }
 
     /// Whether what this node has to do about its addresses is known and done.
@@ -393,8 +417,7 @@ impl Services {
         let nodes = self.nodes_listed == Listed::Yes || now >= self.started + PATIENCE;
         let listed = self.is_listed() && self.endpoints_listed == Listed::Yes && nodes;
         let decided = self.seats.values().all(|seat| seat.election.is_decided());
-        let done = self.agenda.plans.is_empty() && self.agenda.pulses.is_empty();
-        done && (late || (listed && decided))
+        !self.agenda.is_busy() && (late || (listed && decided))
     }
 
     /// The backend refused a command: what to say of it, if it is news.
@@ -430,4 +453,4 @@ impl Services {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,9 +15,10 @@ use crate::core::settings::{ServiceElection, Target};
 use crate::core::time::Moment;
 
 impl Services {
-    /// Judges every Service on the agenda.
-    pub(super) fn judge_all(&mut self, now: Moment) {
-        for name in std::mem::take(&mut self.agenda.services) {
+    /// Judges Services on the agenda.
+    pub(super) fn judge_some(&mut self, now: Moment) {
+        for _ in 0..self.settings.per_turn {
+            let Some(name) = self.agenda.services.pop_first() else { return };
             self.judge(&name, now);
         }
     }
@@ -134,9 +135,13 @@ impl Services {
         own.into_iter().collect()
     }
 
-    /// Plans every address on the agenda.
-    pub(super) fn plan_all(&mut self, around: &Around<'_>) {
-        for ip in std::mem::take(&mut self.agenda.plans) {
+    /// Plans addresses on the agenda, once it is known which Services ask for them.
+    pub(super) fn plan_some(&mut self, around: &Around<'_>) {
+        if !self.agenda.services.is_empty() {
+            return;
+        }
+        for _ in 0..self.settings.per_turn {
+            let Some(ip) = self.agenda.plans.pop_first() else { return };
             self.plan(ip, around);
         }
     }

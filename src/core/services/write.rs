@@ -17,8 +17,6 @@ use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
 
-/// Services that are looked at in one turn.
-const MOST_PER_TURN: usize = 64;
 /// Writes under way at once, and while leases change hands.
 const MOST: usize = 8;
 const MOST_BESIDE_LEASES: usize = 1;
@@ -64,10 +62,10 @@ impl Services {
 
     /// Writes and says what is due about the Services on the agenda.
     pub(super) fn write_all(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
-        if !self.agenda.pulses.is_empty() {
+        if self.agenda.is_busy() {
             return; // Addresses first.
         }
-        for _ in 0..MOST_PER_TURN {
+        for _ in 0..self.settings.per_turn {
             let Some(name) = self.agenda.writes.pop_first() else { return };
             if self.partings.contains_key(&name) {
                 self.part(&name, around, effects);

@@ -164,7 +164,7 @@ impl Node {
 
     fn kernel(&mut self, command: &Command) -> Option<Input> {
         if let Some(refusal) = self.refuse.clone().filter(|_| (self.refuses)(command)) {
-            return Some(Input::Refused { command: command.clone(), refusal });
+            return Some(Input::Refused(vec![(command.clone(), refusal)]));
         }
         let vip = command.vip();
         let key = (vip.address, vip.link.clone());

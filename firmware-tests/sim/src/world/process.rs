@@ -294,7 +294,7 @@ impl World {
                 if matches!(command, Command::Install { .. }) {
                     process.refused.insert(address);
                 }
-                let refused = Input::Refused { command: command.clone(), refusal };
+                let refused = Input::Refused(vec![(command.clone(), refusal)]);
                 process.machine.handle(refused, moment, &mut more);
                 process.effects.extend(more);
                 // Where no lease decides nobody else takes over: the node rests all the same.

@@ -7,7 +7,8 @@ mod marks;
 mod sharing;
 mod standing_firm;
 mod successions;
-mod town;
+pub(crate) mod town;
+mod turns;
 mod writing;
 
 pub(crate) use town::{service, settings};

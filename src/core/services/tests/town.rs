@@ -19,8 +19,8 @@ use crate::core::services::record::{
 use crate::core::services::with_mark;
 use crate::core::settings::{
     ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
-    LinkNotUp, OnDemand, OnLinkDown, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes,
-    Services, Unclassed, Updates,
+    LinkNotUp, OnDemand, OnLinkDown, PER_TURN, PrefixLength, ServiceElection, ServiceLink,
+    ServicePrefixes, Services, Unclassed, Updates,
 };
 use crate::core::status::{ServiceState, Why};
 use crate::core::{
@@ -56,6 +56,7 @@ pub(crate) fn settings(election: ServiceElection) -> Services {
         endpoints: EndpointSource::Slices,
         labelling: Labelling::Off,
         control_plane_port: 6443,
+        per_turn: PER_TURN,
     }
 }
 
@@ -416,15 +417,23 @@ impl Town {
         self.look();
     }
 
+    /// The kernel tells of an address that it has.
+    pub(crate) fn see(&mut self, n: usize, text: &str) {
+        let there = self.nodes[n].kernel.iter().find(|((known, _), _)| *known == ip(text));
+        let ((address_there, link), end) = there.expect("it is there");
+        let valid_for = Some(end.since(self.now));
+        let seen = address(*address_there, link.clone(), Owner::Viplet, valid_for);
+        self.give(n, Input::Observed(Notice::Address(seen)));
+    }
+
     /// Lets time pass. No address may ever be on two nodes.
     #[track_caller]
     pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         let mut turns = 0_u32;
-        while let Some(at) = self.next().filter(|at| *at <= end) {
+        while self.next().is_some_and(|at| at <= end) {
             turns += 1;
             assert!(turns < 200_000, "spinning: {:?}", self.deadlines());
-            self.now = self.now.max(at);
             self.step();
             self.look();
         }
@@ -448,7 +457,9 @@ impl Town {
         deadlines.chain(expiry).chain(queued).min()
     }
 
-    fn step(&mut self) {
+    /// What is next happens.
+    pub(crate) fn step(&mut self) {
+        self.now = self.next().map_or(self.now, |at| self.now.max(at));
         for n in 0..self.nodes.len() {
             let now = self.now;
             let gone = self.nodes[n].kernel.iter().find(|(_, end)| **end <= now);
@@ -540,7 +551,7 @@ impl Town {
         let notice = match &command {
             Command::Install { lifetime, .. } => {
                 if let Some(refusal) = refusal {
-                    return Some(Input::Refused { command, refusal });
+                    return Some(Input::Refused(vec![(command, refusal)]));
                 }
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 let end = self.now + span;

@@ -1,0 +1,80 @@
+//! A turn looks at a few of very many; nothing is lost by that, and nothing is done too early.
+
+use std::time::Duration;
+
+use super::town::{Town, asking, on_port, service, settings, younger};
+use crate::core::settings::ServiceElection::{Each, OneForAll};
+use crate::core::settings::Services;
+use crate::core::status::ServiceState;
+
+fn one_per_turn(services: Services) -> Services {
+    Services { per_turn: 1, ..services }
+}
+
+#[test]
+fn what_an_earlier_run_left_stays_while_services_are_looked_at_one_by_one() {
+    for election in [OneForAll, Each] {
+        let mut town = Town::new(1, one_per_turn(settings(election)));
+        let addresses: Vec<String> = (1..=9).map(|n| format!("10.0.0.{n}")).collect();
+        for (n, address) in addresses.iter().enumerate() {
+            town.serve(asking(&format!("s{n}"), address));
+        }
+        town.settle();
+        town.kill(0);
+        town.start(0);
+        while town.core(0).why(&service("s1").name, town.now).is_none() {
+            town.step();
+        }
+        town.see(0, &addresses[0]); // Before it is known which Lease decides about it.
+        town.settle();
+        for address in addresses {
+            assert_eq!(town.holder(&address), 0);
+            assert_eq!(town.longest_silence(&address), Duration::ZERO, "{address}");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_clash_the_younger_is_refused_even_if_it_is_looked_at_turns_earlier() {
+    let mut town = Town::new(1, one_per_turn(settings(Each)));
+    town.kill(0);
+    town.serve(younger(on_port(80, asking("a-younger", "10.0.0.1"))));
+    for n in 1..=9 {
+        town.serve(asking(&format!("m{n}"), &format!("10.0.1.{n}")));
+    }
+    town.serve(on_port(80, asking("z-older", "10.0.0.1")));
+    town.start(0);
+    town.settle();
+    assert_eq!(town.state(0, "z-older").0, ServiceState::Held);
+    assert_eq!(town.state(0, "a-younger").0, ServiceState::Refused);
+    assert!(town.lease("kubevip-a-younger").is_none());
+    let of_younger = town.events.iter().filter(|event| event.service.name() == "a-younger");
+    let said: Vec<&str> = of_younger.map(|event| event.reason.as_str()).collect();
+    assert!(!said.iter().any(|reason| reason.contains("Announced")), "{said:?}");
+}
+
+#[test]
+fn a_minute_later_everything_has_been_looked_at_again_a_few_services_at_a_time() {
+    let mut services = crate::core::services::Services::new(
+        Services { per_turn: 2, ..settings(OneForAll) },
+        "n1",
+        1,
+        Default::default(),
+    );
+    let now = crate::core::Moment::default();
+    for n in 1..=7 {
+        let record = asking(&format!("s{n}"), &format!("10.0.0.{n}"));
+        services.take_services(crate::core::services::record::Change::Applied(record), now);
+    }
+    let mut seen = Vec::new();
+    let mut at = now;
+    while seen.len() < 7 {
+        services.agenda.services.clear();
+        at = at.max(services.sweep.next);
+        services.wake(at);
+        assert!((1..=2).contains(&services.agenda.services.len()), "{:?}", services.agenda);
+        seen.extend(services.agenda.services.iter().map(|name| name.name().to_owned()));
+    }
+    assert_eq!(seen, ["s1", "s2", "s3", "s4", "s5", "s6", "s7"]);
+    assert!(at.since(now) <= Duration::from_secs(120), "{:?}", at.since(now));
+}
