@@ -12,5 +12,6 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod kube;
+mod ordered;
 pub mod registry;
 pub mod shell;

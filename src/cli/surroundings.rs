@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::config::{GivenFlag, Inputs};
 use crate::kube::access::Places;
+use crate::ordered;
 
 /// Settings may not fill the memory.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -27,7 +28,7 @@ impl Surroundings {
         let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self {
-            environment: environment.collect(),
+            environment: ordered::map(environment),
             flags,
             hostname,
             namespace: Places::of_this_system().namespace(),

@@ -15,6 +15,7 @@ use super::value::Value;
 use crate::core::LeaseName;
 use crate::core::settings as core;
 use crate::kube::{AccessSettings, ControlPlane, Detect};
+use crate::ordered;
 
 /// The kubeconfig that is looked for anyway.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
@@ -82,7 +83,7 @@ pub(super) fn given(values: &Gathered, mode: Mode) -> Given {
     let own = super::table::all().filter(|setting| setting.feature == mode.feature());
     let found = own.filter_map(|setting| values.find(setting.name));
     let texts = found.map(|found| (found.setting.name, found.value.to_string()));
-    Given(texts.filter(|(_, text)| !text.is_empty()).collect())
+    Given(ordered::map(texts.filter(|(_, text)| !text.is_empty())))
 }
 
 /// Where an election gives each address one holder and nobody said otherwise: the routes of a node

@@ -51,7 +51,9 @@ impl fmt::Display for Value {
             Self::Prefixes(None) => Ok(()),
             Self::Prefixes(Some(choice)) => write!(f, "{choice}"),
             Self::Map(map) => {
-                let map = map.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+                let entries = map.iter().map(|(k, v)| (k.clone(), v.clone().into()));
+                let mut map = serde_json::Map::new();
+                map.extend(entries);
                 write!(f, "{}", serde_json::Value::Object(map))
             }
         }

@@ -10,6 +10,7 @@ use viplet_backend_api::{
 
 use super::settings::LinkChoice;
 use super::time::Moment;
+use crate::ordered;
 
 /// A link and since when it has not been up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +134,8 @@ impl Observed {
                 self.links.remove(&name);
                 self.networks.retain(|(link, _), _| *link != name);
                 let all = std::mem::take(&mut self.addresses).into_iter();
-                self.addresses =
-                    all.filter_map(|(ip, spots)| Some((ip, spots.without(&name)?))).collect();
+                let left = all.filter_map(|(ip, spots)| Some((ip, spots.without(&name)?)));
+                self.addresses = ordered::map(left);
             }
             Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => self.remove_address(address, &link),

@@ -10,6 +10,7 @@ use super::observed::{Observed, Sight, state_text, unheard};
 use super::services::record::ServiceName;
 use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus, Why};
 use super::{Core, Counters, Moment, Status};
+use crate::ordered;
 
 /// A lease that nobody has taken for so long after it was free is worth a word.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,7 +41,7 @@ impl Core {
             node: self.settings.node.clone(),
             leases: groups().filter_map(|group| lease(group, now)).chain(for_all).collect(),
             addresses: addresses.collect(),
-            links: links.collect(),
+            links: ordered::map(links),
             services: self
                 .services
                 .as_ref()

@@ -31,7 +31,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// must get through in time. The last one has all that is left.
 const TURN: Duration = Duration::from_millis(400);
 /// Headers of an answer, or one chunk, in memory.
-const READ_BUFFER: usize = 64 * 1024;
+const READ_BUFFER: usize = 16 * 1024;
 
 /// An open HTTP/1.1 connection.
 pub(crate) struct Live {

@@ -2,7 +2,7 @@
 //! renewal never waits behind another request.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +16,7 @@ use super::transport::Api;
 use crate::core::{
     Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
 };
+use crate::ordered;
 
 /// Carries out the core's requests about Leases, one at a time.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl LeaseMemory {
 
     /// A list of all Leases that `covers` names: the others of them are gone.
     pub(crate) fn replaced(&self, all: &[Lease], covers: impl Fn(&LeaseName) -> bool) {
-        let there: BTreeSet<_> = all.iter().map(|one| (&*one.namespace, &*one.name)).collect();
+        let there = ordered::set(all.iter().map(|one| (&*one.namespace, &*one.name)));
         self.known
             .borrow_mut()
             .retain(|name, _| !covers(name) || there.contains(&(&*name.namespace, &*name.name)));

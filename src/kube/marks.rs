@@ -1,6 +1,5 @@
 //! Marks on Leases ([`MOVED`]): read, change the one annotation, replace with what was read.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use ::kube::core::Request;
@@ -14,6 +13,7 @@ use crate::core::input::Mark;
 use crate::core::lease::MOVED;
 use crate::core::services::with_mark;
 use crate::core::{LeaseName, LeaseRecord, Stamp};
+use crate::ordered;
 
 /// Each request must be answered within this time.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ fn fresh(lease: &LeaseName, mark: &Mark) -> Vec<u8> {
         transitions: 0,
         moved: None,
     };
-    let kept = Kept::with_annotations(&BTreeMap::from([(MOVED.to_owned(), text)]));
+    let kept = Kept::with_annotations(&ordered::map([(MOVED.to_owned(), text)]));
     kept.body(lease, None, &record, SystemTime::now())
 }
 

@@ -15,6 +15,7 @@ use super::error::{ApiError, Kind};
 use super::json::{Text, read_json};
 use super::watch::{Scope, Watched};
 use crate::core::services::record::{NodeRecord, Scheduling};
+use crate::ordered;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -174,7 +175,7 @@ pub async fn set_label(
     key: &str,
     value: Option<&str>,
 ) -> Result<(), ApiError> {
-    let labels = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
+    let labels = ordered::map([(key.to_owned(), value.map(str::to_owned))]);
     set_labels(connection, node, &labels).await
 }
 

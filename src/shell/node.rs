@@ -231,27 +231,24 @@ impl Node {
         rounds: &mut VecDeque<(Moment, Vec<Effect>)>,
     ) -> Turn {
         let mut batch: Vec<Command> = Vec::new();
-        for next in effects.into_iter().map(Some).chain([None]) {
-            if let Some(Effect::Backend(command)) = next {
-                batch.push(command);
-                continue;
-            }
-            if !batch.is_empty() {
+        for effect in effects {
+            if !matches!(effect, Effect::Backend(_)) {
                 rounds.extend(self.apply(std::mem::take(&mut batch), decided, refused));
             }
-            match next {
-                Some(Effect::Lease(request)) => self.errands.lease(request),
-                Some(Effect::Resolve { name }) => self.errands.resolve(name),
-                Some(Effect::Label { key, value }) => self.errands.label(key, value),
-                Some(Effect::Mark { lease, mark }) => self.errands.mark(lease, mark),
-                Some(Effect::Service(update)) => self.errands.service(update),
-                Some(Effect::Event(event)) => self.errands.event(event),
-                Some(Effect::ServiceLabels(labels)) => self.errands.service_labels(labels),
-                Some(Effect::Report(report)) => write(&report),
-                Some(Effect::Stopped) => return Turn::Last,
-                Some(Effect::Backend(_)) | None => {}
+            match effect {
+                Effect::Backend(command) => batch.push(command),
+                Effect::Lease(request) => self.errands.lease(request),
+                Effect::Resolve { name } => self.errands.resolve(name),
+                Effect::Label { key, value } => self.errands.label(key, value),
+                Effect::Mark { lease, mark } => self.errands.mark(lease, mark),
+                Effect::Service(update) => self.errands.service(update),
+                Effect::Event(event) => self.errands.event(event),
+                Effect::ServiceLabels(labels) => self.errands.service_labels(labels),
+                Effect::Report(report) => write(&report),
+                Effect::Stopped => return Turn::Last,
             }
         }
+        rounds.extend(self.apply(batch, decided, refused));
         Turn::More
     }
 
@@ -262,6 +259,9 @@ impl Node {
         decided: Moment,
         refused: &mut Vec<IpAddr>,
     ) -> Option<(Moment, Vec<Effect>)> {
+        if commands.is_empty() {
+            return None;
+        }
         commands.retain(|command| {
             let announce = matches!(command, Command::Announce { .. });
             !announce || !refused.contains(&command.vip().address)

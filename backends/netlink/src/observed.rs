@@ -148,7 +148,8 @@ impl Table {
         addresses: Vec<AddressRecord>,
         defaults: Defaults,
     ) {
-        self.links = links.into_iter().map(|link| (link.index, link)).collect();
+        self.links.clear();
+        self.links.extend(links.into_iter().map(|link| (link.index, link)));
         self.addresses.clear();
         self.census = Census::default();
         for address in addresses {

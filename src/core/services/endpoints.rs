@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::record::{EndpointState, ServiceName, SliceName, SliceRecord};
+use crate::ordered;
 
 /// A node's place in the table of names, from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +58,7 @@ impl Endpoints {
         }
         let names = before.keys().chain(self.services.keys());
         let changed = names.filter(|name| before.get(name) != self.services.get(name));
-        changed.cloned().collect()
+        ordered::set(changed.cloned())
     }
 
     /// Takes one slice in; the Service, if something changed for it.
@@ -146,7 +147,7 @@ impl Endpoints {
         let any_ready = places().any(|(_, state)| *state == EndpointState::Ready);
         let counts = if any_ready { EndpointState::Ready } else { EndpointState::Serving };
         let usable = || places().filter(|(_, state)| *state == counts);
-        let nodes: BTreeSet<NodeId> = usable().filter_map(|(node, _)| *node).collect();
+        let nodes = ordered::set(usable().filter_map(|(node, _)| *node));
         Reach {
             nodes: nodes.into_iter().collect(),
             anywhere: match usable().next() {

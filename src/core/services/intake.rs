@@ -15,14 +15,14 @@ use crate::core::lease::LeaseName;
 use crate::core::names::Name;
 use crate::core::time::Moment;
 use crate::core::version::is_older;
+use crate::ordered;
 
 impl Services {
     /// Services were listed, changed or deleted.
     pub fn take_services(&mut self, change: Change<ServiceRecord, ServiceName>, now: Moment) {
         match change {
             Change::Replaced(all) => {
-                let names: BTreeSet<ServiceName> =
-                    all.iter().map(|record| record.name.clone()).collect();
+                let names = ordered::set(all.iter().map(|record| record.name.clone()));
                 let known = self.entries.keys();
                 let gone: Vec<ServiceName> =
                     known.filter(|name| !names.contains(*name)).cloned().collect();
@@ -116,9 +116,9 @@ impl Services {
             }
             Change::Applied(mut slice) => {
                 slice.service = self.shared_name(slice.service);
-                self.endpoints.apply(slice).into_iter().collect()
+                ordered::set(self.endpoints.apply(slice))
             }
-            Change::Deleted(slice) => self.endpoints.remove(slice).into_iter().collect(),
+            Change::Deleted(slice) => ordered::set(self.endpoints.remove(slice)),
         };
         for name in changed {
             let Some(entry) = self.entries.get(&name) else { continue };
@@ -146,8 +146,7 @@ impl Services {
     pub fn take_leases(&mut self, change: Change<LeaseSeen, LeaseName>, now: Moment) {
         match change {
             Change::Replaced(all) => {
-                let names: BTreeSet<LeaseName> =
-                    all.iter().map(|seen| seen.lease.clone()).collect();
+                let names = ordered::set(all.iter().map(|seen| seen.lease.clone()));
                 all.into_iter().for_each(|seen| self.take_lease(seen, now));
                 let gone = self
                     .seats

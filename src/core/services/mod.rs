@@ -31,7 +31,6 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -125,8 +124,8 @@ enum Standing {
 #[derive(Clone, Debug)]
 struct Sweep {
     next: Moment,
-    /// The last Service that was, since the first.
-    last: Option<ServiceName>,
+    /// How many Services, in order, were looked at since the first.
+    done: usize,
 }
 
 /// A DNS name that Services ask for.
@@ -238,7 +237,7 @@ impl Services {
             write_queue: BTreeSet::new(),
             shared: Vec::new(),
             past: Tally::default(),
-            sweep: Sweep { next: now + FULL_PASS, last: None },
+            sweep: Sweep { next: now + FULL_PASS, done: 0 },
             latest: now,
             counters: ServiceCounters::default(),
             settings,
@@ -354,19 +353,16 @@ impl Services {
         let (size, most) = (self.entries.len(), self.settings.per_turn);
         let times = u32::try_from(size.div_ceil(most).max(1)).unwrap_or(u32::MAX);
         self.sweep.next = now + (FULL_PASS / times).max(SHORTEST_SWEEP);
-        let after = self.sweep.last.take().map_or(Bound::Unbounded, Bound::Excluded);
-        let some = self.entries.range((after, Bound::Unbounded)).map(|(name, _)| name).take(most);
-        let some: Vec<ServiceName> = some.cloned().collect();
-        match some.get(most - 1) {
-            Some(last) => self.sweep.last = Some(last.clone()),
-            None => {
-                let free = self.addresses.iter().filter(|(_, a)| a.tenants.is_empty());
-                self.agenda.plans.extend(free.map(|(ip, _)| *ip));
-                self.agenda.seats.extend(self.seats.keys().cloned());
-            }
+        for name in self.entries.keys().skip(self.sweep.done).take(most) {
+            self.agenda.services.insert(name.clone());
         }
-        self.agenda.writes.extend(some.iter().cloned());
-        self.agenda.services.extend(some);
+        self.sweep.done += most;
+        if self.sweep.done >= size {
+            self.sweep.done = 0;
+            let free = self.addresses.iter().filter(|(_, a)| a.tenants.is_empty());
+            self.agenda.plans.extend(free.map(|(ip, _)| *ip));
+            self.agenda.seats.extend(self.seats.keys().cloned());
+        }
     }
 
     /// Something about this node's links or own addresses changed.

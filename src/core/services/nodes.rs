@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::record::{Change, NodeRecord, Scheduling};
+use crate::ordered;
 
 /// All nodes that were reported.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +18,7 @@ impl Nodes {
     pub(crate) fn take(&mut self, change: Change<NodeRecord, Box<str>>) -> Moved {
         match change {
             Change::Replaced(all) => {
-                self.nodes = all.into_iter().map(|node| (node.name.clone(), node)).collect();
+                self.nodes = ordered::map(all.into_iter().map(|node| (node.name.clone(), node)));
             }
             Change::Applied(node) => {
                 self.nodes.insert(node.name.clone(), node);
@@ -29,7 +30,7 @@ impl Nodes {
         let pairs = self.nodes.values().flat_map(|node| {
             node.addresses.iter().map(move |address| (*address, node.name.clone()))
         });
-        let owners: BTreeMap<IpAddr, Box<str>> = pairs.collect();
+        let owners: BTreeMap<IpAddr, Box<str>> = ordered::map(pairs);
         if owners == self.owners {
             return Moved::No;
         }

@@ -12,6 +12,7 @@ use crate::core::input::Effect;
 use crate::core::observed::{peers, unheard};
 use crate::core::settings::Labelling;
 use crate::core::status::{ServiceCounters, ServiceState, ServiceStatus, Why};
+use crate::ordered;
 
 impl Services {
     /// Every Service, in order of name.
@@ -335,7 +336,7 @@ impl Services {
             let held = self.held_for(entry, around);
             (!held.is_empty()).then(|| (label_key(&entry.record.name), label_values(&held)))
         });
-        held.collect()
+        ordered::map(held)
     }
 
     fn is_stopping(&self, around: &Around<'_>) -> bool {
@@ -353,11 +354,11 @@ impl Services {
         let stale =
             of_services.filter(|key| key.starts_with(LABEL) && !write.contains_key(&***key));
         let mut change: BTreeMap<String, Option<String>> =
-            stale.map(|key| (key.to_string(), None)).collect();
+            ordered::map(stale.map(|key| (key.to_string(), None)));
         let before = self.labelled.iter().filter(|key| !write.contains_key(*key));
         change.extend(before.map(|key| (key.clone(), None)));
         change.extend(write.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
-        self.labelled = write.into_keys().collect();
+        self.labelled = ordered::set(write.into_keys());
         if change.is_empty() {
             return self.label.answered(Ok(()), around.now);
         }

@@ -56,8 +56,7 @@ impl LeaseDesk {
     /// Watches this lease by its name, if that is not done yet.
     pub(super) fn watch(&self, lease: &LeaseName) {
         if self.watched.borrow_mut().insert(lease.clone()) {
-            let task = watch(self.parts.clone(), self.memory.clone(), lease.clone());
-            self.parts.executor.spawn(task).detach();
+            self.parts.start(|parts| watch(parts, self.memory.clone(), lease.clone()));
         }
     }
 
@@ -85,8 +84,7 @@ impl LeaseDesk {
     }
 
     fn employ(&self, requests: Receiver<LeaseRequest>) {
-        let task = carry(self.parts.clone(), self.memory.clone(), requests);
-        self.parts.executor.spawn(task).detach();
+        self.parts.start(|parts| carry(parts, self.memory.clone(), requests));
     }
 }
 

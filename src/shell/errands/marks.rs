@@ -27,8 +27,7 @@ impl MarkDesk {
     pub(super) fn take(&self, lease: LeaseName, mark: Mark) {
         let queue = self.queue.get_or_init(|| {
             let (sender, marks) = bounded(QUEUE);
-            let task = carry(self.parts.clone(), self.memory.clone(), marks);
-            self.parts.executor.spawn(task).detach();
+            self.parts.start(|parts| carry(parts, self.memory.clone(), marks));
             sender
         });
         // Where it is full, the core asks again.

@@ -10,6 +10,7 @@ use super::{Parts, QUEUE, next_of};
 use crate::core::input::ServiceEvent;
 use crate::core::{Input, Moment};
 use crate::kube::{Connection, Kind, record_event, set_labels};
+use crate::ordered;
 use crate::shell::clock;
 
 /// Labels that wait to be written; the core has one request of each kind under way.
@@ -48,14 +49,14 @@ impl Notes {
     pub(super) fn start(parts: &Parts, node: String) -> Self {
         let (order_sender, orders) = bounded(ORDERS);
         let (event_sender, events) = bounded(QUEUE);
-        let writer = Writer { parts: parts.clone(), node, connection: None, events: Told::Nothing };
-        parts.executor.spawn(writer.run(orders, events)).detach();
+        let writer = |parts| Writer { parts, node, connection: None, events: Told::Nothing };
+        parts.start(|parts| writer(parts).run(orders, events));
         let lost = Cell::new(Lost::None);
         Self { parts: parts.clone(), orders: order_sender, events: event_sender, lost }
     }
 
     pub(super) fn label(&self, key: String, value: Option<String>) {
-        self.order(Order { labels: BTreeMap::from([(key, value)]), answer: Input::Labelled });
+        self.order(Order { labels: ordered::map([(key, value)]), answer: Input::Labelled });
     }
 
     pub(super) fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {

@@ -39,8 +39,7 @@ impl ServiceDesk {
         self.pool.get_or_init(|| {
             let (sender, updates) = bounded(QUEUE);
             for _ in 0..CONNECTIONS {
-                let task = carry(self.parts.clone(), updates.clone());
-                self.parts.executor.spawn(task).detach();
+                self.parts.start(|parts| carry(parts, updates.clone()));
             }
             sender
         })

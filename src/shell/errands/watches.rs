@@ -98,7 +98,7 @@ fn spawn<T: Watched + 'static>(
     subject: Subject,
     input: impl Fn(Change<T, T::Key>) -> Input + 'static,
 ) {
-    parts.executor.spawn(follow(parts.clone(), subject, input)).detach();
+    parts.start(|parts| follow(parts, subject, input));
 }
 
 async fn follow<T: Watched>(

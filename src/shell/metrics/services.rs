@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::status::{ServiceCounters, ServiceState, Status};
+use crate::ordered;
 
 use super::exposition::{Exposition, Kind, sample};
 
@@ -39,7 +40,7 @@ fn of_kube_vip(out: &mut Exposition, status: &Status, counters: &ServiceCounters
         ),
         held.iter().map(|(namespace, count)| sample([("namespace", namespace)], count)),
     );
-    let mut seen: BTreeMap<&str, u64> = EVENTS.into_iter().map(|word| (word, 0)).collect();
+    let mut seen: BTreeMap<&str, u64> = ordered::map(EVENTS.into_iter().map(|word| (word, 0)));
     seen.extend(counters.seen.iter().map(|(word, count)| (word.as_str(), *count)));
     out.family(
         (
