@@ -77,24 +77,14 @@ impl Serving {
     #[must_use]
     pub fn draw(rng: &mut Rng, control_plane: &ControlPlane) -> Self {
         let plane = rng.pick(&[Plane::Served, Plane::Absent]);
-        let own = LeaseName { namespace: "kube-system".into(), name: "plndr-svcs-lock".into() };
         let same = plane == Plane::Served && rng.chance(250);
         let settings = Services {
-            namespace: None,
-            class: ClassFilter::Legacy {
-                name: "kube-vip.io/kube-vip-class".to_owned(),
-                unclassed: Unclassed::Served,
-            },
             election: rng.pick(&[ServiceElection::OneForAll, ServiceElection::Each]),
-            on_demand: OnDemand::Off,
-            lease: if same { control_plane.lease.clone() } else { own },
+            lease: if same { control_plane.lease.clone() } else { plain().lease },
             timing: control_plane.timing,
             link: ServiceLink::Choice(
                 rng.pick(&[LinkChoice::Named(eth0()), LinkChoice::DefaultRoute]),
             ),
-            presence: viplet_backend_api::Presence::OnLink,
-            prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
-            dns_mode: DnsMode::First,
             duplicate_detection: control_plane.duplicate_detection,
             announce_every: control_plane.announce_every,
             on_link_down: control_plane.on_link_down,
@@ -103,10 +93,9 @@ impl Serving {
                 true => Updates::Withheld,
                 false => Updates::Written,
             },
-            endpoints: EndpointSource::Slices,
             labelling: control_plane.labelling,
-            control_plane_port: 6443,
             per_turn: rng.pick(&[1, 2, PER_TURN]),
+            ..plain()
         };
         let pause = rng.pick(&[300 * MS, 2 * S, 10 * S, 30 * S]);
         let most = rng.between(1, 8) as usize;

@@ -3,7 +3,7 @@
 //! Nothing but the core runs here; API server and kernel answer at once. Time is the core's own,
 //! only the turns are measured by the clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use viplet::core::{
     WriteOutcome,
 };
 use viplet_backend_api::{
-    Address, Command, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice,
-    Observation, Owner, Usability,
+    Address, Command, DefaultRoute, HardwareAddress, Lifetime, Link, LinkKind, LinkState, Notice,
+    Observation, Owner, Usability, Vip,
 };
 use viplet_sim::kernel::eth0;
 use viplet_sim::serving;
@@ -53,7 +53,7 @@ struct Bench {
     start: Moment,
     now: Moment,
     inputs: VecDeque<Input>,
-    kernel: BTreeMap<IpAddr, ()>,
+    kernel: BTreeSet<IpAddr>,
     services: BTreeMap<ServiceName, ServiceRecord>,
     lease: Option<(u64, LeaseRecord)>,
     version: u64,
@@ -69,13 +69,13 @@ impl Bench {
             services: Some(serving::plain()),
             seed: 1,
         };
-        let services = (0..services).map(|n| record(n)).map(|r| (r.name.clone(), r)).collect();
+        let services = (0..services).map(record).map(|r| (r.name.clone(), r)).collect();
         Self {
             core: Core::new(settings, start),
             start,
             now: start,
             inputs: VecDeque::new(),
-            kernel: BTreeMap::new(),
+            kernel: BTreeSet::new(),
             services,
             lease: None,
             version: 1_000_000,
@@ -182,28 +182,25 @@ impl Bench {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Backend(Command::Install { vip, lifetime }) => {
-                if self.kernel.insert(vip.address, ()).is_none() {
-                    self.inputs.push_back(Input::Observed(Notice::Address(Address {
-                        link: vip.link,
-                        address: vip.address,
-                        prefix_len: vip.prefix_len,
-                        owner: Owner::Viplet,
-                        valid_for: Some(Duration::from_secs(lifetime.as_secs().into())),
-                        usability: Usability::Usable,
-                    })));
-                }
-            }
-            Effect::Backend(Command::Withdraw { vip }) => {
-                if self.kernel.remove(&vip.address).is_some() {
-                    let (link, address) = (vip.link, vip.address);
-                    self.inputs.push_back(Input::Observed(Notice::AddressGone { link, address }));
-                }
-            }
+            Effect::Backend(command) => self.obey(command),
             Effect::Lease(request) => self.serve_lease(request),
             Effect::Service(update) => self.serve_write(&update),
             _ => {}
         }
+    }
+
+    /// As the kernel does: a refresh is not told of.
+    fn obey(&mut self, command: Command) {
+        let notice = match command {
+            Command::Install { vip, lifetime } => {
+                self.kernel.insert(vip.address).then(|| Notice::Address(seen(vip, lifetime)))
+            }
+            Command::Withdraw { vip: Vip { link, address, .. } } => {
+                self.kernel.remove(&address).then_some(Notice::AddressGone { link, address })
+            }
+            Command::Announce { .. } => None,
+        };
+        self.inputs.extend(notice.map(Input::Observed));
     }
 
     fn serve_lease(&mut self, request: LeaseRequest) {
@@ -244,6 +241,17 @@ impl Bench {
         let outcome = ServiceOutcome::Done;
         self.inputs.push_back(Input::ServiceWritten { service, attempt, outcome });
         self.inputs.push_back(Input::Services(Change::Applied(record)));
+    }
+}
+
+fn seen(vip: Vip, lifetime: Lifetime) -> Address {
+    Address {
+        link: vip.link,
+        address: vip.address,
+        prefix_len: vip.prefix_len,
+        owner: Owner::Viplet,
+        valid_for: Some(Duration::from_secs(lifetime.as_secs().into())),
+        usability: Usability::Usable,
     }
 }
 
