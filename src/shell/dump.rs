@@ -230,8 +230,8 @@ mod tests {
     use super::*;
     use crate::core::LeaseName;
     use crate::core::settings::{
-        ClassFilter, EndpointSource, LeaseTiming, LinkNotUp, OnDemand, PER_TURN, PrefixLength,
-        PrefixLengths, ServiceElection, ServiceLink, ServicePrefixes, Services, Unclassed, Updates,
+        ClassFilter, LeaseTiming, LinkNotUp, PrefixLength, PrefixLengths, ServiceElection,
+        ServiceLink, ServicePrefixes, Services, Unclassed,
     };
     use crate::shell::source::Source as _;
     use crate::shell::source::fixture::{Fixture, holding, service};
@@ -340,25 +340,11 @@ mod tests {
     #[test]
     fn services_and_their_settings_are_in_a_section_of_their_own() {
         let services = Services {
-            namespace: None,
             class: ClassFilter::Legacy { name: "a.b/c".into(), unclassed: Unclassed::Served },
-            election: ServiceElection::Each,
-            on_demand: OnDemand::Off,
-            lease: LeaseName { namespace: "kube-system".into(), name: "plndr-svcs-lock".into() },
-            timing: settings().control_plane.unwrap().timing,
             link: ServiceLink::OfSubnet(LinkChoice::DefaultRoute),
-            presence: viplet_backend_api::Presence::OnLink,
             prefix: ServicePrefixes { v4: PrefixLength::OfSubnet, v6: PrefixLength::Fixed(64) },
             dns_mode: DnsMode::Dual,
-            duplicate_detection: DuplicateDetection::Kernel,
-            announce_every: Duration::from_secs(3),
-            on_link_down: OnLinkDown::Keep,
-            link_not_up: LinkNotUp::Wait,
-            updates: Updates::Written,
-            endpoints: EndpointSource::Slices,
-            labelling: Labelling::Off,
-            control_plane_port: 6443,
-            per_turn: PER_TURN,
+            ..crate::core::services::tests::settings(ServiceElection::Each)
         };
         let source = holding();
         let known = service("default/web", ServiceState::Elsewhere);

@@ -11,7 +11,7 @@ use super::agenda::Due;
 use super::obstacle::{LEADER_STEADY, LINGER};
 use super::request::{AskedLink, asked_link};
 use super::seat::Leaving;
-use super::tenancy::{Address, Authority, Obstacle, Place};
+use super::tenancy::{Authority, Obstacle, Place};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::announce::Rhythm;
 use crate::core::claim::{Claim, Want};
@@ -173,8 +173,9 @@ impl Services {
 
     /// Whether it is not known yet who decides about an address that Services ask for.
     fn is_unplanned(&self, ip: IpAddr) -> bool {
-        let unknown = |address: &Address| address.authority == Authority::Nobody;
-        self.agenda.plans.contains(&ip) && self.addresses.get(&ip).is_some_and(|a| unknown(a))
+        let address = self.addresses.get(&ip);
+        let unknown = address.is_some_and(|address| address.authority == Authority::Nobody);
+        unknown && self.agenda.plans.contains(&ip)
     }
 
     /// What is to be done for an address that is held in peace; `None`: it has to be looked at as a

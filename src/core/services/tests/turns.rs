@@ -54,6 +54,28 @@ fn of_two_that_clash_the_younger_is_refused_even_if_it_is_looked_at_turns_earlie
 }
 
 #[test]
+fn a_turn_has_its_limit_however_many_services_are_told_of_at_once() {
+    let most = settings(OneForAll).per_turn;
+    let mut town = Town::new(1, settings(OneForAll));
+    town.kill(0);
+    for n in 1..=200 {
+        town.serve(asking(&format!("s{n}"), &format!("10.0.1.{n}")));
+    }
+    town.start(0);
+    let judged = |town: &Town| {
+        let services = town.core(0).status(town.now).services.into_iter();
+        services.filter(|service| !service.reason.contains("not been looked at yet")).count()
+    };
+    let mut before = 0;
+    while before < 200 {
+        town.step();
+        let now = judged(&town);
+        assert!(now <= before + most, "{before}, then {now}");
+        before = now;
+    }
+}
+
+#[test]
 fn a_minute_later_everything_has_been_looked_at_again_a_few_services_at_a_time() {
     let mut services = crate::core::services::Services::new(
         Services { per_turn: 2, ..settings(OneForAll) },
