@@ -226,10 +226,14 @@ impl<'a> Store<'a> {
         Some((text("status"), text("reason"), text("message")))
     }
 
-    /// The Events about a Service, as the server lists them.
+    /// viplet's Events about a Service, as the server lists them. The API server writes some of
+    /// its own: a new Service's cluster address may be "not allocated" for it.
     pub fn events(&self, service: &Service) -> Vec<EventSeen> {
         let all = self.list(&format!("/api/v1/namespaces/{}/events", service.namespace));
-        let ours = all.iter().filter(|event| event["involvedObject"]["name"] == service.name);
+        let ours = all.iter().filter(|event| {
+            event["involvedObject"]["name"] == service.name
+                && event["source"]["component"] == "viplet"
+        });
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let seen = |event: &Value| EventSeen {
             weight: text(&event["type"]),

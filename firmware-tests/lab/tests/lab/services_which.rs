@@ -4,6 +4,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use viplet_lab::cluster::{Cluster, Plan};
 use viplet_lab::objects::port;
+use viplet_lab::store::Write;
 use viplet_lab::{Service, wait_until};
 
 use crate::bed::{
@@ -76,9 +77,27 @@ fn untouched(cluster: &Cluster, service: &Service) {
     assert_eq!(cluster.store().events(service), []);
 }
 
+/// What the API server says of a Service when its repair comes before the allocator's record.
+fn servers_event(cluster: &Cluster, service: &Service) {
+    let event = json!({
+        "metadata": {"name": format!("{}.repair", service.name)},
+        "involvedObject": {
+            "kind": "Service", "namespace": service.namespace, "name": service.name,
+        },
+        "type": "Warning",
+        "reason": "ClusterIPNotAllocated",
+        "message": "Cluster IP [IPv4]: 10.96.4.145 is not allocated; repairing",
+        "source": {"component": "ipallocator-repair-controller"},
+        "reportingComponent": "ipallocator-repair-controller",
+    });
+    let path = format!("/api/v1/namespaces/{}/events", service.namespace);
+    cluster.store().write(&path, Write::Create(event));
+}
+
 fn classes(cluster: &mut Cluster) {
     let other = Service::new("other").class("example.com/other").asks("10.77.1.1");
     serve(cluster, &other, &[]);
+    servers_event(cluster, &other);
     cluster.start_all();
     held(cluster, &Service::new("ours").class(OURS).asks("10.77.1.2"), ip("10.77.1.2"));
     settle(cluster);
