@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::store::{Store, Write};
 
@@ -46,9 +46,11 @@ fn collection(object: &Value) -> &'static str {
 pub struct Request {
     /// `create`, `update`, `get`, `watch`, …
     pub verb: String,
+    /// `coordination.k8s.io`, …; empty for the core group.
+    pub group: String,
     /// `services`, `services/status`, …
     pub resource: String,
-    /// `NAMESPACE/NAME`.
+    /// `NAMESPACE/NAME`; either is empty where there is none.
     pub object: String,
     /// The answer's HTTP status.
     pub code: u64,
@@ -66,6 +68,7 @@ impl Request {
         };
         whole.then(|| Self {
             verb: text(&event["verb"]),
+            group: text(&at["apiGroup"]),
             resource,
             object: format!("{}/{}", text(&at["namespace"]), text(&at["name"])),
             code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
@@ -73,14 +76,33 @@ impl Request {
     }
 }
 
-/// Requests for which a right is missing. An API server that has just started refuses everything
-/// until it has read the RBAC objects: what it answers later was no matter of rights.
-pub fn refused(requests: &[Request]) -> Vec<Request> {
-    let same = |one: &Request, other: &Request| {
-        one.verb == other.verb && one.resource == other.resource && other.code < 400
-    };
-    let answered =
-        |place: usize, one: &Request| requests[place..].iter().any(|later| same(one, later));
-    let refused = requests.iter().enumerate().filter(|(_, one)| one.code == 403);
-    refused.filter(|(place, one)| !answered(*place, one)).map(|(_, one)| one.clone()).collect()
+/// Those of the requests for which a right is missing: answered with 403, and the API server says
+/// that it would do so again. One that has just started refuses everything until it has read the
+/// RBAC objects.
+pub fn refused(store: &Store<'_>, requests: &[Request]) -> Vec<Request> {
+    let refused = requests.iter().filter(|one| one.code == 403 && !is_allowed(store, one));
+    refused.cloned().collect()
+}
+
+/// What the API server says of the right to a request (`SubjectAccessReview`).
+fn is_allowed(store: &Store<'_>, request: &Request) -> bool {
+    let (resource, part) = request.resource.split_once('/').unwrap_or((&request.resource, ""));
+    let (namespace, name) = request.object.split_once('/').unwrap_or_default();
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": USER,
+            "resourceAttributes": {
+                "verb": request.verb,
+                "group": request.group,
+                "resource": resource,
+                "subresource": part,
+                "namespace": namespace,
+                "name": name,
+            },
+        },
+    });
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    store.write(path, Write::Create(review))["status"]["allowed"] == true
 }

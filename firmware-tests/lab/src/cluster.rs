@@ -224,8 +224,15 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// As if it were built anew by another plan for as many nodes and the same API server: nothing
-    /// runs, nothing is stored, no node has an address but its own.
+    /// Whether [`Cluster::rearrange`] does for a plan: as many nodes, and the same access to the
+    /// same API server.
+    pub fn fits(&self, plan: &Plan) -> bool {
+        let parts = |plan: &Plan| (plan.nodes, plan.api, plan.user);
+        parts(&self.plan) == parts(plan)
+    }
+
+    /// As if it were built anew by another plan that [fits](Cluster::fits): nothing runs, nothing
+    /// is stored, no node has an address but its own.
     pub fn rearrange(&mut self, plan: Plan) {
         self.probers.clear();
         for node in 0..self.lab.nodes.len() {

@@ -31,7 +31,7 @@ pub(crate) fn trial(name: &'static str, plan: fn() -> Plan, body: fn(&mut Cluste
             let before = cluster.requests().len();
             body(cluster);
             cluster.assert_single_holder(Duration::ZERO);
-            let refused = refused(&cluster.requests()[before..]);
+            let refused = refused(&cluster.store(), &cluster.requests()[before..]);
             assert!(refused.is_empty(), "manifests/rbac.yaml does not allow {refused:?}");
         });
         Ok(())
@@ -41,7 +41,7 @@ pub(crate) fn trial(name: &'static str, plan: fn() -> Plan, body: fn(&mut Cluste
 /// Runs `body` in the shared lab, arranged by `plan`; skips aloud where there is no API server.
 pub(crate) fn run(name: &str, plan: Plan, body: impl FnOnce(&mut Cluster)) {
     // A test that fails ends the lab, and its story is told: it is not in the static meanwhile.
-    let kept = bed().take();
+    let kept = bed().take().filter(|cluster| cluster.fits(&plan));
     let mut cluster = match kept {
         Some(mut cluster) => {
             cluster.rearrange(plan);

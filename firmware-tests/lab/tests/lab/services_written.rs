@@ -8,7 +8,7 @@ use serde_json::json;
 use viplet_lab::cluster::{Cluster, Plan};
 use viplet_lab::objects::port;
 use viplet_lab::wait::stays_for;
-use viplet_lab::{Service, wait_until};
+use viplet_lab::{Request, Service, refused, wait_until};
 
 use crate::bed::{
     everywhere, held, ip, serve, services, settle, trial, wait_for_event, wait_for_ingress,
@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("disable_service_updates: nothing is written to a Service", silent, withheld),
         trial("Events tell where an address is announced and that it moved", services, events),
         trial("the holder's Node has a label for each Service", labelled, labels),
+        trial("the lab tells a right that is missing from a server that starts", services, rights),
     ]
 }
 
@@ -147,4 +148,26 @@ fn labels(cluster: &mut Cluster) {
     wait_until("no node has the label", SOON, || {
         (0..3).all(|node| labelled(cluster, node).is_none())
     });
+}
+
+/// The first two would be refused again; of the others, an API server that starts may say so.
+fn rights(cluster: &mut Cluster) {
+    let request = |verb: &str, group: &str, resource: &str, code| Request {
+        verb: verb.to_owned(),
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        object: "default/web".to_owned(),
+        code,
+    };
+    let missing = [
+        request("update", "", "services", 403),
+        request("list", "coordination.example", "leases", 403),
+    ];
+    let granted = [
+        request("update", "", "services/status", 403),
+        request("list", "coordination.k8s.io", "leases", 403),
+        request("delete", "", "services", 404),
+    ];
+    let all = [&missing[..], &granted].concat();
+    assert_eq!(refused(&cluster.store(), &all), missing);
 }

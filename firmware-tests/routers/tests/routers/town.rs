@@ -86,7 +86,7 @@ impl Town {
             if let Err(panic) = told {
                 std::panic::resume_unwind(panic);
             }
-            let refused = refused(&self.cluster.requests()[before..]);
+            let refused = refused(&self.cluster.store(), &self.cluster.requests()[before..]);
             assert!(refused.is_empty(), "manifests/rbac.yaml does not allow {refused:?}");
         });
     }
