@@ -10,7 +10,6 @@ use viplet_backend_api::{
 
 use super::settings::LinkChoice;
 use super::time::Moment;
-use crate::ordered;
 
 /// A link and since when it has not been up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,47 +39,6 @@ impl From<Address> for SeenAddress {
     fn from(address: Address) -> Self {
         let Address { link, address, prefix_len, owner, valid_for: _, usability } = address;
         Self { link, address, prefix_len, owner, usability }
-    }
-}
-
-/// One address on its links, in order of name: nearly always one, which is kept in place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Spots {
-    One(SeenAddress),
-    Several(Vec<SeenAddress>),
-}
-
-impl Spots {
-    fn all(&self) -> &[SeenAddress] {
-        match self {
-            Self::One(seen) => std::slice::from_ref(seen),
-            Self::Several(seen) => seen,
-        }
-    }
-
-    /// With `seen` on its link, in place of what was there.
-    fn with(self, seen: SeenAddress) -> Self {
-        let mut all: Vec<SeenAddress> = match self {
-            Self::One(known) if known.link == seen.link => return Self::One(seen),
-            Self::One(known) => vec![known],
-            Self::Several(all) => all,
-        };
-        match all.binary_search_by(|known| known.link.cmp(&seen.link)) {
-            Ok(place) => all.splice(place..=place, [seen]).for_each(drop),
-            Err(place) => all.insert(place, seen),
-        }
-        Self::Several(all)
-    }
-
-    /// Without what is on a link, if anything is left.
-    fn without(self, link: &LinkName) -> Option<Self> {
-        match self {
-            Self::One(seen) => (seen.link != *link).then_some(Self::One(seen)),
-            Self::Several(mut all) => {
-                all.retain(|seen| seen.link != *link);
-                (!all.is_empty()).then_some(Self::Several(all))
-            }
-        }
     }
 }
 
@@ -115,7 +73,8 @@ pub fn unheard(reach: &Reach) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Observed {
     links: BTreeMap<LinkName, SeenLink>,
-    addresses: BTreeMap<IpAddr, Spots>,
+    /// In the order of address and link, without gaps: there may be thousands.
+    addresses: Vec<SeenAddress>,
     /// The node's own addresses and their prefix lengths, by link: the networks that it is in.
     networks: BTreeMap<(LinkName, IpAddr), u8>,
     /// Peers that were told of an address, where the network is one of peers.
@@ -133,9 +92,7 @@ impl Observed {
             Notice::LinkGone(name) => {
                 self.links.remove(&name);
                 self.networks.retain(|(link, _), _| *link != name);
-                let all = std::mem::take(&mut self.addresses).into_iter();
-                let left = all.filter_map(|(ip, spots)| Some((ip, spots.without(&name)?)));
-                self.addresses = ordered::map(left);
+                self.addresses.retain(|seen| seen.link != name);
             }
             Notice::Address(address) => self.put_address(address),
             Notice::AddressGone { link, address } => self.remove_address(address, &link),
@@ -178,20 +135,32 @@ impl Observed {
             Owner::Node => self.networks.insert(network, address.prefix_len),
             Owner::Viplet | Owner::Predecessor => self.networks.remove(&network),
         };
-        let ip = address.address;
         let seen = SeenAddress::from(address);
-        let spots = match self.addresses.remove(&ip) {
-            Some(spots) => spots.with(seen),
-            None => Spots::One(seen),
-        };
-        self.addresses.insert(ip, spots);
+        match self.place(seen.address, &seen.link) {
+            Ok(place) => {
+                if let Some(known) = self.addresses.get_mut(place) {
+                    *known = seen;
+                }
+            }
+            Err(place) => {
+                if self.addresses.len() == self.addresses.capacity() {
+                    self.addresses.reserve_exact(self.addresses.len() / 8 + 8);
+                }
+                self.addresses.insert(place, seen);
+            }
+        }
+    }
+
+    fn place(&self, address: IpAddr, link: &LinkName) -> Result<usize, usize> {
+        self.addresses.binary_search_by(|seen| (seen.address, &seen.link).cmp(&(address, link)))
     }
 
     fn remove_address(&mut self, address: IpAddr, link: &LinkName) {
         self.networks.remove(&(link.clone(), address));
         self.reach.remove(&address);
-        let left = self.addresses.remove(&address).and_then(|spots| spots.without(link));
-        self.addresses.extend(left.map(|spots| (address, spots)));
+        if let Ok(place) = self.place(address, link) {
+            self.addresses.remove(place);
+        }
     }
 
     /// How much this table can be trusted.
@@ -213,7 +182,7 @@ impl Observed {
 
     /// All addresses in order.
     pub fn addresses(&self) -> impl Iterator<Item = &SeenAddress> {
-        self.addresses.values().flat_map(Spots::all)
+        self.addresses.iter()
     }
 
     /// One address on one link.
@@ -225,7 +194,10 @@ impl Observed {
     /// One address on whichever links carry it, in order of name.
     #[must_use]
     pub fn at(&self, address: IpAddr) -> &[SeenAddress] {
-        self.addresses.get(&address).map_or(&[], Spots::all)
+        let from = self.addresses.partition_point(|seen| seen.address < address);
+        let rest = self.addresses.get(from..).unwrap_or_default();
+        let length = rest.iter().take_while(|seen| seen.address == address).count();
+        rest.get(..length).unwrap_or_default()
     }
 
     /// The same, one by one.

@@ -51,6 +51,11 @@ impl Census {
         }
     }
 
+    /// Whether a link has no IPv4 address.
+    pub(crate) fn is_empty(&self, index: u32) -> bool {
+        self.0.range((index, 0)..=(index, u8::MAX)).next().is_none()
+    }
+
     /// What the removal of `record` may take along. Which subnet a secondary address belongs to
     /// is not asked: of the same prefix length is near enough.
     pub(crate) fn endangered_by(&self, record: &AddressRecord) -> Endangered {

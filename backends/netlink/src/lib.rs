@@ -2,6 +2,7 @@
 //! and taken off links with a lifetime that the kernel itself enforces.
 //!
 //! - `wire` and `encode`: netlink bytes ↔ records; pure, never panics.
+//! - `addresses`: all addresses in order; pure.
 //! - `observed`: the table of links and addresses; pure; turns kernel messages into notices.
 //! - `census`: how many IPv4 addresses a link has, and what the removal of one takes along; pure.
 //! - `filter`: keeps what is of no concern away from the monitor; pure.
@@ -13,6 +14,7 @@
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
+mod addresses;
 mod census;
 mod driver;
 mod encode;

@@ -4,7 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use netlink_packet_route::address::AddressFlags;
@@ -13,6 +13,7 @@ use viplet_backend_api::{
     Observation, Owner, Tag, Usability,
 };
 
+use crate::addresses::{AddressKey, Addresses, key};
 use crate::census::{Census, Endangered};
 use crate::wire::{
     AF_INET, AF_INET6, AddressRecord, LinkRecord, Message, RouteRecord, TABLE_MAIN, UNICAST,
@@ -94,34 +95,13 @@ pub(crate) fn is_default(route: &RouteRecord) -> bool {
         && !route.links.is_empty()
 }
 
-pub(crate) type AddressKey = (u32, IpAddr, u8);
-
-/// What an [`AddressRecord`] says beside its key: there may be thousands.
-#[derive(Clone, Copy, Debug)]
-struct AddressFacts {
-    flags: AddressFlags,
-    valid: Option<u32>,
-    tag: Option<u8>,
-}
-
-impl AddressFacts {
-    fn of(record: &AddressRecord) -> Self {
-        Self { flags: record.flags, valid: record.valid, tag: record.tag }
-    }
-
-    fn record(self, (index, address, prefix_len): AddressKey) -> AddressRecord {
-        let Self { flags, valid, tag } = self;
-        AddressRecord { index, address, prefix_len, flags, valid, tag }
-    }
-}
-
 /// Everything observed.
 #[derive(Debug)]
 pub(crate) struct Table {
     tag: u8,
     support: TagSupport,
     links: BTreeMap<u32, LinkRecord>,
-    addresses: BTreeMap<AddressKey, AddressFacts>,
+    addresses: Addresses,
     census: Census,
     defaults: Defaults,
     held_revision: u64,
@@ -134,7 +114,7 @@ impl Table {
             tag: tag.value(),
             support,
             links: BTreeMap::new(),
-            addresses: BTreeMap::new(),
+            addresses: Addresses::default(),
             census: Census::default(),
             defaults: Defaults::default(),
             held_revision: 0,
@@ -164,7 +144,7 @@ impl Table {
     pub(crate) fn observation(&self) -> Observation {
         Observation {
             links: self.links.values().map(|link| self.link(link)).collect(),
-            addresses: self.records().filter_map(|a| self.address(&a)).collect(),
+            addresses: self.addresses.iter().filter_map(|a| self.address(a)).collect(),
         }
     }
 
@@ -208,14 +188,14 @@ impl Table {
         notices.extend(gone.clone().map(Notice::LinkGone));
         notices.push(Notice::Link(after));
         if gone.is_some() {
-            let moved = self.within(keys_of(index)).filter_map(|a| self.address(&a));
+            let moved = self.on(index).filter_map(|a| self.address(a));
             notices.extend(moved.map(Notice::Address));
         }
         if state_changed { self.flushed(index) } else { Follow::Nothing }
     }
 
     fn apply_link_gone(&mut self, index: u32, notices: &mut Vec<Notice>) -> Follow {
-        let gone: Vec<_> = self.addresses.range(keys_of(index)).map(|(key, _)| *key).collect();
+        let gone: Vec<_> = self.on(index).map(key).collect();
         for key in gone {
             self.remove(&key);
         }
@@ -242,8 +222,7 @@ impl Table {
 
     fn insert(&mut self, address: AddressRecord) -> Option<AddressRecord> {
         self.census.count(&address);
-        let (key, facts) = (key(&address), AddressFacts::of(&address));
-        let before = self.addresses.insert(key, facts).map(|facts| facts.record(key));
+        let before = self.addresses.insert(address);
         if let Some(old) = &before {
             self.census.discount(old);
         }
@@ -251,7 +230,7 @@ impl Table {
     }
 
     fn remove(&mut self, key: &AddressKey) -> Option<AddressRecord> {
-        let gone = self.addresses.remove(key)?.record(*key);
+        let gone = self.addresses.remove(key)?;
         self.census.discount(&gone);
         if self.may_be_held(&gone) {
             self.held_changed();
@@ -271,7 +250,7 @@ impl Table {
         let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
         let name = link.name.clone();
         // The same address may be there a second time with another prefix length.
-        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(&a)) {
+        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(a)) {
             Some(remaining) => notices.push(Notice::Address(remaining)),
             None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
         }
@@ -287,11 +266,7 @@ impl Table {
     /// Whether no IPv4 address is left on the link after this one: the kernel then flushes the
     /// link's routes.
     fn was_last(&self, gone: &AddressRecord) -> bool {
-        let first = (gone.index, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let left = self.addresses.range(first..).next();
-        gone.address.is_ipv4()
-            && !left
-                .is_some_and(|((index, address, _), _)| *index == gone.index && address.is_ipv4())
+        gone.address.is_ipv4() && self.census.is_empty(gone.index)
     }
 
     /// Something happened that makes the kernel flush routes through a link without a message.
@@ -366,19 +341,12 @@ impl Table {
         &self,
         index: u32,
         address: IpAddr,
-    ) -> impl Iterator<Item = AddressRecord> {
-        self.within((index, address, 0)..=(index, address, u8::MAX))
+    ) -> impl Iterator<Item = &AddressRecord> {
+        self.addresses.of(address).iter().filter(move |record| record.index == index)
     }
 
-    fn within(
-        &self,
-        keys: std::ops::RangeInclusive<AddressKey>,
-    ) -> impl Iterator<Item = AddressRecord> {
-        self.addresses.range(keys).map(|(key, facts)| facts.record(*key))
-    }
-
-    fn records(&self) -> impl Iterator<Item = AddressRecord> {
-        self.addresses.iter().map(|(key, facts)| facts.record(*key))
+    fn on(&self, index: u32) -> impl Iterator<Item = &AddressRecord> {
+        self.addresses.iter().filter(move |record| record.index == index)
     }
 
     /// Whether the removal of an entry may take others, or routes, along.
@@ -388,11 +356,9 @@ impl Table {
 
     /// The link that has `address` as the node's own, if any has.
     pub(crate) fn node_own(&self, address: IpAddr) -> Option<&LinkName> {
-        let own = |link: &&LinkRecord| {
-            link.name.as_str() != KUBE_PROXY_LINK
-                && self.entries(link.index, address).any(|a| self.owner(&a) == Owner::Node)
-        };
-        self.links.values().find(own).map(|link| &link.name)
+        let own = self.addresses.of(address).iter().filter(|a| self.owner(a) == Owner::Node);
+        let links = own.filter_map(|record| self.name(record.index));
+        links.into_iter().find(|name| name.as_str() != KUBE_PROXY_LINK)
     }
 
     /// How many notices say more than a snapshot would.
@@ -430,8 +396,9 @@ impl Table {
     pub(crate) fn link_local(&self, index: u32) -> Option<Ipv6Addr> {
         const FIRST: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
         const LAST: Ipv6Addr = Ipv6Addr::from_bits(FIRST.to_bits() | (u128::MAX >> 10));
-        self.within((index, IpAddr::V6(FIRST), 0)..=(index, IpAddr::V6(LAST), u8::MAX))
-            .filter(|record| usability(record.flags) == Usability::Usable)
+        let local = self.addresses.between(IpAddr::V6(FIRST), IpAddr::V6(LAST)).iter();
+        local
+            .filter(|record| record.index == index && usability(record.flags) == Usability::Usable)
             .find_map(|record| match record.address {
                 IpAddr::V6(v6) => Some(v6),
                 IpAddr::V4(_) => None,
@@ -440,7 +407,8 @@ impl Table {
 
     /// Our own addresses, with the index of their link; without tags, those that may be ours.
     pub(crate) fn held(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        self.records()
+        self.addresses
+            .iter()
             .filter(|record| self.may_be_held(record))
             .map(|record| (record.index, record.address))
     }
@@ -455,22 +423,12 @@ impl Table {
 
     /// Whether an install of ours with this key would change nothing but the lifetime.
     pub(crate) fn is_settled(&self, key: &AddressKey) -> bool {
-        self.addresses.get(key).map(|facts| facts.record(*key)).is_some_and(|record| {
-            self.owner(&record) == Owner::Viplet
+        self.addresses.get(key).is_some_and(|record| {
+            self.owner(record) == Owner::Viplet
                 && record.valid.is_some()
                 && usability(record.flags) == Usability::Usable
         })
     }
-}
-
-fn key(record: &AddressRecord) -> AddressKey {
-    (record.index, record.address, record.prefix_len)
-}
-
-/// The keys of all entries of a link.
-fn keys_of(index: u32) -> std::ops::RangeInclusive<AddressKey> {
-    let last = IpAddr::V6(Ipv6Addr::from(u128::MAX));
-    (index, IpAddr::from([0, 0, 0, 0]), 0)..=(index, last, u8::MAX)
 }
 
 /// How long an address stays is no news, only whether it may go by itself at all.

@@ -7,10 +7,10 @@ use netlink_packet_route::address::AddressFlags;
 use viplet_backend_api::{Class, DuplicateDetection, Lifetime, LinkName, Owner, Refusal, Vip};
 
 use super::{Kernel, refuse};
+use crate::addresses::AddressKey;
 use crate::census::Endangered;
 use crate::encode;
 use crate::error::{Capability, errno, io_refusal};
-use crate::observed::AddressKey;
 use crate::request::{Change, Echo};
 use crate::restore::{self, Kept};
 use crate::wire::{AddressRecord, rtm};
@@ -95,6 +95,7 @@ impl Kernel {
             .table
             .entries(index, vip.address)
             .filter(|entry| must_go_first(entry, vip) || entry.prefix_len != vip.prefix_len)
+            .cloned()
             .collect();
         Ok(Install {
             key,
@@ -143,6 +144,7 @@ impl Kernel {
             .table
             .entries(index, vip.address)
             .filter(|entry| self.table.owner(entry) != Owner::Node)
+            .cloned()
             .collect();
         // One that cannot be removed does not keep the others.
         let outcomes: Vec<_> = ours.iter().map(|entry| self.remove(entry)).collect();
