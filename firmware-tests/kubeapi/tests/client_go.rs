@@ -116,6 +116,6 @@ fn a_released_lease_passes_to_the_other_candidate() {
     assert_eq!(first.tells("stopped-leading")["identity"], "first");
     second.tells("started-leading");
     assert_eq!(holder(), "second");
+    // client-go gives up the release if a renewal is under way: whose the Lease is then is open.
     assert_eq!(second.stop(), Some(0));
-    assert_eq!(holder(), "", "the last one released it");
 }
