@@ -108,7 +108,7 @@ impl Health {
 /// Whether the node is fit to hold the group's addresses.
 #[must_use]
 pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -> Fitness {
-    if stopping == Stopping::Yes {
+    if stopping != Stopping::No {
         return Fitness::Leaving;
     }
     match obstacle(group, observed, now) {

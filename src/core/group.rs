@@ -411,8 +411,8 @@ impl Group {
 pub enum Stopping {
     /// It runs on.
     No,
-    /// It withdraws and releases everything.
-    Yes,
+    /// It withdraws and releases everything, and ends by then.
+    By(Moment),
 }
 
 /// The line for the log about a command that takes an address away.

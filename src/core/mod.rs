@@ -337,7 +337,8 @@ impl Core {
     fn stopping(&self) -> Stopping {
         match self.phase {
             Phase::Running => Stopping::No,
-            Phase::Stopping { .. } | Phase::Stopped => Stopping::Yes,
+            Phase::Stopping { limit } => Stopping::By(limit),
+            Phase::Stopped => Stopping::By(Moment::default()),
         }
     }
 

@@ -441,7 +441,7 @@ impl Services {
 
     /// Whether a lease that this node holds has to be marked before it is given back.
     pub(super) fn is_to_be_marked(&self, lease: &LeaseName, around: &Around<'_>) -> bool {
-        if self.heard.is_none() || around.stopping == Stopping::Yes {
+        if self.heard.is_none() || around.stopping != Stopping::No {
             return false;
         }
         let formers = self.movers.iter().filter_map(|ip| self.addresses.get(ip));

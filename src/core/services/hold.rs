@@ -406,7 +406,7 @@ impl Services {
             Authority::Lease(lease) => {
                 self.seats.get(&**lease).is_some_and(|seat| seat.leaving == Leaving::Yes)
             }
-            _ => stopping == Stopping::Yes,
+            _ => stopping != Stopping::No,
         }
     }
 }

@@ -17,6 +17,9 @@ const LONGEST_RANK: Duration = Duration::from_millis(24);
 /// A cordoned node lets the others go first.
 const RELUCTANCE: Duration = Duration::from_millis(1500);
 
+/// Others take over in less, if there are any.
+pub(super) const SUCCESSION: Duration = Duration::from_millis(100);
+
 /// How keen this node is on a lease that is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keenness {
@@ -49,6 +52,8 @@ pub(crate) struct Seat {
     pub(crate) due: Due,
     /// Being given away.
     pub(crate) leaving: Leaving,
+    /// When this node had given it away.
+    pub(crate) parted: Option<Moment>,
     /// What was known of it when its addresses were told last.
     pub(crate) told: Told,
     /// This node has held it.
@@ -105,6 +110,7 @@ impl Seat {
             addresses: BTreeSet::new(),
             due: None,
             leaving: Leaving::No,
+            parted: None,
             told: Told::default(),
             held_before: false,
         }
@@ -120,6 +126,21 @@ impl Seat {
         if terms.courtesy != wanted {
             self.election.set_courtesy(wanted);
         }
+    }
+
+    /// Whether it is in this node's name.
+    #[must_use]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.election.holder() == Some(self.election.terms().identity.as_str())
+    }
+
+    /// Whether this node gives it away: it is its own, or nobody has taken over yet what others
+    /// may still take over.
+    #[must_use]
+    pub(crate) fn is_parting(&self, now: Moment) -> bool {
+        let given = self.held_before && self.election.holder().is_none_or(str::is_empty);
+        let awaited = self.parted.is_none_or(|at| now < at + SUCCESSION);
+        self.leaving == Leaving::Yes && (self.is_ours() || (given && awaited))
     }
 
     /// The holder as far as is known, unless its time is up.

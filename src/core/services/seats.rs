@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::book::Page;
-use super::seat::{Keenness, Leaving, Seat, Told};
+use super::seat::{Keenness, Leaving, SUCCESSION, Seat, Told};
 use super::tenancy::{Authority, Obstacle};
 use super::{Around, Item, PATIENCE, Services};
 use crate::core::election::drive::Handover;
@@ -15,10 +16,15 @@ use crate::core::input::{Effect, LeaseView, Origin};
 use crate::core::lease::LeaseName;
 use crate::core::report::{Level, Report};
 use crate::core::settings::ServiceElection;
+use crate::core::time::Moment;
 
-/// Leases that are given away at once when the process ends: each address is silent only while
-/// its own lease changes hands.
-const LEAVING_AT_ONCE: usize = 4;
+/// Leases that change hands at once when the process ends: each address is silent only while its
+/// own does, the longer the more do so at once.
+const LEAST_AT_ONCE: usize = 2;
+/// At most so many do when there is little time, or no other node.
+const MOST_AT_ONCE: usize = 8;
+/// What it takes to give one away.
+const PARTING: Duration = Duration::from_millis(50);
 
 impl Services {
     /// The Lease for all is followed from the start, unless it is the control plane's too: two
@@ -104,8 +110,8 @@ impl Services {
 
     /// Drives every lease on the agenda; requests are sent later.
     pub(super) fn drive_seats(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
-        if around.stopping == Stopping::Yes {
-            self.leave_some();
+        if let Stopping::By(limit) = around.stopping {
+            self.leave_some(around.now, limit);
         }
         for lease in std::mem::take(&mut self.agenda.seats) {
             self.drive_seat(&lease, around, effects);
@@ -130,6 +136,9 @@ impl Services {
         seat.election.stand(fitness, around.now);
         seat.election.tick(around.now);
         seat.held_before |= matches!(seat.election.role(), Role::Holding { .. });
+        if seat.leaving == Leaving::Yes && seat.held_before && !seat.is_ours() {
+            seat.parted.get_or_insert(around.now);
+        }
         effects.extend(seat.election.take_reports().into_iter().map(|r| Effect::Report(quiet(r))));
         let urgency = seat.election.urgency(around.now, handover).filter(|_| !held_back);
         let due = match urgency {
@@ -138,6 +147,9 @@ impl Services {
                 (if held_back { at.max(self.started + PATIENCE) } else { at }, why)
             }),
         };
+        let end = seat.parted.map(|at| at + SUCCESSION).filter(|end| *end > around.now);
+        let next = end.map(|at| (at, "nobody has taken over a lease that was given away"));
+        let due = due.into_iter().chain(next).min_by_key(|(at, _)| *at);
         self.agenda.rearm(&Item::Seat(Rc::clone(lease)), &mut seat.due, due);
         if !seat.election.is_busy() {
             self.desk.done(lease);
@@ -293,17 +305,18 @@ impl Services {
         self.agenda.plans.extend(everywhere.map(|(ip, _)| ip));
     }
 
-    /// The process ends: leases are given away a few at a time.
-    fn leave_some(&mut self) {
-        let ours =
-            |seat: &Seat| seat.election.holder() == Some(seat.election.terms().identity.as_str());
-        let busy = self.seats.values().filter(|s| s.leaving == Leaving::Yes && ours(s)).count();
-        let mut free = LEAVING_AT_ONCE.saturating_sub(busy);
+    /// The process ends: leases are given away a few at a time, so that all are by then.
+    fn leave_some(&mut self, now: Moment, limit: Moment) {
+        let busy = self.seats.values().filter(|seat| seat.is_parting(now)).count();
+        let left = self.seats.values().filter(|seat| seat.is_ours()).count();
+        let alone = self.nodes.names().eq([self.node.as_str()]);
+        let at_once = if alone { MOST_AT_ONCE } else { at_once(left, limit.since(now)) };
+        let mut free = at_once.saturating_sub(busy);
         for (lease, seat) in &mut self.seats {
             if seat.leaving == Leaving::Yes {
                 continue;
             }
-            let holds = ours(seat) || seat.election.is_claiming();
+            let holds = seat.is_ours() || seat.election.is_claiming();
             if holds && free == 0 {
                 continue;
             }
@@ -372,6 +385,14 @@ impl Services {
     }
 }
 
+/// How many of `left` leases are given away at once when there is so much time for all of them; a
+/// quarter of it is not reckoned with.
+fn at_once(left: usize, time: Duration) -> usize {
+    let whole = PARTING.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX)).as_nanos();
+    let needed = whole.div_ceil((time * 3 / 4).as_nanos().max(1));
+    usize::try_from(needed).unwrap_or(usize::MAX).clamp(LEAST_AT_ONCE, MOST_AT_ONCE)
+}
+
 fn add(sum: &mut Tally, tally: Tally) {
     sum.renewals += tally.renewals;
     sum.failures += tally.failures;
@@ -384,5 +405,24 @@ fn quiet(report: Report) -> Report {
     match report.level {
         Level::Info | Level::Warn => Report { level: Level::Debug, ..report },
         Level::Error | Level::Debug => report,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_are_given_away_few_at_once_unless_there_are_many_for_the_time() {
+        let seconds = Duration::from_secs;
+        for (left, time, expected) in [
+            (1, seconds(1), 2),
+            (100, seconds(4), 2),
+            (300, seconds(8), 3),
+            (1_000, seconds(8), 8),
+            (3, Duration::ZERO, 8),
+        ] {
+            assert_eq!(at_once(left, time), expected, "{left} in {time:?}");
+        }
     }
 }

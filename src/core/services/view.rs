@@ -340,7 +340,7 @@ impl Services {
     }
 
     fn is_stopping(&self, around: &Around<'_>) -> bool {
-        around.stopping == crate::core::group::Stopping::Yes
+        around.stopping != crate::core::group::Stopping::No
     }
 
     pub(super) fn drive_label(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
