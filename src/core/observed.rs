@@ -144,6 +144,7 @@ impl Observed {
             }
             Err(place) => {
                 if self.addresses.len() == self.addresses.capacity() {
+                    // Twice as much would mostly stay empty.
                     self.addresses.reserve_exact(self.addresses.len() / 8 + 8);
                 }
                 self.addresses.insert(place, seen);

@@ -17,7 +17,7 @@ const LONGEST_RANK: Duration = Duration::from_millis(24);
 /// A cordoned node lets the others go first.
 const RELUCTANCE: Duration = Duration::from_millis(1500);
 
-/// Others take over in less, if there are any.
+/// What this node has given away is taken over by another in less, if there is one that can.
 pub(super) const SUCCESSION: Duration = Duration::from_millis(100);
 
 /// How keen this node is on a lease that is free.

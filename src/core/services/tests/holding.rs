@@ -102,6 +102,19 @@ fn a_planned_stop_moves_each_address_in_a_moment_and_leaves_no_lease_behind() {
 }
 
 #[test]
+fn the_only_node_waits_for_no_successor_when_it_stops() {
+    let mut town = Town::new(1, settings(Each));
+    town.settle();
+    for n in 1..=30 {
+        town.serve(asking(&format!("s{n}"), &format!("10.0.0.{n}")));
+    }
+    town.settle();
+    town.stop(0);
+    town.pass(Duration::from_millis(700));
+    assert!(!town.runs(0), "it has stopped");
+}
+
+#[test]
 fn a_killed_process_that_comes_back_within_the_lease_keeps_its_addresses() {
     for election in [OneForAll, Each] {
         let mut town = Town::new(3, settings(election));
