@@ -92,5 +92,4 @@ fn digest(event: &ServiceEvent, now: SystemTime) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "events/tests.rs"]
 mod tests;

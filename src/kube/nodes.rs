@@ -180,5 +180,4 @@ pub async fn set_label(
 }
 
 #[cfg(test)]
-#[path = "nodes/tests.rs"]
 mod tests;

@@ -247,5 +247,4 @@ fn set_condition(there: &mut Value, wanted: &Condition, now: &str) -> Result<(),
 }
 
 #[cfg(test)]
-#[path = "service_change/tests.rs"]
 mod tests;

@@ -292,5 +292,4 @@ fn some(text: Option<Box<str>>) -> Option<Box<str>> {
 }
 
 #[cfg(test)]
-#[path = "services/tests.rs"]
 mod tests;

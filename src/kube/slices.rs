@@ -198,5 +198,4 @@ fn place(node: Option<Box<str>>, hostname: Option<Box<str>>) -> Option<Box<str>>
 }
 
 #[cfg(test)]
-#[path = "slices/tests.rs"]
 mod tests;

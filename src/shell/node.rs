@@ -14,8 +14,8 @@ use log::{Level as LogLevel, log};
 use smol::channel::{Receiver, bounded};
 use viplet_backend_api::{Backend, Class, Command, Notice, Refusal};
 
+use super::api_tasks::ApiTasks;
 use super::clock::{self, Timer};
-use super::errands::Errands;
 use super::shared::Shared;
 use super::signals::{Order, Signals};
 use crate::core::report::{Level, Report};
@@ -48,7 +48,7 @@ pub trait Orders {
 /// The loop.
 pub struct Node {
     shared: Rc<Shared>,
-    errands: Errands,
+    api_tasks: ApiTasks,
     inbox: Receiver<Input>,
     timer: Timer,
     signals: Signals,
@@ -78,16 +78,16 @@ enum Told {
 }
 
 impl Node {
-    /// Puts the parts together. `inbox` is the other end of what the errands send to.
+    /// Puts the parts together. `inbox` is the other end of what the API tasks send to.
     #[must_use]
     pub fn new(
         shared: Rc<Shared>,
-        errands: Errands,
+        api_tasks: ApiTasks,
         inbox: Receiver<Input>,
         (timer, signals): (Timer, Signals),
     ) -> Self {
         let (annotations, told) = (Annotations::Unwanted, Told::No);
-        Self { shared, errands, inbox, timer, signals, annotations, stop_at: None, told }
+        Self { shared, api_tasks, inbox, timer, signals, annotations, stop_at: None, told }
     }
 
     /// Turns until it is stopped.
@@ -129,7 +129,7 @@ impl Node {
                 }
             }
             event = self.next().await?;
-            // However much the kernel and the segment have to say, the errands get their turn.
+            // However much the kernel and the segment have to say, the API tasks get their turn.
             if matches!(event, Event::Input(Input::Observed(_))) {
                 notices += 1;
             }
@@ -204,7 +204,7 @@ impl Node {
         let prefix = self.backend().annotation_prefix().map(str::to_owned);
         if let Some(prefix) = prefix {
             let (news, followed) = bounded(1);
-            self.errands.follow_annotations(prefix, news);
+            self.api_tasks.follow_annotations(prefix, news);
             self.annotations = Annotations::Followed(followed);
         }
     }
@@ -237,13 +237,13 @@ impl Node {
             }
             match effect {
                 Effect::Backend(command) => batch.push(command),
-                Effect::Lease(request) => self.errands.lease(request),
-                Effect::Resolve { name } => self.errands.resolve(name),
-                Effect::Label { key, value } => self.errands.label(key, value),
-                Effect::Mark { lease, mark } => self.errands.mark(lease, mark),
-                Effect::Service(update) => self.errands.service(update),
-                Effect::Event(event) => self.errands.event(event),
-                Effect::ServiceLabels(labels) => self.errands.service_labels(labels),
+                Effect::Lease(request) => self.api_tasks.lease(request),
+                Effect::Resolve { name } => self.api_tasks.resolve(name),
+                Effect::Label { key, value } => self.api_tasks.label(key, value),
+                Effect::Mark { lease, mark } => self.api_tasks.mark(lease, mark),
+                Effect::Service(update) => self.api_tasks.service(update),
+                Effect::Event(event) => self.api_tasks.event(event),
+                Effect::ServiceLabels(labels) => self.api_tasks.service_labels(labels),
                 Effect::Report(report) => write(&report),
                 Effect::Stopped => return Turn::Last,
             }
@@ -328,7 +328,7 @@ mod tests {
     use crate::core::services::record::{Change, EndpointRecord, EndpointState, SliceRecord};
     use crate::core::services::tests::town::asking;
     use crate::core::{Core, LeaseView, Origin, WriteOutcome};
-    use crate::shell::errands::Door;
+    use crate::shell::api_tasks::LazyApi;
 
     /// A kernel that refuses everything, or nothing, and notes what it was asked for.
     struct Kernel {
@@ -371,11 +371,11 @@ mod tests {
         let executor = Rc::new(LocalExecutor::new());
         let core = Core::new(settings.core.clone(), clock::now());
         let shared = Shared::new(core, Box::new(kernel));
-        let door = Door::new(settings.access, &executor);
+        let lazy_api = LazyApi::new(settings.access, &executor);
         let (inbox, inputs) = bounded(INBOX);
-        let errands = Errands::start(&executor, &door, &shared, &inbox, &[]);
+        let api_tasks = ApiTasks::start(&executor, &lazy_api, &shared, &inbox, &[]);
         let kernel = (Timer::new().unwrap(), Signals::new().unwrap());
-        Node::new(shared, errands, inputs, kernel)
+        Node::new(shared, api_tasks, inputs, kernel)
     }
 
     /// The node sees its link, and the lease becomes its own.

@@ -21,7 +21,7 @@ pub struct Shared {
     pub core: RefCell<Core>,
     /// What makes addresses present and known.
     pub backend: RefCell<Box<dyn Backend>>,
-    /// How the API server is; the errands keep it up to date.
+    /// How the API server is; the API tasks keep it up to date.
     pub api: RefCell<ApiSeen>,
     turned: Cell<Moment>,
 }

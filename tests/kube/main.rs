@@ -10,8 +10,8 @@
 )]
 
 mod access;
+mod api_tasks;
 mod calls;
-mod errands;
 mod leases;
 mod outcomes;
 mod probes;

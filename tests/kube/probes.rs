@@ -12,7 +12,7 @@ use viplet::core::Input;
 use viplet::core::settings::EndpointSource;
 use viplet::kube::Probe;
 
-use super::errands::{cluster, node, nothing_else, services};
+use super::api_tasks::{cluster, node, nothing_else, services};
 use super::server::{Step, answer, serve, until};
 use super::setup::{Authority, Folder, run};
 
@@ -71,7 +71,7 @@ fn the_loop_is_told_of_every_check() {
     run(async |executor| {
         let settings = services(None, EndpointSource::Slices);
         let node = node(&executor, settings, cluster(|_| answer(200, "ok")));
-        node.errands.check_health(HealthCheck {
+        node.api_tasks.check_health(HealthCheck {
             url: format!("{}/livez", node.server.url()),
             every: Duration::from_millis(10),
             within: SOON,
@@ -95,7 +95,7 @@ fn annotations_of_this_node_that_begin_with_the_prefix_are_told() {
             _ => all(seen),
         });
         let (news, told) = bounded(4);
-        node.errands.follow_annotations("bgp.example/".to_owned(), news);
+        node.api_tasks.follow_annotations("bgp.example/".to_owned(), news);
         let wanted = BTreeMap::from([("bgp.example/node-asn".to_owned(), "6".to_owned())]);
         assert_eq!(told.recv().await.unwrap(), wanted);
     });

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{Parts, QUEUE, next_of};
+use super::{QUEUE, TaskContext, next_of};
 use crate::core::Input;
 use crate::core::input::{ServiceOutcome, ServiceUpdate};
 use crate::kube::{Connection, update_service};
@@ -15,15 +15,15 @@ use crate::kube::{Connection, update_service};
 const CONNECTIONS: usize = 2;
 
 /// Takes what is to be written to Services.
-pub(super) struct ServiceDesk {
-    parts: Parts,
+pub(super) struct ServiceQueue {
+    context: TaskContext,
     /// Only a node that holds something writes.
     pool: OnceCell<Sender<ServiceUpdate>>,
 }
 
-impl ServiceDesk {
-    pub(super) fn new(parts: &Parts) -> Self {
-        Self { parts: parts.clone(), pool: OnceCell::new() }
+impl ServiceQueue {
+    pub(super) fn new(context: &TaskContext) -> Self {
+        Self { context: context.clone(), pool: OnceCell::new() }
     }
 
     pub(super) fn take(&self, update: ServiceUpdate) {
@@ -31,7 +31,7 @@ impl ServiceDesk {
             self.pool().try_send(update)
         {
             let why = "not sent: too many writes to Services are under way".to_owned();
-            self.parts.tell(answer(update, ServiceOutcome::Failed(why)));
+            self.context.tell(answer(update, ServiceOutcome::Failed(why)));
         }
     }
 
@@ -39,17 +39,17 @@ impl ServiceDesk {
         self.pool.get_or_init(|| {
             let (sender, updates) = bounded(QUEUE);
             for _ in 0..CONNECTIONS {
-                self.parts.start(|parts| carry(parts, updates.clone()));
+                self.context.start(|context| carry(context, updates.clone()));
             }
             sender
         })
     }
 }
 
-async fn carry(parts: Parts, updates: Receiver<ServiceUpdate>) {
+async fn carry(context: TaskContext, updates: Receiver<ServiceUpdate>) {
     let mut connection: Option<Connection> = None;
     while let Ok(update) = next_of(async || updates.recv().await, &mut connection).await {
-        let outcome = match parts.door.api() {
+        let outcome = match context.lazy_api.api() {
             Ok(api) => {
                 let connection = connection.get_or_insert_with(|| api.connection());
                 update_service(connection, &update, SystemTime::now()).await
@@ -57,11 +57,11 @@ async fn carry(parts: Parts, updates: Receiver<ServiceUpdate>) {
             Err(why) => ServiceOutcome::Failed(why),
         };
         match &outcome {
-            ServiceOutcome::Done => parts.shared.api_said(Ok(())),
-            ServiceOutcome::Failed(why) => parts.shared.api_said(Err(why.clone())),
+            ServiceOutcome::Done => context.shared.api_said(Ok(())),
+            ServiceOutcome::Failed(why) => context.shared.api_said(Err(why.clone())),
             ServiceOutcome::Gone | ServiceOutcome::Conflict | ServiceOutcome::Refused(_) => {}
         }
-        if parts.inbox.send(answer(update, outcome)).await.is_err() {
+        if context.inbox.send(answer(update, outcome)).await.is_err() {
             return;
         }
     }

@@ -1,12 +1,12 @@
 //! The shell: the only part of viplet that touches the world.
 //!
-//! [`run`] puts the parts of one node together: the loop of [`node`], its [`errands`], the
+//! [`run`] puts the parts of one node together: the loop of [`node`], its [`api_tasks`], the
 //! listeners of [`http`], all on one thread.
 
+pub mod api_tasks;
 pub mod calendar;
 pub mod clock;
 pub mod dump;
-pub mod errands;
 pub mod http;
 pub mod logger;
 pub mod metrics;
@@ -32,8 +32,8 @@ use crate::config::Settings;
 use crate::core::Core;
 use crate::core::settings::PlaneElection;
 use crate::registry;
+use api_tasks::{ApiTasks, LazyApi};
 use dump::Dump;
-use errands::{Door, Errands};
 use node::{End, INBOX, Node, Orders};
 use opening::Opening;
 use shared::Shared;
@@ -80,17 +80,17 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
 
     let executor = Rc::new(LocalExecutor::new());
     let shared = Shared::new(Core::new(core, clock::now()), backend);
-    let door = Door::new(settings.access.clone(), &executor);
+    let lazy_api = LazyApi::new(settings.access.clone(), &executor);
     let (inbox, inputs) = bounded(INBOX);
-    let errands = Errands::start(&executor, &door, &shared, &inbox, &leases);
+    let api_tasks = ApiTasks::start(&executor, &lazy_api, &shared, &inbox, &leases);
     if let (registry::Peers::Known, Some(check)) = (registry::PEERS, &settings.health_check) {
-        errands.check_health(check.clone());
+        api_tasks.check_health(check.clone());
     }
     for listen in settings.listeners() {
         executor.spawn(http::serve(listen, shared.clone())).detach();
     }
-    let node = Node::new(shared.clone(), errands, inputs, (timer, signals));
-    let orders = Console { settings, shared: &shared, door: &door, read_again };
+    let node = Node::new(shared.clone(), api_tasks, inputs, (timer, signals));
+    let orders = Console { settings, shared: &shared, lazy_api: &lazy_api, read_again };
     let end = smol::block_on(executor.run(node.run(&orders)))?;
     Ok(end)
 }
@@ -99,7 +99,7 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
 struct Console<'a> {
     settings: &'a Settings,
     shared: &'a Rc<Shared>,
-    door: &'a Rc<Door>,
+    lazy_api: &'a Rc<LazyApi>,
     read_again: &'a dyn Fn(),
 }
 
@@ -132,7 +132,7 @@ impl Orders for Console<'_> {
 
     fn reload(&self) {
         log::info!("SIGHUP: files are read again");
-        self.door.reload();
+        self.lazy_api.reload();
         (self.read_again)();
     }
 }

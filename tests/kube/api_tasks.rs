@@ -1,4 +1,4 @@
-//! The errands of a node that serves Services: which connections there are, what goes over each,
+//! The API tasks of a node that serves Services: which connections there are, what goes over each,
 //! and that every request is answered.
 
 use std::cell::RefCell;
@@ -19,8 +19,8 @@ use viplet::core::settings::{
 use viplet::core::{
     Core, Input, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
 };
+use viplet::shell::api_tasks::{ApiTasks, LazyApi};
 use viplet::shell::clock;
-use viplet::shell::errands::{Door, Errands};
 use viplet::shell::opening::Opening;
 use viplet::shell::shared::{ApiSeen, Shared};
 use viplet_backend_api::{Class, Refusal};
@@ -67,11 +67,11 @@ fn control_plane() -> LeaseName {
     lease("kube-system", "plndr-cp-lock")
 }
 
-/// A node's errands against a server.
+/// A node's API tasks against a server.
 pub struct Node {
     pub server: Server,
     shared: Rc<Shared>,
-    pub errands: Errands,
+    pub api_tasks: ApiTasks,
     inputs: Rc<RefCell<Vec<Input>>>,
     _folder: Folder,
 }
@@ -91,12 +91,12 @@ pub fn node(
     };
     let backend = Opening::new(Box::new(|| Err(nothing())));
     let shared = Shared::new(Core::new(core, clock::now()), Box::new(backend));
-    let door = Door::new(settings(Some(&file)), executor);
+    let lazy_api = LazyApi::new(settings(Some(&file)), executor);
     let (inbox, outbox) = bounded(64);
-    let errands = Errands::start(executor, &door, &shared, &inbox, &[control_plane()]);
+    let api_tasks = ApiTasks::start(executor, &lazy_api, &shared, &inbox, &[control_plane()]);
     let inputs = Rc::default();
     executor.spawn(collect(outbox, Rc::clone(&inputs))).detach();
-    Node { server, shared, errands, inputs, _folder: folder }
+    Node { server, shared, api_tasks, inputs, _folder: folder }
 }
 
 /// No kernel is touched here.
@@ -117,7 +117,7 @@ impl Node {
 
     fn read(&self, lease: LeaseName) {
         let timeout = Duration::from_secs(60);
-        self.errands.lease(LeaseRequest { lease, verb: LeaseVerb::Read, timeout });
+        self.api_tasks.lease(LeaseRequest { lease, verb: LeaseVerb::Read, timeout });
     }
 
     fn fails(&self) -> Option<String> {
@@ -321,8 +321,8 @@ fn what_cannot_be_queued_is_answered_at_once() {
                 annotations: BTreeMap::new(),
             };
             let lease = lease("shop", &format!("l{number}"));
-            node.errands.lease(LeaseRequest { lease, verb, timeout: Duration::from_secs(60) });
-            node.errands.service(update(&format!("s{number}")));
+            node.api_tasks.lease(LeaseRequest { lease, verb, timeout: Duration::from_secs(60) });
+            node.api_tasks.service(update(&format!("s{number}")));
         }
         let full = |why: &str| why.contains("too many");
         let rejected = |input: &Input| {
@@ -336,7 +336,7 @@ fn what_cannot_be_queued_is_answered_at_once() {
         until("the leases' answers", || node.count(rejected) == 100).await;
         until("the Services' answers", || node.count(failed) == 100).await;
         for _ in 0..20 {
-            node.errands.service_labels(BTreeMap::new());
+            node.api_tasks.service_labels(BTreeMap::new());
         }
         let labelled = |input: &Input| matches!(input, Input::ServicesLabelled(Err(_)));
         until("the labels' answers", || node.count(labelled) == 12).await;
@@ -375,7 +375,7 @@ fn what_is_written_to_services_goes_over_four_connections_and_is_answered() {
         });
         let node = node(&executor, services(None, EndpointSource::Slices), handler);
         for number in 0..30 {
-            node.errands.service(update(&format!("s{number}")));
+            node.api_tasks.service(update(&format!("s{number}")));
         }
         let done = |input: &Input| {
             matches!(input, Input::ServiceWritten { attempt: 7, outcome: ServiceOutcome::Done, .. })
@@ -398,7 +398,7 @@ fn all_labels_of_services_are_written_by_one_patch() {
             node(&executor, services(None, EndpointSource::Slices), cluster(|_| answer(200, "{}")));
         let key = |name: &str| format!("service-provided.kube-vip.io/{name}.shop");
         let labels = BTreeMap::from([(key("a"), Some("10.0.0.1".to_owned())), (key("b"), None)]);
-        node.errands.service_labels(labels);
+        node.api_tasks.service_labels(labels);
         until("the answer", || {
             node.count(|input| matches!(input, Input::ServicesLabelled(Ok(())))) == 1
         })
@@ -446,12 +446,12 @@ fn events_that_are_forbidden_are_not_tried_again_and_nothing_else_is_affected() 
             ("shop", "d", 3),
             ("other", "e", 3),
         ] {
-            node.errands.event(event(space, message));
+            node.api_tasks.event(event(space, message));
             // The label is written after the Event only if that was dealt with.
             until("the Event", || node.server.count(posts) == tried).await;
             let labelled = |input: &Input| matches!(input, Input::Labelled(Ok(())));
             let before = node.count(labelled);
-            node.errands.label("kube-vip.io/has-ip".to_owned(), None);
+            node.api_tasks.label("kube-vip.io/has-ip".to_owned(), None);
             until("the label", || node.count(labelled) == before + 1).await;
         }
         Timer::after(Duration::ZERO).await;

@@ -5,29 +5,29 @@ use std::cell::OnceCell;
 
 use smol::channel::{Receiver, Sender, bounded};
 
-use super::{Parts, QUEUE, next_of};
+use super::{QUEUE, TaskContext, next_of};
 use crate::core::LeaseName;
 use crate::core::input::Mark;
 use crate::core::services::record::Change;
 use crate::kube::{Connection, Coverage, LeaseMemory, mark_lease};
 
 /// Takes marks to be written.
-pub(super) struct MarkDesk {
-    parts: Parts,
+pub(super) struct MarkQueue {
+    context: TaskContext,
     memory: LeaseMemory,
     /// Few nodes ever write one.
     queue: OnceCell<Sender<(LeaseName, Mark)>>,
 }
 
-impl MarkDesk {
-    pub(super) fn new(parts: &Parts, memory: LeaseMemory) -> Self {
-        Self { parts: parts.clone(), memory, queue: OnceCell::new() }
+impl MarkQueue {
+    pub(super) fn new(context: &TaskContext, memory: LeaseMemory) -> Self {
+        Self { context: context.clone(), memory, queue: OnceCell::new() }
     }
 
     pub(super) fn take(&self, lease: LeaseName, mark: Mark) {
         let queue = self.queue.get_or_init(|| {
             let (sender, marks) = bounded(QUEUE);
-            self.parts.start(|parts| carry(parts, self.memory.clone(), marks));
+            self.context.start(|context| carry(context, self.memory.clone(), marks));
             sender
         });
         // Where it is full, the core asks again.
@@ -35,15 +35,15 @@ impl MarkDesk {
     }
 }
 
-async fn carry(parts: Parts, memory: LeaseMemory, marks: Receiver<(LeaseName, Mark)>) {
+async fn carry(context: TaskContext, memory: LeaseMemory, marks: Receiver<(LeaseName, Mark)>) {
     let mut connection: Option<Connection> = None;
     while let Ok((lease, mark)) = next_of(async || marks.recv().await, &mut connection).await {
-        let api = parts.api().await;
+        let api = context.api().await;
         let connection = connection.get_or_insert_with(|| api.connection());
         match mark_lease(connection, &lease, &mark).await {
             Ok(lease) => {
                 let change = Coverage { namespace: None }.learn(Change::Applied(lease), &memory);
-                if parts.inbox.send(change).await.is_err() {
+                if context.inbox.send(change).await.is_err() {
                     return;
                 }
             }
@@ -53,7 +53,7 @@ async fn carry(parts: Parts, memory: LeaseMemory, marks: Receiver<(LeaseName, Ma
                      is tried again",
                     mark.address
                 );
-                parts.shared.api_said(Err(error.to_string()));
+                context.shared.api_said(Err(error.to_string()));
             }
         }
     }

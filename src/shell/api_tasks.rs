@@ -1,16 +1,16 @@
-//! What the loop does not wait for: the API server and the resolver. Each errand is a task on the
+//! What the loop does not wait for: the API server and the resolver. Each is a task on the
 //! same thread; what comes of it goes to the loop's inbox.
 //!
 //! Connections, each opened at its first use: one for the requests about each of the control
 //! plane's and the global Lease, so that nothing is ever ahead of them; [`leases`] has a pool for
 //! the others and [`services`] one for what is written to Services; each watch has one
-//! ([`watches`]); labels and Events share one ([`notes`]), and marks on Leases have one ([`marks`]).
+//! ([`watches`]); labels and Events share one ([`events`]), and marks on Leases have one ([`marks`]).
 
 mod annotations;
+mod events;
 mod health;
 mod leases;
 mod marks;
-mod notes;
 mod services;
 mod watches;
 
@@ -29,10 +29,10 @@ use crate::core::input::{Mark, ServiceEvent, ServiceUpdate};
 use crate::core::{Input, LeaseName, LeaseRequest};
 use crate::kube::access::Places;
 use crate::kube::{AccessSettings, Api, Connection, Coverage, LeaseMemory};
-use leases::LeaseDesk;
-use marks::MarkDesk;
-use notes::Notes;
-use services::ServiceDesk;
+use events::LabelsAndEvents;
+use leases::LeaseQueue;
+use marks::MarkQueue;
+use services::ServiceQueue;
 
 /// Credentials that cannot be found are looked for again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -44,14 +44,14 @@ const QUEUE: usize = 64;
 
 /// Where the credentials are, found as late as they appear: a static pod starts before kubeadm
 /// has written them.
-pub struct Door {
+pub struct LazyApi {
     settings: AccessSettings,
     executor: Rc<LocalExecutor<'static>>,
     api: RefCell<Option<Api>>,
 }
 
-impl Door {
-    /// A door that was not tried yet.
+impl LazyApi {
+    /// Nothing is looked for yet.
     #[must_use]
     pub fn new(settings: AccessSettings, executor: &Rc<LocalExecutor<'static>>) -> Rc<Self> {
         Rc::new(Self { settings, executor: Rc::clone(executor), api: RefCell::new(None) })
@@ -84,16 +84,16 @@ impl Door {
     }
 }
 
-/// What every errand needs.
+/// What every task needs.
 #[derive(Clone)]
-struct Parts {
+struct TaskContext {
     executor: Rc<LocalExecutor<'static>>,
-    door: Rc<Door>,
+    lazy_api: Rc<LazyApi>,
     shared: Rc<Shared>,
     inbox: Sender<Input>,
 }
 
-impl Parts {
+impl TaskContext {
     /// Tells the loop, however full its inbox is.
     fn tell(&self, input: Input) {
         let inbox = self.inbox.clone();
@@ -110,7 +110,7 @@ impl Parts {
     /// The API server, as soon as there are credentials.
     async fn api(&self) -> Api {
         loop {
-            match self.door.api() {
+            match self.lazy_api.api() {
                 Ok(api) => return api,
                 Err(why) => self.shared.api_said(Err(why)),
             }
@@ -139,29 +139,29 @@ async fn next_of<T>(
 }
 
 /// The ways to send somebody off.
-pub struct Errands {
-    parts: Parts,
-    leases: LeaseDesk,
-    marks: MarkDesk,
-    services: ServiceDesk,
-    notes: Notes,
+pub struct ApiTasks {
+    context: TaskContext,
+    leases: LeaseQueue,
+    marks: MarkQueue,
+    services: ServiceQueue,
+    labels_and_events: LabelsAndEvents,
 }
 
-impl Errands {
+impl ApiTasks {
     /// Starts the tasks. They send to `inbox` and tell `shared` how the API server is. `leases`
     /// (the control plane's) are watched by their names from now on; where the settings say
     /// Services, so are Services, endpoints, nodes and all Leases.
     #[must_use]
     pub fn start(
         executor: &Rc<LocalExecutor<'static>>,
-        door: &Rc<Door>,
+        lazy_api: &Rc<LazyApi>,
         shared: &Rc<Shared>,
         inbox: &Sender<Input>,
         leases: &[LeaseName],
     ) -> Self {
-        let parts = Parts {
+        let context = TaskContext {
             executor: Rc::clone(executor),
-            door: Rc::clone(door),
+            lazy_api: Rc::clone(lazy_api),
             shared: Rc::clone(shared),
             inbox: inbox.clone(),
         };
@@ -170,24 +170,24 @@ impl Errands {
         let settings = core.settings();
         let coverage = settings.services.as_ref().map(|services| {
             let coverage = Coverage { namespace: services.namespace.clone() };
-            watches::start(&parts, services, &settings.node, (&coverage, &memory));
+            watches::start(&context, services, &settings.node, (&coverage, &memory));
             coverage
         });
         let global = settings.services.as_ref().map(|services| &services.lease);
-        let marks = MarkDesk::new(&parts, memory.clone());
-        let mut desk = LeaseDesk::new(&parts, memory, coverage);
+        let marks = MarkQueue::new(&context, memory.clone());
+        let mut queue = LeaseQueue::new(&context, memory, coverage);
         for lease in leases.iter().chain(global) {
-            desk.give_own_connection(lease);
+            queue.give_own_connection(lease);
         }
         for lease in leases {
-            desk.watch(lease);
+            queue.watch(lease);
         }
         Self {
-            leases: desk,
+            leases: queue,
             marks,
-            services: ServiceDesk::new(&parts),
-            notes: Notes::start(&parts, settings.node.clone()),
-            parts: parts.clone(),
+            services: ServiceQueue::new(&context),
+            labels_and_events: LabelsAndEvents::start(&context, settings.node.clone()),
+            context: context.clone(),
         }
     }
 
@@ -203,15 +203,15 @@ impl Errands {
 
     /// Looks a name up.
     pub fn resolve(&self, name: String) {
-        self.parts.start(async |parts| {
+        self.context.start(async |context| {
             let outcome = resolver::resolve(&name).await;
-            let _ = parts.inbox.send(Input::Resolved { name, outcome }).await;
+            let _ = context.inbox.send(Input::Resolved { name, outcome }).await;
         });
     }
 
     /// Sets or removes a label of this node's. It is always answered.
     pub fn label(&self, key: String, value: Option<String>) {
-        self.notes.label(key, value);
+        self.labels_and_events.label(key, value);
     }
 
     /// Writes to a Service. It is always answered.
@@ -221,22 +221,22 @@ impl Errands {
 
     /// Records an Event.
     pub fn event(&self, event: ServiceEvent) {
-        self.notes.event(event);
+        self.labels_and_events.event(event);
     }
 
     /// Checks the API server on this node from now on.
     pub fn check_health(&self, check: HealthCheck) {
-        self.parts.start(|parts| health::follow(parts, check));
+        self.context.start(|context| health::follow(context, check));
     }
 
     /// Sends this node's annotations that begin with `prefix` to `news` from now on.
     pub fn follow_annotations(&self, prefix: String, news: Sender<BTreeMap<String, String>>) {
-        let node = self.parts.shared.core.borrow().settings().node.clone();
-        self.parts.start(|parts| annotations::follow(parts, (node, prefix), news));
+        let node = self.context.shared.core.borrow().settings().node.clone();
+        self.context.start(|context| annotations::follow(context, (node, prefix), news));
     }
 
     /// Sets or removes labels of Services on this node's Node object. It is always answered.
     pub fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {
-        self.notes.service_labels(labels);
+        self.labels_and_events.service_labels(labels);
     }
 }

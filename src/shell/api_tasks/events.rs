@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use smol::channel::{Receiver, RecvError, Sender, TrySendError, bounded};
 
-use super::{Parts, QUEUE, next_of};
+use super::{QUEUE, TaskContext, next_of};
 use crate::core::input::ServiceEvent;
 use crate::core::{Input, Moment};
 use crate::kube::{Connection, Kind, record_event, set_labels};
@@ -14,14 +14,14 @@ use crate::ordered;
 use crate::shell::clock;
 
 /// Labels that wait to be written; the core has one request of each kind under way.
-const ORDERS: usize = 8;
+const LABEL_QUEUE: usize = 8;
 /// Where Events are forbidden they are not tried again before this time has passed.
 const FORBIDDEN_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Takes labels and Events.
-pub(super) struct Notes {
-    parts: Parts,
-    orders: Sender<Order>,
+pub(super) struct LabelsAndEvents {
+    context: TaskContext,
+    labels: Sender<LabelRequest>,
     events: Sender<ServiceEvent>,
     /// An Event was lost, which is said once for each time that there are too many.
     lost: Cell<Lost>,
@@ -34,41 +34,42 @@ enum Lost {
 }
 
 /// Labels to set or to remove.
-struct Order {
+struct LabelRequest {
     labels: BTreeMap<String, Option<String>>,
     /// Who asked.
     answer: fn(Result<(), String>) -> Input,
 }
 
 enum Next {
-    Order(Order),
+    LabelRequest(LabelRequest),
     Event(ServiceEvent),
 }
 
-impl Notes {
-    pub(super) fn start(parts: &Parts, node: String) -> Self {
-        let (order_sender, orders) = bounded(ORDERS);
+impl LabelsAndEvents {
+    pub(super) fn start(context: &TaskContext, node: String) -> Self {
+        let (label_sender, labels) = bounded(LABEL_QUEUE);
         let (event_sender, events) = bounded(QUEUE);
-        let writer = |parts| Writer { parts, node, connection: None, events: Told::Nothing };
-        parts.start(|parts| writer(parts).run(orders, events));
+        let writer =
+            |context| Writer { context, node, connection: None, events: LastFailure::Nothing };
+        context.start(|context| writer(context).run(labels, events));
         let lost = Cell::new(Lost::None);
-        Self { parts: parts.clone(), orders: order_sender, events: event_sender, lost }
+        Self { context: context.clone(), labels: label_sender, events: event_sender, lost }
     }
 
     pub(super) fn label(&self, key: String, value: Option<String>) {
-        self.order(Order { labels: ordered::map([(key, value)]), answer: Input::Labelled });
+        self.order(LabelRequest { labels: ordered::map([(key, value)]), answer: Input::Labelled });
     }
 
     pub(super) fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {
-        self.order(Order { labels, answer: Input::ServicesLabelled });
+        self.order(LabelRequest { labels, answer: Input::ServicesLabelled });
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: LabelRequest) {
         if let Err(TrySendError::Full(order) | TrySendError::Closed(order)) =
-            self.orders.try_send(order)
+            self.labels.try_send(order)
         {
             let why = "not sent: too many labels are being written".to_owned();
-            self.parts.tell((order.answer)(Err(why)));
+            self.context.tell((order.answer)(Err(why)));
         }
     }
 
@@ -90,7 +91,7 @@ impl Notes {
 }
 
 /// What was said in the log about Events that were not recorded.
-enum Told {
+enum LastFailure {
     Nothing,
     /// They fail like this.
     Failing(Kind),
@@ -99,21 +100,21 @@ enum Told {
 }
 
 struct Writer {
-    parts: Parts,
+    context: TaskContext,
     node: String,
     connection: Option<Connection>,
-    events: Told,
+    events: LastFailure,
 }
 
 impl Writer {
-    async fn run(mut self, orders: Receiver<Order>, events: Receiver<ServiceEvent>) {
-        let next = async || next(&orders, &events).await;
+    async fn run(mut self, labels: Receiver<LabelRequest>, events: Receiver<ServiceEvent>) {
+        let next = async || next(&labels, &events).await;
         while let Ok(next) = next_of(&next, &mut self.connection).await {
             match next {
                 Next::Event(event) => self.record(event).await,
-                Next::Order(order) => {
+                Next::LabelRequest(order) => {
                     let outcome = self.label(&order.labels).await;
-                    if self.parts.inbox.send((order.answer)(outcome)).await.is_err() {
+                    if self.context.inbox.send((order.answer)(outcome)).await.is_err() {
                         return;
                     }
                 }
@@ -122,7 +123,7 @@ impl Writer {
     }
 
     fn connection(&mut self) -> Result<&mut Connection, String> {
-        let api = self.parts.door.api()?;
+        let api = self.context.lazy_api.api()?;
         Ok(self.connection.get_or_insert_with(|| api.connection()))
     }
 
@@ -143,13 +144,13 @@ impl Writer {
     }
 
     async fn record(&mut self, event: ServiceEvent) {
-        if matches!(self.events, Told::Forbidden(until) if clock::now() < until) {
+        if matches!(self.events, LastFailure::Forbidden(until) if clock::now() < until) {
             return;
         }
         let node = self.node.clone();
         let Ok(connection) = self.connection() else { return };
         match record_event(connection, &event, &node, SystemTime::now()).await {
-            Ok(()) => self.events = Told::Nothing,
+            Ok(()) => self.events = LastFailure::Nothing,
             Err(error) => self.complain(&event, error.kind),
         }
     }
@@ -161,14 +162,14 @@ impl Writer {
                 log::warn!(
                     "Events are not recorded: {why}; give viplet's ClusterRole the verb create on events (core group); all else goes on without them"
                 );
-                self.events = Told::Forbidden(clock::now() + FORBIDDEN_FOR);
+                self.events = LastFailure::Forbidden(clock::now() + FORBIDDEN_FOR);
             }
             kind => {
-                if !matches!(&self.events, Told::Failing(known) if *known == kind) {
+                if !matches!(&self.events, LastFailure::Failing(known) if *known == kind) {
                     let service = &event.service;
                     log::warn!("an Event about Service {service} was not recorded: {kind}");
                 }
-                self.events = Told::Failing(kind);
+                self.events = LastFailure::Failing(kind);
             }
         }
     }
@@ -176,10 +177,10 @@ impl Writer {
 
 /// Labels first.
 async fn next(
-    orders: &Receiver<Order>,
+    labels: &Receiver<LabelRequest>,
     events: &Receiver<ServiceEvent>,
 ) -> Result<Next, RecvError> {
-    let order = async { orders.recv().await.map(Next::Order) };
+    let order = async { labels.recv().await.map(Next::LabelRequest) };
     let event = async { events.recv().await.map(Next::Event) };
     smol::future::or(order, event).await
 }

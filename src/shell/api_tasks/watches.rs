@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Parts;
+use super::TaskContext;
 use super::leases::WATCH_AGAIN;
 use crate::core::Input;
 use crate::core::services::record::{Change, NodeRecord, ServiceRecord, SliceName, SliceRecord};
@@ -41,7 +41,7 @@ enum Need {
 
 /// Starts the watches.
 pub(super) fn start(
-    parts: &Parts,
+    context: &TaskContext,
     services: &Services,
     node: &str,
     (coverage, memory): (&Coverage, &LeaseMemory),
@@ -54,27 +54,27 @@ pub(super) fn start(
     let change = |change: Change<ServiceRecord, _>| Input::Services(change);
     let mut of_services = subject("Services", service_scope(namespace));
     of_services.reached = |version| Some(Input::ServicesHeard(version.into()));
-    spawn(parts, of_services, change);
+    spawn(context, of_services, change);
     match services.endpoints {
         EndpointSource::Slices => {
             let scope = EndpointSlice::scope(namespace);
-            spawn(parts, subject("EndpointSlices", scope), slices::<EndpointSlice>);
+            spawn(context, subject("EndpointSlices", scope), slices::<EndpointSlice>);
         }
         EndpointSource::Endpoints => {
             let scope = Endpoints::scope(namespace);
-            spawn(parts, subject("Endpoints", scope), slices::<Endpoints>);
+            spawn(context, subject("Endpoints", scope), slices::<Endpoints>);
         }
     }
     let own = node.to_owned();
     let need = Need::Optional;
     let nodes = Subject { need, pace: pace(SLOWLY), ..subject("Nodes", node_scope()) };
-    spawn(parts, nodes, move |change: Change<NodeRecord, _>| {
+    spawn(context, nodes, move |change: Change<NodeRecord, _>| {
         Input::Nodes(mapped(change, |record| without_foreign_labels(record, &own)))
     });
     let mut leases = subject("Leases", coverage.scope());
     leases.pace = pace(WATCH_AGAIN);
     let (coverage, memory) = (coverage.clone(), memory.clone());
-    spawn(parts, leases, move |change: Change<Lease, _>| coverage.learn(change, &memory));
+    spawn(context, leases, move |change: Change<Lease, _>| coverage.learn(change, &memory));
 }
 
 fn pace(longest_wait: Duration) -> Pace {
@@ -94,24 +94,24 @@ fn mapped<T, U, K>(change: Change<T, K>, each: impl Fn(T) -> U) -> Change<U, K> 
 }
 
 fn spawn<T: Watched + 'static>(
-    parts: &Parts,
+    context: &TaskContext,
     subject: Subject,
     input: impl Fn(Change<T, T::Key>) -> Input + 'static,
 ) {
-    parts.start(|parts| follow(parts, subject, input));
+    context.start(|context| follow(context, subject, input));
 }
 
 async fn follow<T: Watched>(
-    parts: Parts,
+    context: TaskContext,
     subject: Subject,
     input: impl Fn(Change<T, T::Key>) -> Input,
 ) {
-    let api = parts.api().await;
+    let api = context.api().await;
     let Subject { name, scope, pace, need, reached } = subject;
     let mut known = BTreeSet::new();
     let say = |outcome| {
         if need == Need::Needed {
-            parts.shared.api_said(outcome);
+            context.shared.api_said(outcome);
         }
     };
     let sink = async |event: Event<T, T::Key>| {
@@ -121,7 +121,7 @@ async fn follow<T: Watched>(
             Event::Deleted(key) => Change::Deleted(key),
             Event::Reached(version) => {
                 if let Some(input) = reached(version) {
-                    let _ = parts.inbox.send(input).await;
+                    let _ = context.inbox.send(input).await;
                 }
                 return;
             }
@@ -135,7 +135,7 @@ async fn follow<T: Watched>(
                 return say(Ok(()));
             }
         };
-        let _ = parts.inbox.send(input(change)).await;
+        let _ = context.inbox.send(input(change)).await;
     };
     Watch::new(&api, scope, pace).run(sink).await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smol::channel::Sender;
 
-use super::Parts;
+use super::TaskContext;
 use crate::kube::read_annotations;
 
 /// Time between two readings.
@@ -14,11 +14,11 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Sends those that begin with `prefix`, at first and whenever they have changed.
 pub(super) async fn follow(
-    parts: Parts,
+    context: TaskContext,
     (node, prefix): (String, String),
     news: Sender<BTreeMap<String, String>>,
 ) {
-    let mut connection = parts.api().await.connection();
+    let mut connection = context.api().await.connection();
     let (mut known, mut trouble) = (None, String::new());
     loop {
         match read_annotations(&mut connection, &node).await {

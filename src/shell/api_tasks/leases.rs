@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smol::channel::{Receiver, RecvError, Sender, TrySendError, bounded};
 
-use super::{Door, Parts, QUEUE};
+use super::{LazyApi, QUEUE, TaskContext};
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::{Coverage, LeaseClient, LeaseMemory, LeaseNews, Pace, watch_lease};
 
@@ -21,8 +21,8 @@ const OWN_QUEUE: usize = 8;
 const CONNECTIONS: usize = 4;
 
 /// Takes requests about Leases.
-pub(super) struct LeaseDesk {
-    parts: Parts,
+pub(super) struct LeaseQueue {
+    context: TaskContext,
     memory: LeaseMemory,
     /// What the wide watch covers; `None`: there is none.
     coverage: Option<Coverage>,
@@ -32,10 +32,14 @@ pub(super) struct LeaseDesk {
     watched: RefCell<BTreeSet<LeaseName>>,
 }
 
-impl LeaseDesk {
-    pub(super) fn new(parts: &Parts, memory: LeaseMemory, coverage: Option<Coverage>) -> Self {
+impl LeaseQueue {
+    pub(super) fn new(
+        context: &TaskContext,
+        memory: LeaseMemory,
+        coverage: Option<Coverage>,
+    ) -> Self {
         Self {
-            parts: parts.clone(),
+            context: context.clone(),
             memory,
             coverage,
             own: BTreeMap::new(),
@@ -56,7 +60,7 @@ impl LeaseDesk {
     /// Watches this lease by its name, if that is not done yet.
     pub(super) fn watch(&self, lease: &LeaseName) {
         if self.watched.borrow_mut().insert(lease.clone()) {
-            self.parts.start(|parts| watch(parts, self.memory.clone(), lease.clone()));
+            self.context.start(|context| watch(context, self.memory.clone(), lease.clone()));
         }
     }
 
@@ -69,7 +73,7 @@ impl LeaseDesk {
             queue.try_send(request)
         {
             let why = "not sent: too many requests about leases are under way".to_owned();
-            self.parts.tell(not_sent(request, why));
+            self.context.tell(not_sent(request, why));
         }
     }
 
@@ -84,21 +88,21 @@ impl LeaseDesk {
     }
 
     fn employ(&self, requests: Receiver<LeaseRequest>) {
-        self.parts.start(|parts| carry(parts, self.memory.clone(), requests));
+        self.context.start(|context| carry(context, self.memory.clone(), requests));
     }
 }
 
-async fn carry(parts: Parts, memory: LeaseMemory, requests: Receiver<LeaseRequest>) {
+async fn carry(context: TaskContext, memory: LeaseMemory, requests: Receiver<LeaseRequest>) {
     let mut client: Option<LeaseClient> = None;
     let mut last = None;
     while let Ok(request) = next(&requests, client.as_mut().zip(last.as_ref())).await {
         last = Some(request.lease.clone());
-        let answer = match open(&parts.door, &mut client, &memory) {
+        let answer = match open(&context.lazy_api, &mut client, &memory) {
             Ok(client) => client.perform(&request).await,
             Err(why) => not_sent(request, why),
         };
-        parts.shared.api_said(trouble(&answer).map_or(Ok(()), |why| Err(why.to_owned())));
-        if parts.inbox.send(answer).await.is_err() {
+        context.shared.api_said(trouble(&answer).map_or(Ok(()), |why| Err(why.to_owned())));
+        if context.inbox.send(answer).await.is_err() {
             return;
         }
     }
@@ -118,12 +122,12 @@ async fn next(
 }
 
 fn open<'a>(
-    door: &Door,
+    lazy_api: &LazyApi,
     client: &'a mut Option<LeaseClient>,
     memory: &LeaseMemory,
 ) -> Result<&'a mut LeaseClient, String> {
     if client.is_none() {
-        *client = Some(LeaseClient::new(&door.api()?, memory.clone()));
+        *client = Some(LeaseClient::new(&lazy_api.api()?, memory.clone()));
     }
     client.as_mut().ok_or_else(String::new)
 }
@@ -150,19 +154,19 @@ fn trouble(answer: &Input) -> Option<&str> {
     }
 }
 
-async fn watch(parts: Parts, memory: LeaseMemory, lease: LeaseName) {
-    let api = parts.api().await;
+async fn watch(context: TaskContext, memory: LeaseMemory, lease: LeaseName) {
+    let api = context.api().await;
     let sink = async |news| match news {
         LeaseNews::Input(input) => {
-            let _ = parts.inbox.send(input).await;
+            let _ = context.inbox.send(input).await;
         }
         LeaseNews::Trouble(why) => {
             log::warn!("lease {lease} is not watched: {why}; it is tried again");
-            parts.shared.api_said(Err(why));
+            context.shared.api_said(Err(why));
         }
         LeaseNews::Recovered => {
             log::info!("lease {lease} is watched again");
-            parts.shared.api_said(Ok(()));
+            context.shared.api_said(Ok(()));
         }
     };
     let pace = Pace { longest_wait: WATCH_AGAIN, ..Pace::default() };
