@@ -318,8 +318,9 @@ impl Group {
 
     /// The backend refused a command: what to say of it, if it is news.
     pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
-        let text = format!("{}: {refusal}", command.vip());
-        let Some(claim) = self.claims.get_mut(&command.vip().address) else {
+        let (address, link) = (command.address(), command.link());
+        let text = format!("{address} on {link}: {refusal}");
+        let Some(claim) = self.claims.get_mut(&address) else {
             return Some(Report { level: Level::Error, text });
         };
         let known = claim.setback().is_some_and(|back| back.refusal == *refusal)
@@ -417,6 +418,6 @@ pub enum Stopping {
 
 /// The line for the log about a command that takes an address away.
 fn withdrawal(command: &Command, why: &str) -> Option<Report> {
-    let Command::Withdraw { vip } = command else { return None };
-    Some(Report { level: Level::Info, text: format!("{vip}: is withdrawn: {why}") })
+    let Command::Withdraw { address, link } = command else { return None };
+    Some(Report { level: Level::Info, text: format!("{address} on {link}: is withdrawn: {why}") })
 }

@@ -212,7 +212,7 @@ impl Core {
     }
 
     fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
-        let address = command.vip().address;
+        let address = command.address();
         match (&mut self.control_plane, &mut self.services) {
             (Some(group), _) if group.claims.contains_key(&address) => {
                 group.refused(command, refusal, now)
@@ -221,7 +221,8 @@ impl Core {
                 services.refused(command, refusal, now)
             }
             _ => {
-                Some(Report { level: Level::Error, text: format!("{}: {refusal}", command.vip()) })
+                let text = format!("{address} on {}: {refusal}", command.link());
+                Some(Report { level: Level::Error, text })
             }
         }
     }

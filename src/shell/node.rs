@@ -264,7 +264,7 @@ impl Node {
         }
         commands.retain(|command| {
             let announce = matches!(command, Command::Announce { .. });
-            !announce || !refused.contains(&command.vip().address)
+            !announce || !refused.contains(&command.address())
         });
         let outcomes = self.apply_in_time(&commands, decided);
         let answered = commands.into_iter().zip(outcomes);
@@ -273,7 +273,7 @@ impl Node {
         if refusals.is_empty() {
             return None;
         }
-        refused.extend(refusals.iter().map(|(command, _)| command.vip().address));
+        refused.extend(refusals.iter().map(|(command, _)| command.address()));
         let (now, mut effects) = (clock::now(), Vec::new());
         self.shared.core.borrow_mut().handle(Input::Refused(refusals), now, &mut effects);
         Some((now, effects))

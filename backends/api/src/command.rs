@@ -112,6 +112,14 @@ pub struct Vip {
     pub duplicate_detection: DuplicateDetection,
 }
 
+impl Vip {
+    /// The command that takes it away again.
+    #[must_use]
+    pub fn withdrawal(&self) -> Command {
+        Command::Withdraw { address: self.address, link: self.link.clone() }
+    }
+}
+
 impl fmt::Display for Vip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{} on {}", self.address, self.prefix_len, self.link)
@@ -155,19 +163,32 @@ pub enum Command {
         /// The address.
         vip: Vip,
     },
-    /// Take the address away. Absent already is success.
+    /// Take the address away from this link, with whatever prefix length it is there. Absent
+    /// already is success, and a copy on another link is left alone.
     Withdraw {
         /// The address.
-        vip: Vip,
+        address: IpAddr,
+        /// The link that is to lose it.
+        link: LinkName,
     },
 }
 
 impl Command {
     /// The address that the command is about.
     #[must_use]
-    pub fn vip(&self) -> &Vip {
+    pub const fn address(&self) -> IpAddr {
         match self {
-            Self::Install { vip, .. } | Self::Announce { vip } | Self::Withdraw { vip } => vip,
+            Self::Install { vip, .. } | Self::Announce { vip } => vip.address,
+            Self::Withdraw { address, .. } => *address,
+        }
+    }
+
+    /// The link that the command is about.
+    #[must_use]
+    pub const fn link(&self) -> &LinkName {
+        match self {
+            Self::Install { vip, .. } | Self::Announce { vip } => &vip.link,
+            Self::Withdraw { link, .. } => link,
         }
     }
 }

@@ -52,7 +52,7 @@ pub trait Backend {
     fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
         let mut refused = BTreeSet::new();
         let mut one = |command: &Command| {
-            let address = command.vip().address;
+            let address = command.address();
             if matches!(command, Command::Announce { .. }) && refused.contains(&address) {
                 return Ok(());
             }

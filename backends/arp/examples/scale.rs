@@ -137,7 +137,7 @@ fn measure(family: Family, count: u32) {
     let installs: Vec<_> = vips.iter().map(install).collect();
     let announces: Vec<_> = vips.iter().map(announce).collect();
     let both: Vec<_> = vips.iter().flat_map(|vip| [install(vip), announce(vip)]).collect();
-    let withdraws: Vec<_> = vips.iter().map(|vip| Command::Withdraw { vip: vip.clone() }).collect();
+    let withdraws: Vec<_> = vips.iter().map(|vip| vip.withdrawal()).collect();
     let mut arp = Arp::open(Tag::DEFAULT).unwrap();
     arp.observe().unwrap();
     println!("  resident before {}", resident());

@@ -106,13 +106,14 @@ impl Arp {
         let mut known = None;
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in commands {
-            let address = command.vip().address;
+            let address = command.address();
             let outcome = match command {
                 Command::Install { .. } => {
                     placed.next().unwrap_or(Ok(Placed::Refreshed)).map(|p| self.placed(address, p))
                 }
                 Command::Announce { .. } if refused.contains(&address) => Ok(()),
-                other => self.announce_as_known(other.vip(), &mut known),
+                Command::Announce { vip } => self.announce_as_known(vip, &mut known),
+                Command::Withdraw { .. } => Ok(()), // Never among these.
             };
             if outcome.is_err() {
                 refused.insert(address);
@@ -263,9 +264,9 @@ impl Backend for Arp {
                 self.placed(vip.address, placed);
                 Ok(())
             }
-            Command::Withdraw { vip } => {
-                self.announced.forget(vip.address);
-                self.kernel.withdraw(vip)
+            Command::Withdraw { address, link } => {
+                self.announced.forget(*address);
+                self.kernel.withdraw(*address, link)
             }
             Command::Announce { vip } => {
                 let link = self.kernel.link(&vip.link);
@@ -282,7 +283,7 @@ impl Backend for Arp {
             if run.first().is_some_and(withdrawal) {
                 for command in run {
                     let outcome = self.apply(command);
-                    refused.extend(outcome.as_ref().is_err().then(|| command.vip().address));
+                    refused.extend(outcome.as_ref().is_err().then(|| command.address()));
                     outcomes.push(outcome);
                 }
             } else {

@@ -107,7 +107,7 @@ fn an_address_is_installed_and_withdrawn() {
         for address in ["10.0.0.5", "fd00::5"] {
             arp.apply(&install(address)).unwrap();
             assert!(ip("addr show left").contains(address));
-            arp.apply(&Command::Withdraw { vip: vip(address) }).unwrap();
+            arp.apply(&vip(address).withdrawal()).unwrap();
             assert!(!ip("addr show left").contains(address));
         }
     });
@@ -211,7 +211,7 @@ fn a_rival_is_noticed_and_other_stations_and_our_own_frames_are_not() {
             assert_eq!(heard.address.to_string(), address);
             assert_eq!(heard.link.as_str(), "left");
             assert_eq!(heard.hardware.to_string(), hardware);
-            arp.apply(&Command::Withdraw { vip: vip(address) }).unwrap();
+            arp.apply(&vip(address).withdrawal()).unwrap();
         }
     });
 }
@@ -293,7 +293,7 @@ fn later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addre
             assert_eq!(hear(&mut arp, &both, 2), [(2, 5), (2, 6)]);
         }
         let again =
-            [Command::Withdraw { vip: vip("10.0.0.5") }, install("10.0.0.5"), both[0].clone()];
+            [vip("10.0.0.5").withdrawal(), install("10.0.0.5"), both[0].clone()];
         assert_eq!(hear(&mut arp, &again, 2), [(1, 5), (2, 5)]);
         assert_eq!(hear(&mut arp, &both[1..], 1), [(1, 6)]);
     });
@@ -312,7 +312,7 @@ fn of_many_commands_at_once_a_refused_install_keeps_back_its_own_announcement_on
             let address = format!("10.0.0.{last}");
             [install(&address), announce(&address)]
         }));
-        commands.push(Command::Withdraw { vip: vip("10.0.0.100") });
+        commands.push(vip("10.0.0.100").withdrawal());
         commands.push(announce("10.0.0.7"));
         let outcomes = arp.apply_all(&commands);
         assert_eq!(outcomes.len(), commands.len());

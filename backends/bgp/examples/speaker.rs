@@ -155,7 +155,7 @@ impl Program {
         let commands: Vec<_> = installs.chain(announcements).collect();
         for (command, outcome) in commands.iter().zip(self.bgp.apply_all(&commands)) {
             if let Err(refusal) = outcome {
-                say(&format!("refused {}: {refusal}", command.vip().address));
+                say(&format!("refused {}: {refusal}", command.address()));
             }
         }
     }
@@ -198,7 +198,7 @@ impl Program {
             ("withdraw", text) => {
                 let gone = vip(address(text), &self.link, self.presence);
                 self.vips.retain(|vip| *vip != gone);
-                self.bgp.apply(&Command::Withdraw { vip: gone }).unwrap();
+                self.bgp.apply(&gone.withdrawal()).unwrap();
             }
             ("status", _) => self.status(),
             ("stop", _) => return false,
@@ -211,8 +211,7 @@ impl Program {
         let wait = self.bgp.prepare_to_stop();
         say(&format!("stopping in {} ms", wait.as_millis()));
         self.run_for(wait);
-        let withdrawals: Vec<_> =
-            self.vips.iter().map(|vip| Command::Withdraw { vip: vip.clone() }).collect();
+        let withdrawals: Vec<_> = self.vips.iter().map(Vip::withdrawal).collect();
         self.bgp.apply_all(&withdrawals);
     }
 

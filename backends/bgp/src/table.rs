@@ -4,8 +4,10 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use viplet_backend_api::LinkName;
 
 use crate::wire::Family;
 use crate::wire::update::{self, NextHop, Path};
@@ -16,27 +18,33 @@ const MOST: usize = 1024;
 /// The announced addresses: host routes, whatever their prefix length on a link (BGP-7).
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    addresses: BTreeSet<IpAddr>,
+    /// Each with the link that it was announced as being on.
+    addresses: BTreeMap<IpAddr, LinkName>,
     revision: u64,
 }
 
 impl Table {
     /// Whether it was not there before.
-    pub(crate) fn insert(&mut self, address: IpAddr) -> bool {
-        let new = self.addresses.insert(address);
+    pub(crate) fn insert(&mut self, address: IpAddr, link: &LinkName) -> bool {
+        let new = self.addresses.insert(address, link.clone()).is_none();
         self.revision += u64::from(new);
         new
     }
 
     /// Whether it was there.
     pub(crate) fn remove(&mut self, address: IpAddr) -> bool {
-        let was = self.addresses.remove(&address);
+        let was = self.addresses.remove(&address).is_some();
         self.revision += u64::from(was);
         was
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
+        self.addresses.contains_key(&address)
+    }
+
+    /// Whether it is announced, and as being on this link.
+    pub(crate) fn is_announced_on(&self, address: IpAddr, link: &LinkName) -> bool {
+        self.addresses.get(&address) == Some(link)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -44,7 +52,7 @@ impl Table {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().copied()
+        self.addresses.keys().copied()
     }
 }
 

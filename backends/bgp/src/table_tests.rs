@@ -30,9 +30,13 @@ fn address(n: u32) -> IpAddr {
     IpAddr::from((0x0a09_0000 + n).to_be_bytes())
 }
 
+fn lo() -> LinkName {
+    LinkName::new("lo").unwrap()
+}
+
 fn table(n: u32) -> Table {
     let mut table = Table::default();
-    (0..n).for_each(|n| assert!(table.insert(address(n))));
+    (0..n).for_each(|n| assert!(table.insert(address(n), &lo())));
     table
 }
 
@@ -65,8 +69,8 @@ fn a_thousand_routes_are_said_once_in_a_few_messages() {
 fn only_the_difference_is_said() {
     let (mut told, mut table) = (told(), table(1000));
     said(&mut told, &table, Completeness::Partial);
-    assert!(table.remove(address(7)) && table.insert(address(2000)));
-    assert!(!table.insert(address(2000)), "a second time is nothing new");
+    assert!(table.remove(address(7)) && table.insert(address(2000), &lo()));
+    assert!(!table.insert(address(2000), &lo()), "a second time is nothing new");
     let messages = said(&mut told, &table, Completeness::Partial);
     assert_eq!(messages[0], [0, 5, 32, 10, 9, 0, 7, 0, 0]);
     assert!(messages[1].ends_with(&[32, 10, 9, 7, 208]));
@@ -77,7 +81,7 @@ fn only_the_difference_is_said() {
 #[test]
 fn what_came_and_went_before_a_peer_read_is_never_said() {
     let (mut told, mut table) = (told(), table(0));
-    table.insert(address(1));
+    table.insert(address(1), &lo());
     table.remove(address(1));
     assert!(said(&mut told, &table, Completeness::Partial).is_empty());
 }
@@ -88,7 +92,7 @@ fn the_end_is_marked_once_for_each_family_and_not_before_all_is_there() {
     assert_eq!(said(&mut told, &table, Completeness::Partial).len(), 1);
     let ends = said(&mut told, &table, Completeness::Whole);
     assert_eq!((ends.len(), ends[0].as_slice()), (2, END_V4.as_slice()));
-    table.insert(address(5));
+    table.insert(address(5), &lo());
     assert_eq!(said(&mut told, &table, Completeness::Whole).len(), 1);
 }
 
@@ -121,7 +125,7 @@ fn a_family_that_the_peer_does_not_take_is_not_said() {
     let (mut told, mut table) = (told(), table(1));
     told.channels.truncate(1);
     let six: IpAddr = "fd00::9".parse().unwrap();
-    table.insert(six);
+    table.insert(six, &lo());
     assert_eq!(said(&mut told, &table, Completeness::Whole).len(), 2);
     assert!(told.has(address(0)) && !told.has(six));
 }

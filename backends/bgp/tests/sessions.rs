@@ -14,7 +14,9 @@ use scene::{
     KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, message, open,
     peer, router, router_at, settings, take, vip,
 };
-use viplet_backend_api::{Backend, Class, Command, Given, Notice, Owner, Reach, Session, Tag, Vip};
+use viplet_backend_api::{
+    Backend, Class, Command, Given, LinkName, Notice, Owner, Reach, Session, Tag, Vip,
+};
 use viplet_bgp::settings::{Bfd, Distance, Families, Listen, NextHop, Password, Source};
 
 /// A scene in a namespace of its own, with `lo` up.
@@ -84,10 +86,29 @@ scenes! {
         let mut router = scene.establish(&ear);
         scene.apply(&take(&[vip("10.9.0.1")]));
         scene.hear_kind(&mut router, UPDATE);
-        scene.apply(&[Command::Withdraw { vip: vip("10.9.0.1") }]);
+        scene.apply(&[vip("10.9.0.1").withdrawal()]);
         let body = scene.hear_kind(&mut router, UPDATE);
         assert_eq!(body, [0, 5, 32, 10, 9, 0, 1, 0, 0]);
         assert!(!ip("addr show lo").contains("10.9.0.1"));
+    }
+
+    a_copy_on_another_link_that_is_withdrawn_costs_no_route {
+        let (ear, at) = router();
+        ip("link add other type dummy");
+        ip("link set other up");
+        let other = |address: &str| Vip { link: LinkName::new("other").unwrap(), ..vip(address) };
+        let mut scene = Scene::new(settings(vec![peer(at)]));
+        let mut router = scene.establish(&ear);
+        scene.apply(&[install(&other("10.9.0.1"), 300), install(&other("10.9.0.2"), 300)]);
+        scene.apply(&take(&[vip("10.9.0.1"), known("10.9.0.2")]));
+        scene.hear_kind(&mut router, UPDATE);
+        scene.apply(&[other("10.9.0.1").withdrawal(), other("10.9.0.2").withdrawal()]);
+        assert!(!ip("addr show other").contains("10.9.0."));
+        // What is heard next is the route that was withdrawn last: neither of the others was.
+        scene.apply(&[vip("10.9.0.1").withdrawal()]);
+        assert_eq!(scene.hear_kind(&mut router, UPDATE), [0, 5, 32, 10, 9, 0, 1, 0, 0]);
+        scene.apply(&[known("10.9.0.2").withdrawal()]);
+        assert_eq!(scene.hear_kind(&mut router, UPDATE), [0, 5, 32, 10, 9, 0, 2, 0, 0]);
     }
 
     what_a_person_takes_off_its_link_is_withdrawn_at_once {
@@ -275,7 +296,7 @@ scenes! {
         let mut router = scene.establish(&ear);
         let vips: Vec<Vip> =
             (0..1000).map(|n| known(&format!("10.9.{}.{}", n / 250, n % 250))).collect();
-        let away: Vec<_> = vips.iter().map(|vip| Command::Withdraw { vip: vip.clone() }).collect();
+        let away: Vec<_> = vips.iter().map(Vip::withdrawal).collect();
         // More than the buffers of a connection take.
         for _ in 0..400 {
             scene.apply(&take(&vips));

@@ -15,6 +15,11 @@ use viplet_netlink::{Kernel, Placed};
 
 const TAG: Tag = Tag::DEFAULT;
 
+fn withdraw(kernel: &mut Kernel, text: &str) {
+    let vip = vip(text);
+    kernel.withdraw(vip.address, &vip.link).unwrap();
+}
+
 fn vip(text: &str) -> Vip {
     let (address, prefix_len) = text.split_once('/').unwrap();
     Vip {
@@ -158,7 +163,7 @@ fn the_nodes_own_address_is_refused_and_survives() {
             assert_eq!(refused.class, Class::Misconfigured);
             let expected = format!("{} is this node's own address on {link};", vip.address);
             assert!(refused.reason.starts_with(&expected), "{refused}");
-            kernel.withdraw(&vip).unwrap();
+            kernel.withdraw(vip.address, &vip.link).unwrap();
             let entry = only(&mut kernel, &vip.address.to_string());
             assert_eq!(entry.owner, Owner::Node);
             assert_ne!(entry.valid_for.map(|left| left.as_secs()), Some(10));
@@ -228,7 +233,7 @@ fn an_address_can_be_withdrawn_in_the_moment_in_which_it_was_installed() {
             for text in ["10.0.0.5/32", "fd00::5/128"] {
                 let vip = vip(text);
                 kernel.install(&vip, seconds(300)).unwrap();
-                kernel.withdraw(&vip).unwrap();
+                kernel.withdraw(vip.address, &vip.link).unwrap();
                 let left = entries(&mut kernel, &vip.address.to_string());
                 assert!(left.is_empty(), "round {round}: {left:?}");
             }
@@ -242,13 +247,12 @@ fn withdrawing_what_is_not_there_is_success() {
         cable();
         let mut kernel = kernel();
         for text in ["10.0.0.5/32", "fd00::5/128"] {
-            kernel.withdraw(&vip(text)).unwrap();
-            let elsewhere = Vip { link: LinkName::new("nowhere").unwrap(), ..vip(text) };
-            kernel.withdraw(&elsewhere).unwrap();
+            withdraw(&mut kernel, text);
+            kernel.withdraw(vip(text).address, &LinkName::new("nowhere").unwrap()).unwrap();
             // Installed and removed by another hand.
             kernel.install(&vip(text), seconds(30)).unwrap();
             ip(&format!("addr del {text} dev left"));
-            kernel.withdraw(&vip(text)).unwrap();
+            withdraw(&mut kernel, text);
         }
     });
 }
@@ -270,7 +274,7 @@ fn removing_the_last_ipv4_address_keeps_the_links_routes() {
         }
         let before = routes();
         assert_eq!(before.lines().count(), 9, "{before}");
-        kernel.withdraw(&vip("10.0.0.5/32")).unwrap();
+        withdraw(&mut kernel, "10.0.0.5/32");
         assert!(!ip("addr show left").contains("10.0.0.5"));
         assert_eq!(routes(), before);
     });
@@ -300,7 +304,7 @@ fn removing_a_primary_address_spares_its_secondaries() {
         ip("addr add 10.0.0.2/24 dev left valid_lft 900 preferred_lft 800");
         ip("route add 10.9.0.0/16 via 10.0.0.77 src 10.0.0.1");
         assert!(ip("addr show left").contains("secondary"));
-        kernel.withdraw(&vip("10.0.0.5/24")).unwrap();
+        withdraw(&mut kernel, "10.0.0.5/24");
         let shown = ip("addr show left");
         assert!(!shown.contains("10.0.0.5"), "{shown}");
         assert!(shown.contains("10.0.0.1/24 scope global left:node"), "{shown}");
@@ -325,7 +329,7 @@ fn another_address_of_the_link_is_left_alone() {
         let mut kernel = kernel();
         for text in ["10.0.0.5/24", "fd00::5/64"] {
             kernel.install(&vip(text), seconds(300)).unwrap();
-            kernel.withdraw(&vip(text)).unwrap();
+            withdraw(&mut kernel, text);
         }
         assert_eq!((ip("-4 addr show left"), ip("route show"), ip("-6 route show")), before);
     });
@@ -452,7 +456,7 @@ fn removing_a_primary_address_whose_secondaries_the_kernel_promotes_leaves_them_
             kernel.install(&vip(text), seconds(300)).unwrap();
         }
         for (text, left) in [("10.0.0.5/24", 2), ("10.0.0.6/24", 1), ("10.0.0.7/24", 0)] {
-            kernel.withdraw(&vip(text)).unwrap();
+            withdraw(&mut kernel, text);
             assert_eq!(ip("-4 addr show left").matches("inet ").count(), left);
         }
     });

@@ -168,7 +168,7 @@ impl ClientGo {
     }
 
     fn lose(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        self.commands(|vip| Command::Withdraw { vip }, effects);
+        self.commands(|vip| vip.withdrawal(), effects);
         self.lead = Lead::Follows;
         // kube-vip ends and is started again: it knows nothing of what it saw.
         self.observed = None;
@@ -181,7 +181,7 @@ impl ClientGo {
         self.life = Life::Stops { by: now + Duration::from_millis(500) };
         let led = matches!(self.lead, Lead::Leads { .. });
         self.lead = Lead::Follows;
-        self.commands(|vip| Command::Withdraw { vip }, effects);
+        self.commands(|vip| vip.withdrawal(), effects);
         let Some((version, record, _)) = self.observed.clone().filter(|_| led) else {
             return effects.push(Effect::Stopped);
         };

@@ -146,9 +146,11 @@ impl Kernel {
         now: Moment,
         lateness: Duration,
     ) -> Result<Done, Refusal> {
-        let vip = command.vip();
-        let refuse = |class, why: &str| Err(Refusal { class, reason: format!("{vip}: {why}") });
-        let Some(link) = self.links.get(&vip.link) else {
+        let (address, name) = (command.address(), command.link());
+        let refuse = |class, why: &str| {
+            Err(Refusal { class, reason: format!("{address} on {name}: {why}") })
+        };
+        let Some(link) = self.links.get(name) else {
             return match command {
                 Command::Withdraw { .. } => Ok(Done::Nothing),
                 _ => refuse(Class::Lost, "no such link (ENODEV)"),
@@ -164,8 +166,8 @@ impl Kernel {
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 Ok(self.install(&vip.clone(), now, span, lateness))
             }
-            (Command::Withdraw { vip }, Mood::Willing) => {
-                let key = (vip.address, vip.link.clone());
+            (Command::Withdraw { address, link }, Mood::Willing) => {
+                let key = (*address, link.clone());
                 let ours = self.addresses.get(&key).is_some_and(|held| held.owner != Owner::Node);
                 if !ours {
                     return Ok(Done::Nothing);
@@ -397,7 +399,7 @@ mod tests {
     #[test]
     fn the_nodes_own_address_is_not_withdrawn() {
         let mut kernel = kernel();
-        let own = Command::Withdraw { vip: vip("192.0.2.11") };
+        let own = vip("192.0.2.11").withdrawal();
         assert_eq!(kernel.apply(&own, at(0), Duration::ZERO).unwrap(), Done::Nothing);
         assert_eq!(kernel.addresses().count(), 1);
     }

@@ -194,7 +194,7 @@ impl Machine for Shaky {
         let shaken = std::mem::take(effects).into_iter().flat_map(|effect| match effect {
             Effect::Backend(Command::Install { ref vip, .. }) => {
                 let vip = vip.clone();
-                let withdraw = Command::Withdraw { vip: vip.clone() };
+                let withdraw = vip.withdrawal();
                 let announce = Effect::Backend(Command::Announce { vip });
                 vec![Effect::Backend(withdraw), effect, announce]
             }

@@ -135,7 +135,7 @@ impl Claim {
 
     /// The backend refused a command about this address.
     pub fn refused(&mut self, command: &Command, refusal: Refusal, now: Moment) {
-        if command.vip().link != self.vip.link {
+        if *command.link() != self.vip.link {
             return; // A copy on another link: asked for again at its own time.
         }
         if matches!(command, Command::Announce { .. }) {
@@ -368,7 +368,7 @@ impl Claim {
             return;
         }
         self.withdrawn_at = Some(now);
-        out.push(Command::Withdraw { vip: self.vip.clone() });
+        out.push(self.vip.withdrawal());
     }
 
     /// The same address left on another link, by an earlier run with other settings.
@@ -398,7 +398,7 @@ impl Claim {
         let probed = std::mem::replace(&mut self.looked, usability) == Some(Usability::Tentative);
         let failed = usability == Some(Usability::Duplicate);
         if failed {
-            out.push(Command::Withdraw { vip: self.vip.clone() });
+            out.push(self.vip.withdrawal());
         }
         if failed || (probed && here.is_none()) {
             self.vip.duplicate_detection = DuplicateDetection::Skip;
@@ -450,15 +450,7 @@ fn ours(seen: &SeenAddress) -> bool {
 /// The command that takes away an address that nobody claims.
 #[must_use]
 pub fn stale_withdrawal(seen: &SeenAddress) -> Command {
-    let vip = Vip {
-        address: seen.address,
-        prefix_len: seen.prefix_len,
-        link: seen.link.clone(),
-        presence: viplet_backend_api::Presence::OnLink,
-        scope: viplet_backend_api::Scope::Universe,
-        duplicate_detection: DuplicateDetection::Kernel,
-    };
-    Command::Withdraw { vip }
+    Command::Withdraw { address: seen.address, link: seen.link.clone() }
 }
 
 /// The address as a label's value: IPv6 has characters that a label may not have (LBL-2).

@@ -418,8 +418,8 @@ impl Services {
 
     /// The backend refused a command: what to say of it, if it is news.
     pub fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
-        let ip = command.vip().address;
-        let text = format!("{}: {refusal}", command.vip());
+        let ip = command.address();
+        let text = format!("{ip} on {}: {refusal}", command.link());
         let report = Some(Report { level: Level::Error, text });
         let address = self.addresses.get_mut(&ip)?;
         self.agenda.plans.insert(ip);

@@ -124,8 +124,10 @@ fn an_address_that_failed_duplicate_detection_is_put_back_without_it() {
         let installs: Vec<DuplicateDetection> = node
             .commands()
             .iter()
-            .filter(|c| matches!(c, Command::Install { .. }))
-            .map(|c| c.vip().duplicate_detection)
+            .filter_map(|c| match c {
+                Command::Install { vip, .. } => Some(vip.duplicate_detection),
+                _ => None,
+            })
             .collect();
         assert_eq!(installs, [DuplicateDetection::Skip]);
     }

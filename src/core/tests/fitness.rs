@@ -133,7 +133,7 @@ fn one_address_that_cannot_be_installed_does_not_cost_the_others() {
     let mut node = Node::new(control_plane(&[VIP, "fd00::40"]));
     let reason = "IPv6 is disabled on eth0".to_owned();
     node.refuse = Some(Refusal { class: Class::Misconfigured, reason });
-    node.refuses = |command| command.vip().address.is_ipv6();
+    node.refuses = |command| command.address().is_ipv6();
     node.start(vec![link("eth0", LinkState::Up)], vec![]);
     for _ in 0..60 {
         node.pass(Duration::from_secs(1));
@@ -150,7 +150,7 @@ fn one_address_that_is_the_nodes_own_on_another_link_does_not_cost_the_others() 
     node.start(links, vec![address("eth1", "10.0.0.41", Owner::Node)]);
     node.pass(Duration::from_secs(60));
     assert!(node.has(VIP));
-    assert!(node.commands().iter().all(|c| c.vip().address == ip(VIP)));
+    assert!(node.commands().iter().all(|c| c.address() == ip(VIP)));
 }
 
 #[test]

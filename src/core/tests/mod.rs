@@ -166,10 +166,9 @@ impl Node {
         if let Some(refusal) = self.refuse.clone().filter(|_| (self.refuses)(command)) {
             return Some(Input::Refused(vec![(command.clone(), refusal)]));
         }
-        let vip = command.vip();
-        let key = (vip.address, vip.link.clone());
+        let key = (command.address(), command.link().clone());
         let notice = match command {
-            Command::Install { lifetime, .. } => {
+            Command::Install { vip, lifetime } => {
                 let mut seen = address(vip.link.as_str(), VIP, Owner::Viplet);
                 seen.address = vip.address;
                 seen.valid_for = Some(Duration::from_secs(u64::from(lifetime.as_secs())));

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use viplet_backend_api::{
-    Backend, Command, Lifetime, Notice, Observation, PeerStatus, Presence, Refusal, Vip,
+    Backend, Command, Lifetime, LinkName, Notice, Observation, PeerStatus, Presence, Refusal, Vip,
 };
 
 use super::{Bgp, Leaving};
@@ -44,7 +44,7 @@ impl Backend for Bgp {
                 false => self.take_all(run, &refused),
             };
             for (command, outcome) in run.iter().zip(&some) {
-                refused.extend(outcome.is_err().then(|| command.vip().address));
+                refused.extend(outcome.is_err().then(|| command.address()));
             }
             outcomes.extend(some);
         }
@@ -107,16 +107,23 @@ impl Bgp {
     /// Peers first: while the address is still here, their packets are taken.
     fn withdraw_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
         for command in commands {
-            self.table.remove(command.vip().address);
+            let (address, link) = (command.address(), command.link());
+            // A copy on another link than the one that was announced says nothing of the route,
+            // unless it is the last one that takes packets here.
+            if self.table.is_announced_on(address, link)
+                || !self.holdings.has_beside(address, link)
+            {
+                self.table.remove(address);
+            }
         }
         self.pump();
-        commands.iter().map(|command| self.withdraw(command.vip())).collect()
+        commands.iter().map(|command| self.withdraw(command.address(), command.link())).collect()
     }
 
-    fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
-        self.notices.extend(self.holdings.forget(vip.address));
-        self.kernel.withdraw(vip)?;
-        self.holdings.take_off_link(vip.address, &vip.link);
+    fn withdraw(&mut self, address: IpAddr, link: &LinkName) -> Result<(), Refusal> {
+        self.notices.extend(self.holdings.forget(address, link));
+        self.kernel.withdraw(address, link)?;
+        self.holdings.take_off_link(address, link);
         Ok(())
     }
 
@@ -132,11 +139,12 @@ impl Bgp {
         for command in commands {
             let outcome = match command {
                 Command::Install { .. } => placed.next().unwrap_or(Ok(())),
-                other if refused.contains(&other.vip().address) => Ok(()),
-                other => self.announce(other.vip()),
+                Command::Announce { vip } if refused.contains(&vip.address) => Ok(()),
+                Command::Announce { vip } => self.announce(vip),
+                Command::Withdraw { .. } => Ok(()), // Never among these.
             };
             if outcome.is_err() {
-                refused.insert(command.vip().address);
+                refused.insert(command.address());
             }
             outcomes.push(outcome);
         }
@@ -186,7 +194,7 @@ impl Bgp {
         if !self.holdings.has(vip) {
             return Err(error::not_here(vip));
         }
-        if self.table.insert(vip.address) && vip.presence == Presence::OnLink {
+        if self.table.insert(vip.address, &vip.link) && vip.presence == Presence::OnLink {
             self.nobody_told(vip.address);
         }
         Ok(())

@@ -35,6 +35,12 @@ impl Holdings {
             || self.on_links.values().any(|known| known.contains(&address))
     }
 
+    /// Whether it is here in any way but on this link.
+    pub(super) fn has_beside(&self, address: IpAddr, link: &LinkName) -> bool {
+        self.made_known.get(&address).is_some_and(|(vip, _)| vip.link != *link)
+            || self.on_links.iter().any(|(on, known)| on != link && known.contains(&address))
+    }
+
     pub(super) fn put_on_link(&mut self, vip: &Vip) {
         self.on_links.entry(vip.link.clone()).or_default().insert(vip.address);
     }
@@ -58,8 +64,9 @@ impl Holdings {
         (!same).then(|| Notice::Address(address(vip, until, now)))
     }
 
-    /// Forgets one that is only made known; what there is to say of it.
-    pub(super) fn forget(&mut self, address: IpAddr) -> Option<Notice> {
+    /// Forgets one that is only made known, as being on this link; what there is to say of it.
+    pub(super) fn forget(&mut self, address: IpAddr, link: &LinkName) -> Option<Notice> {
+        self.made_known.get(&address).filter(|(vip, _)| vip.link == *link)?;
         let (vip, _) = self.made_known.remove(&address)?;
         Some(Notice::AddressGone { link: vip.link, address })
     }

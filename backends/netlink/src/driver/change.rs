@@ -1,6 +1,7 @@
 //! Addresses put on and taken off links, in the caller's turn.
 
 use std::io;
+use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::address::AddressFlags;
@@ -128,21 +129,22 @@ impl Kernel {
         install.placed
     }
 
-    /// Takes `vip` away; absent already, or only there as the node's own: nothing to do.
+    /// Takes the address off the link; absent already, or only there as the node's own: nothing
+    /// to do.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn withdraw(&mut self, vip: &Vip) -> Result<(), Refusal> {
+    pub fn withdraw(&mut self, address: IpAddr, link: &LinkName) -> Result<(), Refusal> {
         self.catch_up()?;
-        let Some(index) = self.table.index(&vip.link) else { return Ok(()) };
+        let Some(index) = self.table.index(link) else { return Ok(()) };
         // The kernel tells of an IPv6 address without duplicate detection only a moment after it
         // was added (`addrconf_dad_work`); a dump has it at once.
-        if vip.address.is_ipv6() && self.table.entries(index, vip.address).next().is_none() {
+        if address.is_ipv6() && self.table.entries(index, address).next().is_none() {
             self.look_again()?;
         }
         let ours: Vec<AddressRecord> = self
             .table
-            .entries(index, vip.address)
+            .entries(index, address)
             .filter(|entry| self.table.owner(entry) != Owner::Node)
             .cloned()
             .collect();

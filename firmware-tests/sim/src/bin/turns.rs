@@ -195,7 +195,7 @@ impl Bench {
             Command::Install { vip, lifetime } => {
                 self.kernel.insert(vip.address).then(|| Notice::Address(seen(vip, lifetime)))
             }
-            Command::Withdraw { vip: Vip { link, address, .. } } => {
+            Command::Withdraw { address, link } => {
                 self.kernel.remove(&address).then_some(Notice::AddressGone { link, address })
             }
             Command::Announce { .. } => None,

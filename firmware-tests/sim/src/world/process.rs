@@ -244,7 +244,7 @@ impl World {
     }
 
     fn command(&mut self, who: Who, command: &Command) {
-        let address = command.vip().address;
+        let address = command.address();
         // As late as the kernel's rounding and its timer wheel may be.
         let lateness = match command {
             Command::Install { lifetime, .. } => {
@@ -441,7 +441,7 @@ fn told(command: &Command) -> String {
             format!("install {} {} s", vip.address, lifetime.as_secs())
         }
         Command::Announce { vip } => format!("announce {}", vip.address),
-        Command::Withdraw { vip } => format!("withdraw {}", vip.address),
+        Command::Withdraw { address, .. } => format!("withdraw {address}"),
     }
 }
 

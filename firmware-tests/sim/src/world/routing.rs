@@ -187,7 +187,7 @@ impl World {
 
     /// What becomes of an announcement.
     pub(super) fn try_to_announce(&self, node: usize, command: &Command) -> Result<Done, Refusal> {
-        let address = command.vip().address;
+        let address = command.address();
         match self.nodes[node].kernel.has(address) {
             true => Ok(Done::Announced),
             false => Err(Refusal {

@@ -546,32 +546,30 @@ impl Town {
     }
 
     fn kernel(&mut self, n: usize, command: Command) -> Option<Input> {
-        let vip = command.vip().clone();
+        let place = (command.address(), command.link().clone());
         let refusal = self.nodes[n].refuse.clone();
         let notice = match &command {
-            Command::Install { lifetime, .. } => {
+            Command::Install { vip, lifetime } => {
                 if let Some(refusal) = refusal {
                     return Some(Input::Refused(vec![(command, refusal)]));
                 }
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 let end = self.now + span;
-                let place = (vip.address, vip.link.clone());
                 let known = self.nodes[n].kernel.insert(place, end);
                 if known.is_some() {
                     return None;
                 }
-                Notice::Address(address(vip.address, vip.link, Owner::Viplet, Some(span)))
+                Notice::Address(address(vip.address, vip.link.clone(), Owner::Viplet, Some(span)))
             }
             Command::Withdraw { .. } => {
-                self.nodes[n].kernel.remove(&(vip.address, vip.link.clone()))?;
-                Notice::AddressGone { link: vip.link, address: vip.address }
+                self.nodes[n].kernel.remove(&place)?;
+                Notice::AddressGone { link: place.1, address: place.0 }
             }
             // The shell does not announce what was refused in the same turn.
             Command::Announce { .. } if refusal.is_some() => return None,
             Command::Announce { .. } => {
-                let place = (vip.address, vip.link.clone());
                 assert!(self.nodes[n].kernel.contains_key(&place), "announced, not present");
-                self.announced.push((self.now, n, vip.address));
+                self.announced.push((self.now, n, place.0));
                 return None;
             }
         };
