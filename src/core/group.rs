@@ -12,7 +12,7 @@ use super::claim::{Claim, Want};
 use super::election::drive::Handover;
 use super::election::{Courtesy, Election, Fitness, Role, Terms, term};
 use super::fitness::{self, Health};
-use super::input::{Effect, LeaseRequest};
+use super::input::{Effect, KubernetesRequest, LeaseRequest};
 use super::label::{self, Label};
 use super::lease::LeaseName;
 use super::names::Name;
@@ -86,7 +86,7 @@ impl Group {
         let request = self.drive_election(observed, now);
         effects.extend(self.election.take_reports().into_iter().map(Effect::Report));
         self.reconcile(observed, now, &mut effects);
-        effects.extend(request.map(Effect::Lease));
+        effects.extend(request.map(|request| KubernetesRequest::Lease(request).into()));
         self.drive_label(now, &mut effects);
         effects
     }
@@ -265,7 +265,7 @@ impl Group {
             }
             let withdrawals = commands.iter().filter_map(|command| withdrawal(command, &why));
             effects.extend(withdrawals.map(Effect::Report));
-            effects.extend(commands.into_iter().map(Effect::Backend));
+            effects.extend(commands.into_iter().map(Effect::Addresses));
         }
     }
 
@@ -312,7 +312,10 @@ impl Group {
         }
         let wanted = self.wanted_label(now);
         if let Some(value) = self.label.drive(wanted, now) {
-            effects.push(Effect::Label { key: label::KEY.to_owned(), value });
+            effects.push(Effect::Kubernetes(KubernetesRequest::Label {
+                key: label::KEY.to_owned(),
+                value,
+            }));
         }
     }
 

@@ -68,7 +68,7 @@ pub enum Input {
     Nodes(Change<NodeRecord, Box<str>>),
     /// Leases in the same namespaces, by a watch over all of them.
     Leases(Change<LeaseSeen, LeaseName>),
-    /// The answer to an [`Effect::Service`].
+    /// The answer to a [`KubernetesRequest::Service`].
     ServiceWritten {
         /// Which Service.
         service: ServiceName,
@@ -141,7 +141,7 @@ pub struct LeaseSeen {
     pub record: LeaseRecord,
 }
 
-/// What became of an [`Effect::Service`].
+/// What became of a [`KubernetesRequest::Service`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceOutcome {
     /// It is as asked; it may have been so already.
@@ -283,20 +283,11 @@ pub enum LeaseVerb {
     },
 }
 
-/// Something for the shell to do.
+/// A request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Effect {
-    /// For the backend. A refusal comes back as [`Input::Refused`] BEFORE the effects that follow
-    /// are carried out, and an [`Command::Announce`] of an address whose install was refused in
-    /// the same turn is not carried out.
-    Backend(Command),
-    /// For the API server.
+pub enum KubernetesRequest {
+    /// Read or write a Lease.
     Lease(LeaseRequest),
-    /// Look a DNS name up; answered with [`Input::Resolved`].
-    Resolve {
-        /// The name.
-        name: String,
-    },
     /// Set this label on this node's Node object, or remove it where the value is `None`;
     /// answered with [`Input::Labelled`].
     Label {
@@ -320,8 +311,32 @@ pub enum Effect {
     /// Set or remove (`None`) these labels of this node's Node object; answered with
     /// [`Input::ServicesLabelled`].
     ServiceLabels(BTreeMap<String, Option<String>>),
+}
+
+/// Something for the shell to do. Each variant names who does it, so that another kind of driver
+/// is another variant here and another method of the sink that effects are carried out to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// For the backend that makes addresses present and known. A refusal comes back as
+    /// [`Input::Refused`] BEFORE the effects that follow are carried out, and a
+    /// [`Command::Announce`] of an address whose install was refused in the same turn is not
+    /// carried out.
+    Addresses(Command),
+    /// For the API server.
+    Kubernetes(KubernetesRequest),
+    /// For the resolver: look a DNS name up; answered with [`Input::Resolved`].
+    Resolve {
+        /// The name.
+        name: String,
+    },
     /// For the log.
     Report(Report),
-    /// Everything is withdrawn and released, or its time is up: the process may end.
+    /// For the process: everything is withdrawn and released, or its time is up; it may end.
     Stopped,
+}
+
+impl From<KubernetesRequest> for Effect {
+    fn from(request: KubernetesRequest) -> Self {
+        Self::Kubernetes(request)
+    }
 }

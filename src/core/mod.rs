@@ -38,7 +38,9 @@ use std::time::Duration;
 
 use viplet_backend_api::{Address, Command, LinkName, Notice, Owner, Refusal, Rival};
 
-pub use input::{Effect, Input, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
+pub use input::{
+    Effect, Input, KubernetesRequest, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
+};
 pub use lease::{LeaseName, LeaseRecord, Stamp};
 pub use settings::Settings;
 pub use status::{Counters, Status};
@@ -420,7 +422,7 @@ impl Core {
                 self.stale.insert(key.clone(), now);
                 let text =
                     format!("{address} on {link}: removed: left by an earlier run, not wanted");
-                effects.push(Effect::Backend(claim::stale_withdrawal(seen)));
+                effects.push(Effect::Addresses(claim::stale_withdrawal(seen)));
                 effects.push(Effect::Report(Report { level: Level::Info, text }));
             }
             left.insert(key);
@@ -449,7 +451,7 @@ impl Core {
 
     fn count(&mut self, effects: &[Effect]) {
         for effect in effects {
-            if let Effect::Backend(command) = effect {
+            if let Effect::Addresses(command) = effect {
                 *match command {
                     Command::Install { .. } => &mut self.counters.installs,
                     Command::Announce { .. } => &mut self.counters.announcements,

@@ -25,8 +25,7 @@ use smol::channel::{RecvError, Sender};
 use super::resolver;
 use super::shared::Shared;
 use crate::config::HealthCheck;
-use crate::core::input::{Mark, ServiceEvent, ServiceUpdate};
-use crate::core::{Input, LeaseName, LeaseRequest};
+use crate::core::{Input, KubernetesRequest, LeaseName};
 use crate::kube::access::Places;
 use crate::kube::{AccessSettings, Api, Connection, Coverage, LeaseMemory};
 use events::LabelsAndEvents;
@@ -191,14 +190,18 @@ impl ApiTasks {
         }
     }
 
-    /// Carries a request about a lease to the API server. It is always answered.
-    pub fn lease(&self, request: LeaseRequest) {
-        self.leases.take(request);
-    }
-
-    /// Writes a mark on a lease.
-    pub fn mark(&self, lease: LeaseName, mark: Mark) {
-        self.marks.take(lease, mark);
+    /// Sends a request to the API server.
+    pub fn request(&self, request: KubernetesRequest) {
+        match request {
+            KubernetesRequest::Lease(request) => self.leases.take(request),
+            KubernetesRequest::Mark { lease, mark } => self.marks.take(lease, mark),
+            KubernetesRequest::Label { key, value } => self.labels_and_events.label(key, value),
+            KubernetesRequest::Service(update) => self.services.take(update),
+            KubernetesRequest::Event(event) => self.labels_and_events.event(event),
+            KubernetesRequest::ServiceLabels(labels) => {
+                self.labels_and_events.service_labels(labels)
+            }
+        }
     }
 
     /// Looks a name up.
@@ -207,21 +210,6 @@ impl ApiTasks {
             let outcome = resolver::resolve(&name).await;
             let _ = context.inbox.send(Input::Resolved { name, outcome }).await;
         });
-    }
-
-    /// Sets or removes a label of this node's. It is always answered.
-    pub fn label(&self, key: String, value: Option<String>) {
-        self.labels_and_events.label(key, value);
-    }
-
-    /// Writes to a Service. It is always answered.
-    pub fn service(&self, update: ServiceUpdate) {
-        self.services.take(update);
-    }
-
-    /// Records an Event.
-    pub fn event(&self, event: ServiceEvent) {
-        self.labels_and_events.event(event);
     }
 
     /// Checks the API server on this node from now on.
@@ -233,10 +221,5 @@ impl ApiTasks {
     pub fn follow_annotations(&self, prefix: String, news: Sender<BTreeMap<String, String>>) {
         let node = self.context.shared.core.borrow().settings().node.clone();
         self.context.start(|context| annotations::follow(context, (node, prefix), news));
-    }
-
-    /// Sets or removes labels of Services on this node's Node object. It is always answered.
-    pub fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {
-        self.labels_and_events.service_labels(labels);
     }
 }

@@ -232,18 +232,13 @@ impl Node {
     ) -> Turn {
         let mut batch: Vec<Command> = Vec::new();
         for effect in effects {
-            if !matches!(effect, Effect::Backend(_)) {
+            if !matches!(effect, Effect::Addresses(_)) {
                 rounds.extend(self.apply(std::mem::take(&mut batch), decided, refused));
             }
             match effect {
-                Effect::Backend(command) => batch.push(command),
-                Effect::Lease(request) => self.api_tasks.lease(request),
+                Effect::Addresses(command) => batch.push(command),
+                Effect::Kubernetes(request) => self.api_tasks.request(request),
                 Effect::Resolve { name } => self.api_tasks.resolve(name),
-                Effect::Label { key, value } => self.api_tasks.label(key, value),
-                Effect::Mark { lease, mark } => self.api_tasks.mark(lease, mark),
-                Effect::Service(update) => self.api_tasks.service(update),
-                Effect::Event(event) => self.api_tasks.event(event),
-                Effect::ServiceLabels(labels) => self.api_tasks.service_labels(labels),
                 Effect::Report(report) => write(&report),
                 Effect::Stopped => return Turn::Last,
             }
@@ -445,7 +440,7 @@ mod tests {
         let first = asked.borrow().clone();
         assert!((1..500).contains(&first.len()), "as many as one turn has time for: {first:?}");
         let late = Moment::from_boot(clock::now().since_boot() - 2 * FRESH);
-        node.carry_out(vec![Effect::Backend(first[0].clone())], late);
+        node.carry_out(vec![Effect::Addresses(first[0].clone())], late);
         let all = asked.borrow();
         assert!(all.len() > first.len() && !all[first.len()..].contains(&first[0]), "{all:?}");
     }

@@ -17,7 +17,8 @@ use viplet::core::settings::{
     Settings, Unclassed, Updates,
 };
 use viplet::core::{
-    Core, Input, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
+    Core, Input, KubernetesRequest, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin,
+    WriteOutcome,
 };
 use viplet::shell::api_tasks::{ApiTasks, LazyApi};
 use viplet::shell::clock;
@@ -117,7 +118,11 @@ impl Node {
 
     fn read(&self, lease: LeaseName) {
         let timeout = Duration::from_secs(60);
-        self.api_tasks.lease(LeaseRequest { lease, verb: LeaseVerb::Read, timeout });
+        self.api_tasks.request(KubernetesRequest::Lease(LeaseRequest {
+            lease,
+            verb: LeaseVerb::Read,
+            timeout,
+        }));
     }
 
     fn fails(&self) -> Option<String> {
@@ -321,8 +326,12 @@ fn what_cannot_be_queued_is_answered_at_once() {
                 annotations: BTreeMap::new(),
             };
             let lease = lease("shop", &format!("l{number}"));
-            node.api_tasks.lease(LeaseRequest { lease, verb, timeout: Duration::from_secs(60) });
-            node.api_tasks.service(update(&format!("s{number}")));
+            node.api_tasks.request(KubernetesRequest::Lease(LeaseRequest {
+                lease,
+                verb,
+                timeout: Duration::from_secs(60),
+            }));
+            node.api_tasks.request(KubernetesRequest::Service(update(&format!("s{number}"))));
         }
         let full = |why: &str| why.contains("too many");
         let rejected = |input: &Input| {
@@ -336,7 +345,7 @@ fn what_cannot_be_queued_is_answered_at_once() {
         until("the leases' answers", || node.count(rejected) == 100).await;
         until("the Services' answers", || node.count(failed) == 100).await;
         for _ in 0..20 {
-            node.api_tasks.service_labels(BTreeMap::new());
+            node.api_tasks.request(KubernetesRequest::ServiceLabels(BTreeMap::new()));
         }
         let labelled = |input: &Input| matches!(input, Input::ServicesLabelled(Err(_)));
         until("the labels' answers", || node.count(labelled) == 12).await;
@@ -375,7 +384,7 @@ fn what_is_written_to_services_goes_over_four_connections_and_is_answered() {
         });
         let node = node(&executor, services(None, EndpointSource::Slices), handler);
         for number in 0..30 {
-            node.api_tasks.service(update(&format!("s{number}")));
+            node.api_tasks.request(KubernetesRequest::Service(update(&format!("s{number}"))));
         }
         let done = |input: &Input| {
             matches!(input, Input::ServiceWritten { attempt: 7, outcome: ServiceOutcome::Done, .. })
@@ -398,7 +407,7 @@ fn all_labels_of_services_are_written_by_one_patch() {
             node(&executor, services(None, EndpointSource::Slices), cluster(|_| answer(200, "{}")));
         let key = |name: &str| format!("service-provided.kube-vip.io/{name}.shop");
         let labels = BTreeMap::from([(key("a"), Some("10.0.0.1".to_owned())), (key("b"), None)]);
-        node.api_tasks.service_labels(labels);
+        node.api_tasks.request(KubernetesRequest::ServiceLabels(labels));
         until("the answer", || {
             node.count(|input| matches!(input, Input::ServicesLabelled(Ok(())))) == 1
         })
@@ -446,12 +455,15 @@ fn events_that_are_forbidden_are_not_tried_again_and_nothing_else_is_affected() 
             ("shop", "d", 3),
             ("other", "e", 3),
         ] {
-            node.api_tasks.event(event(space, message));
+            node.api_tasks.request(KubernetesRequest::Event(event(space, message)));
             // The label is written after the Event only if that was dealt with.
             until("the Event", || node.server.count(posts) == tried).await;
             let labelled = |input: &Input| matches!(input, Input::Labelled(Ok(())));
             let before = node.count(labelled);
-            node.api_tasks.label("kube-vip.io/has-ip".to_owned(), None);
+            node.api_tasks.request(KubernetesRequest::Label {
+                key: "kube-vip.io/has-ip".to_owned(),
+                value: None,
+            });
             until("the label", || node.count(labelled) == before + 1).await;
         }
         Timer::after(Duration::ZERO).await;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use viplet::core::settings::{ControlPlane, Target};
 use viplet::core::status::RoleStatus;
 use viplet::core::{
-    Effect, Input, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Moment, Stamp, WriteOutcome,
+    Effect, Input, KubernetesRequest, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Moment,
+    Stamp, WriteOutcome,
 };
 use viplet_backend_api::{Command, Lifetime, Scope, Vip};
 
@@ -87,7 +88,7 @@ impl ClientGo {
     }
 
     fn commands(&self, make: impl Fn(Vip) -> Command, effects: &mut Vec<Effect>) {
-        effects.extend(self.vips().into_iter().map(|vip| Effect::Backend(make(vip))));
+        effects.extend(self.vips().into_iter().map(|vip| Effect::Addresses(make(vip))));
     }
 
     fn install(&self, effects: &mut Vec<Effect>) {
@@ -98,11 +99,11 @@ impl ClientGo {
     fn ask(&mut self, verb: impl FnOnce(u64) -> LeaseVerb, effects: &mut Vec<Effect>) {
         self.attempts += 1;
         self.busy = Some(self.attempts);
-        effects.push(Effect::Lease(LeaseRequest {
+        effects.push(Effect::Kubernetes(KubernetesRequest::Lease(LeaseRequest {
             lease: self.plane.lease.clone(),
             verb: verb(self.attempts),
             timeout: self.plane.timing.renew_deadline / 2,
-        }));
+        })));
     }
 
     fn again(&mut self, now: Moment) {

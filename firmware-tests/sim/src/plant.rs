@@ -71,11 +71,11 @@ impl Machine for Reluctant {
         self.inner.handle(input, now, effects);
         let longer = self.longer;
         effects.retain(|effect| {
-            let withdraws = matches!(effect, Effect::Backend(Command::Withdraw { .. }));
+            let withdraws = matches!(effect, Effect::Addresses(Command::Withdraw { .. }));
             !withdraws || (stopping && longer > 0) || self.keeps == Keeps::Nothing
         });
         for effect in effects {
-            if let Effect::Backend(Command::Install { lifetime, .. }) = effect {
+            if let Effect::Addresses(Command::Install { lifetime, .. }) = effect {
                 *lifetime = Lifetime::from_secs(lifetime.as_secs() + longer).expect("a lifetime");
             }
         }
@@ -192,11 +192,11 @@ impl Machine for Shaky {
     fn handle(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
         self.inner.handle(input, now, effects);
         let shaken = std::mem::take(effects).into_iter().flat_map(|effect| match effect {
-            Effect::Backend(Command::Install { ref vip, .. }) => {
+            Effect::Addresses(Command::Install { ref vip, .. }) => {
                 let vip = vip.clone();
                 let withdraw = vip.withdrawal();
-                let announce = Effect::Backend(Command::Announce { vip });
-                vec![Effect::Backend(withdraw), effect, announce]
+                let announce = Effect::Addresses(Command::Announce { vip });
+                vec![Effect::Addresses(withdraw), effect, announce]
             }
             other => vec![other],
         });

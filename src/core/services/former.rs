@@ -14,7 +14,7 @@ use super::tenancy::{Authority, Bar, Former, Obstacle};
 use super::{Around, Entry, Services};
 use crate::core::election::{Role, term};
 use crate::core::group::Stopping;
-use crate::core::input::{Effect, Mark};
+use crate::core::input::{Effect, KubernetesRequest, Mark};
 use crate::core::jitter::rank;
 use crate::core::lease::{LeaseName, LeaseRecord};
 use crate::core::time::Moment;
@@ -297,7 +297,7 @@ impl Services {
         former.asked = Some(around.now);
         let after = known.map(|known| known.version.into());
         let mark = Mark { address: ip, version, to, after };
-        Some(Effect::Mark { lease: lease.as_ref().clone(), mark })
+        Some(Effect::Kubernetes(KubernetesRequest::Mark { lease: lease.as_ref().clone(), mark }))
     }
 
     /// A mark leads to a Lease that decided in between, unseen by this node.

@@ -166,7 +166,7 @@ impl Services {
                 Some(commands) => commands,
                 None => self.pulse(ip, around, &mut reports),
             };
-            effects.extend(commands.into_iter().map(Effect::Backend));
+            effects.extend(commands.into_iter().map(Effect::Addresses));
         }
         effects.extend(reports.into_iter().map(Effect::Report));
     }

@@ -12,7 +12,7 @@ use super::{Around, Item, PATIENCE, Services};
 use crate::core::election::drive::Handover;
 use crate::core::election::{Fitness, Role, Tally};
 use crate::core::group::Stopping;
-use crate::core::input::{Effect, LeaseView, Origin};
+use crate::core::input::{Effect, KubernetesRequest, LeaseView, Origin};
 use crate::core::lease::LeaseName;
 use crate::core::report::{Level, Report};
 use crate::core::settings::ServiceElection;
@@ -361,7 +361,9 @@ impl Services {
                 Some(request)
             });
             match request {
-                Some(request) => effects.push(Effect::Lease(request)),
+                Some(request) => {
+                    effects.push(Effect::Kubernetes(KubernetesRequest::Lease(request)))
+                }
                 None => self.desk.done(&lease),
             }
             // A release ends the hold at the moment at which it is sent.

@@ -8,7 +8,7 @@ use super::tenancy::{Authority, Obstacle, clash_text};
 use super::{Around, Entry, Listed, Services, Standing};
 use crate::core::election::Role;
 use crate::core::group::Group;
-use crate::core::input::Effect;
+use crate::core::input::{Effect, KubernetesRequest};
 use crate::core::observed::{peers, unheard};
 use crate::core::settings::Labelling;
 use crate::core::status::{ServiceCounters, ServiceState, ServiceStatus, Why};
@@ -362,7 +362,7 @@ impl Services {
         if change.is_empty() {
             return self.label.answered(Ok(()), around.now);
         }
-        effects.push(Effect::ServiceLabels(change));
+        effects.push(Effect::Kubernetes(KubernetesRequest::ServiceLabels(change)));
     }
 
     /// The labels were written, or not and why.

@@ -8,7 +8,7 @@ use super::agenda::Due;
 use super::record::ServiceName;
 use super::tenancy::Authority;
 use super::{Around, Entry, Services};
-use crate::core::input::{Effect, EventWeight, ServiceEvent};
+use crate::core::input::{Effect, EventWeight, KubernetesRequest, ServiceEvent};
 use crate::core::jitter::rank;
 use crate::core::observed::peers;
 use crate::core::settings::Updates;
@@ -79,7 +79,7 @@ impl Services {
         }
         while let Some(event) = self.voice.next(around.now) {
             self.counters.events += 1;
-            effects.push(Effect::Event(event));
+            effects.push(Effect::Kubernetes(KubernetesRequest::Event(event)));
         }
     }
 

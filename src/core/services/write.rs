@@ -10,7 +10,8 @@ use super::writer::{LOST, Wish};
 use super::{Around, Entry, Item, Services, Standing};
 use crate::core::election::Role;
 use crate::core::input::{
-    ConditionChange, Effect, HostChange, IngressChange, ServiceOutcome, ServiceUpdate,
+    ConditionChange, Effect, HostChange, IngressChange, KubernetesRequest, ServiceOutcome,
+    ServiceUpdate,
 };
 use crate::core::jitter::rank;
 use crate::core::settings::Updates;
@@ -90,14 +91,14 @@ impl Services {
             parting.under_way = Some(now);
             self.counters.writes += 1;
             let ingress = IngressChange { put: Vec::new(), drop: parting.addresses.to_vec() };
-            effects.push(Effect::Service(ServiceUpdate {
+            effects.push(Effect::Kubernetes(KubernetesRequest::Service(ServiceUpdate {
                 service: name.clone(),
                 uid: parting.uid.clone(),
                 attempt: parting.attempts,
                 host: HostChange::Remove(node),
                 ingress,
                 condition: ConditionChange::Remove,
-            }));
+            })));
         }
         let next = parting.under_way.map_or(parting.not_before, |sent| sent + LOST);
         let item = Item::Service(name.clone());
@@ -131,14 +132,14 @@ impl Services {
                 writer.begin(self.write_attempts, wish.clone(), now);
                 self.writing.insert(name.clone());
                 self.counters.writes += 1;
-                effects.push(Effect::Service(ServiceUpdate {
+                effects.push(Effect::Kubernetes(KubernetesRequest::Service(ServiceUpdate {
                     service: name.clone(),
                     uid: entry.record.uid.clone(),
                     attempt: self.write_attempts,
                     host: wish.host,
                     ingress: wish.ingress,
                     condition: wish.condition,
-                }));
+                })));
             }
             Some(_) | None => {}
         }

@@ -12,7 +12,7 @@ fn an_address_is_announced_in_the_turn_in_which_it_is_taken_and_in_a_burst_after
     let announced: Vec<u128> = node
         .done
         .iter()
-        .filter(|(_, e)| matches!(e, Effect::Backend(Command::Announce { .. })))
+        .filter(|(_, e)| matches!(e, Effect::Addresses(Command::Announce { .. })))
         .map(|(at, _)| at.since(start).as_millis())
         .collect();
     assert_eq!(announced, [0, 50, 200, 1000, 4000, 7000]);
@@ -81,7 +81,9 @@ fn a_rival_is_answered_at_once_and_the_lease_is_made_sure_of() {
     };
     node.give(Input::Observed(Notice::Rival(rival)));
     assert!(node.commands().iter().any(|c| matches!(c, Command::Announce { .. })));
-    assert!(node.done.iter().any(|(_, e)| matches!(e, Effect::Lease(_))));
+    assert!(
+        node.done.iter().any(|(_, e)| matches!(e, Effect::Kubernetes(KubernetesRequest::Lease(_))))
+    );
     assert!(node.said("announces it too"));
 }
 
@@ -174,10 +176,10 @@ fn an_address_that_is_put_back_is_announced_in_the_same_turn_even_just_after_an_
     let mut effects = Vec::new();
     let gone = Input::Observed(Notice::AddressGone { link, address: ip(VIP) });
     node.core.handle(gone, node.now, &mut effects);
-    let backend = |effect: &Effect| matches!(effect, Effect::Backend(_));
+    let backend = |effect: &Effect| matches!(effect, Effect::Addresses(_));
     let commands: Vec<_> = effects.into_iter().filter(backend).collect();
     assert!(matches!(
         commands[..],
-        [Effect::Backend(Command::Install { .. }), Effect::Backend(Command::Announce { .. })]
+        [Effect::Addresses(Command::Install { .. }), Effect::Addresses(Command::Announce { .. })]
     ));
 }

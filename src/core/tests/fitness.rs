@@ -63,7 +63,11 @@ fn a_node_that_may_not_set_addresses_hands_the_lease_over_and_says_why() {
     assert!(not_ready.contains("NET_ADMIN"), "{not_ready}");
     node.done.clear();
     node.pass(Duration::from_secs(120));
-    let claims = node.done.iter().filter(|(_, e)| matches!(e, Effect::Lease(_))).count();
+    let claims = node
+        .done
+        .iter()
+        .filter(|(_, e)| matches!(e, Effect::Kubernetes(KubernetesRequest::Lease(_))))
+        .count();
     assert!((2..20).contains(&claims), "{claims} requests in two minutes");
     node.refuse = None;
     node.pass(Duration::from_secs(120));
@@ -163,7 +167,7 @@ fn a_link_that_stays_down_is_given_up_once_even_where_a_link_may_be_down() {
     node.pass(Duration::from_secs(60));
     assert!(!node.has(VIP));
     let releases = |(_, effect): &&(Moment, Effect)| {
-        matches!(effect, Effect::Lease(LeaseRequest { verb: LeaseVerb::Replace { record, .. }, .. })
+        matches!(effect, Effect::Kubernetes(KubernetesRequest::Lease(LeaseRequest { verb: LeaseVerb::Replace { record, .. }, .. }))
             if record.holder.is_empty())
     };
     assert_eq!(node.done.iter().filter(releases).count(), 1);

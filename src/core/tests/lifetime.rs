@@ -9,11 +9,17 @@ fn the_kernel_never_keeps_an_address_longer_than_the_lease_lasts() {
     node.api = Api::Silent;
     node.pass(Duration::from_secs(10));
     let renewed = |(_, e): &&(Moment, Effect)| {
-        matches!(e, Effect::Lease(LeaseRequest { verb: LeaseVerb::Replace { .. }, .. }))
+        matches!(
+            e,
+            Effect::Kubernetes(KubernetesRequest::Lease(LeaseRequest {
+                verb: LeaseVerb::Replace { .. },
+                ..
+            }))
+        )
     };
     let sent: Vec<Moment> = node.done.iter().filter(renewed).map(|(at, _)| *at).collect();
     for (at, effect) in &node.done {
-        let Effect::Backend(Command::Install { lifetime, .. }) = effect else { continue };
+        let Effect::Addresses(Command::Install { lifetime, .. }) = effect else { continue };
         let gone = *at + Duration::from_secs(u64::from(lifetime.as_secs()));
         let base = sent.iter().filter(|s| *s <= at).max().copied().unwrap_or(*at);
         assert!(gone < base + Duration::from_secs(5), "installed at {at} for {lifetime:?}");
@@ -86,8 +92,8 @@ fn a_stop_withdraws_first_and_releases_then() {
         .done
         .iter()
         .filter_map(|(_, effect)| match effect {
-            Effect::Backend(Command::Withdraw { .. }) => Some("withdraw"),
-            Effect::Lease(_) => Some("release"),
+            Effect::Addresses(Command::Withdraw { .. }) => Some("withdraw"),
+            Effect::Kubernetes(KubernetesRequest::Lease(_)) => Some("release"),
             Effect::Stopped => Some("stopped"),
             _ => None,
         })
@@ -138,7 +144,7 @@ fn the_holders_node_is_labelled_and_the_label_goes_with_the_lease() {
     let mut node = Node::started(plane);
     let labels = |node: &Node| -> Vec<Option<String>> {
         let label = |(_, effect): &(Moment, Effect)| match effect {
-            Effect::Label { value, .. } => Some(value.clone()),
+            Effect::Kubernetes(KubernetesRequest::Label { value, .. }) => Some(value.clone()),
             _ => None,
         };
         node.done.iter().filter_map(label).collect()

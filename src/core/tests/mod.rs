@@ -156,8 +156,10 @@ impl Node {
 
     fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
         match effect {
-            Effect::Backend(command) => self.kernel(command),
-            Effect::Lease(request) if self.api == Api::Answers => Some(self.lease(request)),
+            Effect::Addresses(command) => self.kernel(command),
+            Effect::Kubernetes(KubernetesRequest::Lease(request)) if self.api == Api::Answers => {
+                Some(self.lease(request))
+            }
             _ => None,
         }
     }
@@ -266,12 +268,12 @@ impl Node {
     }
 
     fn commands(&self) -> Vec<&Command> {
-        let backend = |(_, effect): &'_ (Moment, Effect)| matches!(effect, Effect::Backend(_));
+        let backend = |(_, effect): &'_ (Moment, Effect)| matches!(effect, Effect::Addresses(_));
         self.done
             .iter()
             .filter(|done| backend(done))
             .filter_map(|(_, effect)| match effect {
-                Effect::Backend(command) => Some(command),
+                Effect::Addresses(command) => Some(command),
                 _ => None,
             })
             .collect()

@@ -13,8 +13,8 @@ use viplet::core::services::record::{
     ServiceName, ServicePort, ServiceRecord, SliceRecord, TrafficPolicy,
 };
 use viplet::core::{
-    Core, Effect, Input, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Moment, Origin, Settings,
-    WriteOutcome,
+    Core, Effect, Input, KubernetesRequest, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView,
+    Moment, Origin, Settings, WriteOutcome,
 };
 use viplet_backend_api::{
     Address, Command, DefaultRoute, HardwareAddress, Lifetime, Link, LinkKind, LinkState, Notice,
@@ -182,9 +182,9 @@ impl Bench {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Backend(command) => self.obey(command),
-            Effect::Lease(request) => self.serve_lease(request),
-            Effect::Service(update) => self.serve_write(&update),
+            Effect::Addresses(command) => self.obey(command),
+            Effect::Kubernetes(KubernetesRequest::Lease(request)) => self.serve_lease(request),
+            Effect::Kubernetes(KubernetesRequest::Service(update)) => self.serve_write(&update),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use viplet::core::services::record::Change;
-use viplet::core::{Effect, Input};
+use viplet::core::{Effect, Input, KubernetesRequest};
 use viplet_backend_api::{Command, Notice};
 
 use super::cluster::Watching;
@@ -198,8 +198,8 @@ impl World {
     fn carry_out(&mut self, who: Who, effect: Effect) {
         let name = self.nodes[who.node].name.clone();
         match effect {
-            Effect::Backend(command) => self.command(who, &command),
-            Effect::Lease(request) => self.call(who, request),
+            Effect::Addresses(command) => self.command(who, &command),
+            Effect::Kubernetes(KubernetesRequest::Lease(request)) => self.call(who, request),
             Effect::Resolve { name, .. } => {
                 let found = match self.weather.resolver_fails {
                     0 => Ok(self.setup.vips.clone()),
@@ -210,7 +210,7 @@ impl World {
                 let at = self.now + self.rng.micros(200, 30_000);
                 self.queue.at(at, Event::Give { who, input });
             }
-            Effect::Label { key, value } => {
+            Effect::Kubernetes(KubernetesRequest::Label { key, value }) => {
                 self.trace.line(self.now, format_args!("{name} > label {key}={value:?}"));
                 self.laws.wrote(self.now);
                 let outcome = match self.reaches_api(who.node) {
@@ -220,10 +220,18 @@ impl World {
                 let at = self.now + self.rng.micros(1000, 20_000);
                 self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
             }
-            Effect::Service(update) => self.update_service(who, update),
-            Effect::Mark { lease, mark } => self.mark(who, lease, mark),
-            Effect::Event(event) => self.event_said(&event.service, &event.reason),
-            Effect::ServiceLabels(labels) => self.label_services(who, labels),
+            Effect::Kubernetes(KubernetesRequest::Service(update)) => {
+                self.update_service(who, update)
+            }
+            Effect::Kubernetes(KubernetesRequest::Mark { lease, mark }) => {
+                self.mark(who, lease, mark)
+            }
+            Effect::Kubernetes(KubernetesRequest::Event(event)) => {
+                self.event_said(&event.service, &event.reason)
+            }
+            Effect::Kubernetes(KubernetesRequest::ServiceLabels(labels)) => {
+                self.label_services(who, labels)
+            }
             Effect::Report(report) => {
                 self.trace.line(self.now, format_args!("{name} : {}", report.text));
             }

@@ -24,8 +24,8 @@ use crate::core::settings::{
 };
 use crate::core::status::{ServiceState, Why};
 use crate::core::{
-    Core, Effect, Input, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView, Moment,
-    Origin, Settings, WriteOutcome,
+    Core, Effect, Input, KubernetesRequest, LeaseName, LeaseRecord, LeaseRequest, LeaseVerb,
+    LeaseView, Moment, Origin, Settings, WriteOutcome,
 };
 
 /// Services' settings as a user of kube-vip has them.
@@ -515,14 +515,18 @@ impl Town {
 
     fn carry_out(&mut self, n: usize, effect: Effect) -> Option<Input> {
         match effect {
-            Effect::Backend(command) => return self.kernel(n, command),
-            Effect::Lease(request) => self.later(STORE, Event::Lease { node: n, request }),
-            Effect::Service(update) => self.later(STORE * 2, Event::Write { node: n, update }),
-            Effect::Mark { lease, mark } => {
+            Effect::Addresses(command) => return self.kernel(n, command),
+            Effect::Kubernetes(KubernetesRequest::Lease(request)) => {
+                self.later(STORE, Event::Lease { node: n, request })
+            }
+            Effect::Kubernetes(KubernetesRequest::Service(update)) => {
+                self.later(STORE * 2, Event::Write { node: n, update })
+            }
+            Effect::Kubernetes(KubernetesRequest::Mark { lease, mark }) => {
                 self.later(STORE * 2, Event::Mark { node: n, lease, mark });
             }
-            Effect::Event(event) => self.events.push(event),
-            Effect::ServiceLabels(labels) => {
+            Effect::Kubernetes(KubernetesRequest::Event(event)) => self.events.push(event),
+            Effect::Kubernetes(KubernetesRequest::ServiceLabels(labels)) => {
                 self.label_requests += 1;
                 let outcome = self.labels_refused.clone().map_or(Ok(()), Err);
                 if outcome.is_ok() {
@@ -540,7 +544,7 @@ impl Town {
                 );
             }
             Effect::Stopped => self.kill(n),
-            Effect::Label { .. } | Effect::Report(_) => {}
+            Effect::Kubernetes(KubernetesRequest::Label { .. }) | Effect::Report(_) => {}
         }
         None
     }
