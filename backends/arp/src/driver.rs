@@ -1,39 +1,37 @@
 //! [`Arp`]: the backend. Addresses go to the kernel; announcements are sent in the caller's
 //! turn; claims of our addresses by other stations come back as notices.
 
+mod receiver;
+
 use std::collections::BTreeSet;
-use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::{Async, Timer};
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use async_io::Timer;
+use receiver::{Receiver, packet_socket};
+use socket2::Socket;
 use viplet_backend_api::{
-    Backend, Command, HardwareAddress, LinkKind, LinkName, LinkState, Notice, Observation, Refusal,
-    Rival, Tag, Vip,
+    Backend, Command, LinkKind, LinkName, LinkState, Notice, Observation, Refusal, Rival, Tag, Vip,
 };
 use viplet_netlink::{Kernel, LinkFacts, Placed};
 
 use crate::error;
-use crate::filter::{self, Instruction};
+use crate::filter;
 use crate::machine::{Announced, Changed, Held, Origin};
 use crate::sys;
 use crate::wire::{self, ETHERTYPE_ARP, ETHERTYPE_IPV6, Station};
 
-/// Longest frame that we look into; the rest of a longer one is cut off.
-const FRAME: usize = 2048;
-/// `PACKET_OUTGOING`: our own frame, looped back.
-const OUTGOING: u8 = 4;
 /// Frames looked at before the caller gets its turn back, however many wait.
 const FRAMES_AT_ONCE: usize = 64;
 /// Commands whose addresses are installed before the first of them is announced.
 const COMMANDS_AT_ONCE: usize = 128;
-/// New ears cost more the more addresses are held: so long for each of them they are not changed
-/// again, at most [`DEAF_MOST`]. A rival that is heard so much later is heard soon enough.
-const DEAF_EACH: Duration = Duration::from_micros(100);
-const DEAF_MOST: Duration = Duration::from_millis(100);
+/// A new filter costs more the more addresses are held: after a change the filters stay as they are
+/// for this time per address, and at most for [`FILTERS_KEPT_MOST`]. A rival is heard so much later,
+/// which is soon enough.
+const FILTERS_KEPT_EACH: Duration = Duration::from_micros(100);
+const FILTERS_KEPT_MOST: Duration = Duration::from_millis(100);
 
 /// ARP and NDP on the links of this node.
 #[derive(Debug)]
@@ -44,26 +42,10 @@ pub struct Arp {
     held: Held,
     /// Of the kernel's addresses, when `held` was read from them.
     revision: Option<u64>,
-    /// Until when `held` stays as it is.
-    deaf: Option<Timer>,
-    arp: Ear,
-    advertisements: Ear,
-}
-
-/// A receiving socket, open only while an address of its family is held here.
-#[derive(Debug)]
-struct Ear {
-    ethertype: u16,
-    socket: Option<Async<Socket>>,
-    waiting: Waiting,
-}
-
-/// Whether frames may wait in a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    Frames,
-    /// None when it was read last: the reactor says when there are.
-    Nothing,
+    /// Until when `held` and the receivers' filters stay as they are.
+    filters_kept: Option<Timer>,
+    arp: Receiver,
+    advertisements: Receiver,
 }
 
 /// The link of the announcement before, as looked up in this turn.
@@ -83,9 +65,9 @@ impl Arp {
             announced: Announced::default(),
             held: Held::default(),
             revision: None,
-            deaf: None,
-            arp: Ear::new(ETHERTYPE_ARP),
-            advertisements: Ear::new(ETHERTYPE_IPV6),
+            filters_kept: None,
+            arp: Receiver::new(ETHERTYPE_ARP),
+            advertisements: Receiver::new(ETHERTYPE_IPV6),
         })
     }
 
@@ -173,18 +155,19 @@ impl Arp {
             .map_err(|e| error::packet(&format!("announce {vip}"), &e))
     }
 
-    /// Opens, narrows or closes the ears after the addresses held here have changed, unless that
+    /// Opens, narrows or closes the receivers after the addresses held here have changed, unless that
     /// was done just now: then later, in one go.
     fn listen(&mut self, cx: &mut Context<'_>) {
         if self.revision == Some(self.kernel.held_revision()) {
             return;
         }
-        if self.deaf.as_mut().is_some_and(|timer| Pin::new(timer).poll(cx).is_pending()) {
+        if self.filters_kept.as_mut().is_some_and(|timer| Pin::new(timer).poll(cx).is_pending()) {
             return;
         }
         self.listen_now();
         let each = u32::try_from(self.held.len()).unwrap_or(u32::MAX);
-        self.deaf = Some(Timer::after(DEAF_EACH.saturating_mul(each).min(DEAF_MOST)));
+        let kept = FILTERS_KEPT_EACH.saturating_mul(each).min(FILTERS_KEPT_MOST);
+        self.filters_kept = Some(Timer::after(kept));
     }
 
     fn listen_now(&mut self) {
@@ -211,7 +194,7 @@ impl Arp {
     }
 
     fn poll_rival(&mut self, cx: &mut Context<'_>) -> Poll<Rival> {
-        for ear in [&mut self.arp, &mut self.advertisements] {
+        for receiver in [&mut self.arp, &mut self.advertisements] {
             let mut turns = 0..FRAMES_AT_ONCE;
             loop {
                 if turns.next().is_none() {
@@ -219,7 +202,7 @@ impl Arp {
                     cx.waker().wake_by_ref();
                     break;
                 }
-                let Poll::Ready(claim) = ear.poll_claim(cx) else { break };
+                let Poll::Ready(claim) = receiver.poll_claim(cx) else { break };
                 let heard = claim.and_then(|claim| rival(&self.kernel, &self.held, claim));
                 if let Some(rival) = heard {
                     // The segment has to hear us whatever form it heeds.
@@ -312,83 +295,5 @@ fn station(link: &LinkFacts) -> Option<Station> {
         LinkKind::Ethernet => hardware.try_into().ok().map(Station::Ethernet),
         LinkKind::Infiniband => hardware.try_into().ok().map(Station::Infiniband),
         LinkKind::Loopback | LinkKind::Other => None,
-    }
-}
-
-/// Receives nothing until it is bound to an ethertype; the kernel builds the link-layer header.
-fn packet_socket() -> io::Result<Socket> {
-    Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(0)))
-}
-
-impl Ear {
-    const fn new(ethertype: u16) -> Self {
-        Self { ethertype, socket: None, waiting: Waiting::Nothing }
-    }
-
-    /// Listens for what `program` passes; without one, closes.
-    fn set(&mut self, program: Option<&[Instruction]>) -> io::Result<()> {
-        let Some(program) = program else {
-            self.socket = None;
-            return Ok(());
-        };
-        let program: Vec<SockFilter> = program
-            .iter()
-            .map(|i| SockFilter::new(i.code, i.jump_true, i.jump_false, i.operand))
-            .collect();
-        match &self.socket {
-            Some(socket) => socket.get_ref().attach_filter(&program),
-            None => {
-                let socket = packet_socket()?;
-                // The filter first: unfiltered frames would pile up.
-                socket.attach_filter(&program)?;
-                socket.bind(&sys::address(0, self.ethertype, &[])?)?;
-                self.socket = Some(Async::new(socket)?);
-                Ok(())
-            }
-        }
-    }
-
-    /// Looks at the next frame: the claim in it, if any, and the index of the link on which it
-    /// was heard.
-    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Option<(wire::Claim, u32)>> {
-        let Some(socket) = &self.socket else { return Poll::Pending };
-        // Asked before it is read: most turns of the caller have another reason.
-        if self.waiting == Waiting::Nothing {
-            std::task::ready!(socket.poll_readable(cx)).ok();
-            self.waiting = Waiting::Frames;
-        }
-        let mut buffer = [0; FRAME];
-        Poll::Ready(match sys::receive(socket.get_ref(), &mut buffer) {
-            Ok((_, from)) if from.pkttype == OUTGOING => None,
-            Ok((frame, from)) => self.read(frame, &from).map(|claim| (claim, from.index)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.waiting = Waiting::Nothing;
-                return socket.poll_readable(cx).map(|_| None);
-            }
-            // ENETDOWN is reported once when a link goes down; the socket stays good.
-            Err(error) => {
-                log::debug!("packet socket: {error}");
-                None
-            }
-        })
-    }
-
-    fn read(&self, frame: &[u8], from: &sys::Sender) -> Option<wire::Claim> {
-        let read = match self.ethertype {
-            ETHERTYPE_ARP => wire::read_arp(frame),
-            _ => wire::read_advertisement(frame).map(Some),
-        };
-        match read {
-            Ok(Some(claim)) => {
-                let sender = || HardwareAddress(from.hardware.clone());
-                let hardware = Some(claim.hardware.unwrap_or_else(sender));
-                Some(wire::Claim { hardware, ..claim })
-            }
-            Ok(None) => None,
-            Err(reject) => {
-                log::debug!("rejected a frame: {}", reject.0);
-                None
-            }
-        }
     }
 }

@@ -148,5 +148,4 @@ pub(crate) fn advertisements(vips: &[Ipv6Addr]) -> Vec<Instruction> {
 }
 
 #[cfg(test)]
-#[path = "filter_tests.rs"]
 mod tests;

@@ -213,5 +213,4 @@ fn link_layer_in(mut options: &[u8]) -> Result<Option<HardwareAddress>, Reject> 
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;

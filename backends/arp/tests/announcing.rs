@@ -1,20 +1,19 @@
 //! The backend on the real kernel: what goes out on the wire, and what is heard.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../../netlink/tests/namespace/mod.rs"]
-mod namespace;
-
 use std::io::Read;
 use std::net::IpAddr;
 use std::task::Poll;
 
 use async_io::Timer;
-use namespace::{PATIENCE, Station, cable, eventually, in_namespace, in_namespace_after, ip};
 use socket2::{Domain, Protocol, Socket, Type};
 use viplet_arp::Arp;
 use viplet_backend_api::{
     Backend, Class, Command, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Rival, Scope,
     Tag, Vip,
+};
+use viplet_namespace::{
+    PATIENCE, Station, cable, eventually, in_namespace, in_namespace_after, ip,
 };
 
 const ARP: u16 = 0x0806;
@@ -46,8 +45,8 @@ fn arp() -> Arp {
     arp
 }
 
-/// Hears every frame of an ethertype that comes in on any link of this namespace.
-fn microphone(ethertype: u16) -> Socket {
+/// Captures every frame of an ethertype that comes in on any link of this namespace.
+fn capture(ethertype: u16) -> Socket {
     let protocol = Protocol::from(i32::from(ethertype.to_be()));
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -55,10 +54,10 @@ fn microphone(ethertype: u16) -> Socket {
 }
 
 /// The next frame that `wanted` accepts, with its Ethernet header.
-fn frame(microphone: &mut Socket, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+fn frame(capture: &mut Socket, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     loop {
         let mut buffer = [0; 2048];
-        let length = microphone.read(&mut buffer).expect("no frame came");
+        let length = capture.read(&mut buffer).expect("no frame came");
         if wanted(&buffer[..length]) {
             return buffer[..length].to_vec();
         }
@@ -117,7 +116,7 @@ fn an_address_is_installed_and_withdrawn() {
 fn one_announcement_is_a_request_and_a_reply_to_all_as_in_rfc_5227() {
     in_namespace("one_announcement_is_a_request_and_a_reply_to_all_as_in_rfc_5227", || {
         cable();
-        let mut right = microphone(ARP);
+        let mut right = capture(ARP);
         let mut arp = arp();
         arp.apply(&install("10.0.0.5")).unwrap();
         arp.apply(&announce("10.0.0.5")).unwrap();
@@ -144,7 +143,7 @@ fn an_ipv6_address_is_advertised_to_all_nodes() {
         };
         eventually("a link-local address", || local().is_some());
         let source = local().unwrap();
-        let mut right = microphone(IPV6);
+        let mut right = capture(IPV6);
         let mut arp = arp();
         arp.apply(&install("fd00::5")).unwrap();
         arp.apply(&announce("fd00::5")).unwrap();
@@ -263,8 +262,8 @@ fn a_missing_capability_is_named() {
 }
 
 /// The operation and the address of the next gratuitous ARP.
-fn said(microphone: &mut Socket) -> (u8, u8) {
-    let heard = frame(microphone, |_| true);
+fn said(capture: &mut Socket) -> (u8, u8) {
+    let heard = frame(capture, |_| true);
     (heard[21], heard[31])
 }
 
@@ -273,7 +272,7 @@ fn later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addre
     let test = "later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addresses";
     in_namespace(test, || {
         cable();
-        let mut right = microphone(ARP);
+        let mut right = capture(ARP);
         let mut arp = arp();
         let both = [announce("10.0.0.5"), announce("10.0.0.6")];
         let mut hear = |arp: &mut Arp, commands: &[Command], frames: usize| {
@@ -305,7 +304,7 @@ fn of_many_commands_at_once_a_refused_install_keeps_back_its_own_announcement_on
     in_namespace(test, || {
         cable();
         ip("addr add 10.0.0.7/24 dev left");
-        let mut right = microphone(ARP);
+        let mut right = capture(ARP);
         let mut arp = arp();
         let mut commands = vec![install("10.0.0.7"), announce("10.0.0.7")];
         commands.extend((100..200).flat_map(|last| {

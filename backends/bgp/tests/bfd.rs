@@ -1,9 +1,6 @@
 //! BFD on the real kernel: two drivers in two network namespaces, and forged packets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../../netlink/tests/namespace/mod.rs"]
-mod namespace;
-
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -13,11 +10,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use namespace::{PATIENCE, Station, cable, in_namespace, ip};
 use viplet_backend_api::LinkName;
 use viplet_bgp::bfd::wire::{Demand, Packet, Sequence};
 use viplet_bgp::bfd::{Bfd, Diagnostic, Endpoint, Event, State};
 use viplet_bgp::settings::{self, Distance};
+use viplet_namespace::{PATIENCE, Station, cable, in_namespace, ip};
 
 const PEER: &str = "VIPLET_TEST_BFD_PEER";
 

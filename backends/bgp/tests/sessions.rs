@@ -1,15 +1,12 @@
 //! The speaker on real sockets, against routers that say exactly what a test wants.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../../netlink/tests/namespace/mod.rs"]
-mod namespace;
 mod scene;
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use namespace::{Station, cable, in_namespace, ip};
 use scene::{
     KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, message, open,
     peer, router, router_at, settings, take, vip,
@@ -18,6 +15,7 @@ use viplet_backend_api::{
     Backend, Class, Command, Given, LinkName, Notice, Owner, Reach, Session, Tag, Vip,
 };
 use viplet_bgp::settings::{Bfd, Distance, Families, Listen, NextHop, Password, Source};
+use viplet_namespace::{Station, cable, in_namespace, ip};
 
 /// A scene in a namespace of its own, with `lo` up.
 macro_rules! scenes {
@@ -537,7 +535,7 @@ fn two_speakers(port: u16) -> (viplet_bgp::settings::Settings, viplet_bgp::setti
 /// What the router hears while the speaker does nothing.
 fn namespace_hear(router: &mut Router) -> (u8, Vec<u8>) {
     let mut heard = None;
-    namespace::eventually("a message", || {
+    viplet_namespace::eventually("a message", || {
         heard = router.try_hear().filter(|(kind, _)| *kind != KEEPALIVE);
         heard.is_some()
     });

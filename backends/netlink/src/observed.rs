@@ -463,5 +463,4 @@ fn usability(flags: AddressFlags) -> Usability {
 }
 
 #[cfg(test)]
-#[path = "observed_tests.rs"]
 mod tests;

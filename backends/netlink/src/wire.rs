@@ -323,5 +323,4 @@ fn decode_outcome(payload: &[u8], words_at: usize) -> Result<Message, Reject> {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;

@@ -1,16 +1,14 @@
 //! Addresses on the real kernel: the dead-man, whose an address is, and what its removal spares.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod namespace;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
-use namespace::{Station, cable, eventually, in_namespace, ip, sysctl};
 use viplet_backend_api::{
     Address, Class, DuplicateDetection, Lifetime, LinkName, Notice, Owner, Scope, Tag, Usability,
     Vip,
 };
+use viplet_namespace::{Station, cable, eventually, in_namespace, ip, sysctl};
 use viplet_netlink::{Kernel, Placed};
 
 const TAG: Tag = Tag::DEFAULT;

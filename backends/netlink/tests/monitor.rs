@@ -1,18 +1,16 @@
 //! The monitor on the real kernel: every change is noticed, and a lost one is made up for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod namespace;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use async_io::Timer;
-use namespace::{PATIENCE, Woken, cable, eventually, in_namespace, ip};
 use viplet_backend_api::{
     DefaultRoute, DuplicateDetection, Lifetime, Link, LinkKind, LinkName, LinkState, Notice,
     Observation, Scope, Tag, Vip,
 };
+use viplet_namespace::{PATIENCE, Woken, cable, eventually, in_namespace, ip};
 use viplet_netlink::{Kernel, Placed};
 
 const TAG: Tag = Tag::DEFAULT;

@@ -1,10 +1,8 @@
 //! What the kernel refuses, and what the refusal says.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod namespace;
-
-use namespace::{cable, in_namespace, in_namespace_after, sysctl};
 use viplet_backend_api::{Class, DuplicateDetection, Lifetime, LinkName, Refusal, Scope, Tag, Vip};
+use viplet_namespace::{cable, in_namespace, in_namespace_after, sysctl};
 use viplet_netlink::Kernel;
 
 fn install(address: &str, prefix_len: u8, link: &str) -> Result<(), Refusal> {

@@ -19,7 +19,7 @@ use viplet_bgp::settings::{
     Settings, Source,
 };
 
-use crate::namespace::PATIENCE;
+use viplet_namespace::PATIENCE;
 
 pub(crate) const OPEN: u8 = 1;
 pub(crate) const UPDATE: u8 = 2;

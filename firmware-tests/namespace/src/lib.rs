@@ -1,6 +1,9 @@
 //! A network namespace per test: the test starts its own binary again under `unshare`, where
 //! nothing but `lo` exists, and runs its body there. Works as root and in a user namespace.
-#![allow(dead_code)]
+//! Shared by the tests of `backends/*` that need the real kernel.
+
+#![cfg_attr(not(test), deny(unused_crate_dependencies))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 use std::io::Write;
 use std::path::Path;
@@ -10,15 +13,15 @@ use std::time::{Duration, Instant};
 
 const INSIDE: &str = "VIPLET_TEST_NAMESPACE";
 /// Patience for conditions that the kernel fulfils by itself.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `body` in a fresh network namespace; `test` is the test function's path in its binary.
-pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+pub fn in_namespace(test: &str, body: impl FnOnce()) {
     in_namespace_after(test, &[], body);
 }
 
 /// As [`in_namespace`], with more commands in front of the binary (`setpriv ...`).
-pub(crate) fn in_namespace_after(test: &str, front: &[&str], body: impl FnOnce()) {
+pub fn in_namespace_after(test: &str, front: &[&str], body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
@@ -53,7 +56,7 @@ fn unshare() -> Option<Vec<&'static str>> {
 }
 
 /// Runs `ip` with the words of `line`, which must succeed; returns what it prints.
-pub(crate) fn ip(line: &str) -> String {
+pub fn ip(line: &str) -> String {
     let output = Command::new("ip").args(line.split_whitespace()).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {line}: {err}");
@@ -61,14 +64,14 @@ pub(crate) fn ip(line: &str) -> String {
 }
 
 /// Sets a sysctl of this namespace.
-pub(crate) fn sysctl(name: &str, value: &str) {
+pub fn sysctl(name: &str, value: &str) {
     let path = Path::new("/proc/sys").join(name.replace('.', "/"));
     std::fs::write(path, value).unwrap();
 }
 
 /// `left` and `right`: two Ethernet links joined by a cable, up, without IPv6 duplicate
 /// detection.
-pub(crate) fn cable() {
+pub fn cable() {
     ip("link set lo up");
     ip(
         "link add left address 02:00:00:00:00:01 type veth peer name right address 02:00:00:00:00:02",
@@ -81,7 +84,7 @@ pub(crate) fn cable() {
 }
 
 /// Waits until `condition` holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
@@ -90,8 +93,8 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A waker that remembers that it was called.
-#[derive(Default)]
-pub(crate) struct Woken(pub(crate) AtomicBool);
+#[derive(Debug, Default)]
+pub struct Woken(pub AtomicBool);
 
 impl std::task::Wake for Woken {
     fn wake(self: std::sync::Arc<Self>) {
@@ -100,11 +103,12 @@ impl std::task::Wake for Woken {
 }
 
 /// A second station: a process of its own in a network namespace of its own.
-pub(crate) struct Station(std::process::Child);
+#[derive(Debug)]
+pub struct Station(std::process::Child);
 
 impl Station {
     /// Moves `link` to it, and brings the link up there.
-    pub(crate) fn with(link: &str) -> Self {
+    pub fn with(link: &str) -> Self {
         let child = Command::new("unshare").args(["-n", "sleep", "600"]).spawn().unwrap();
         let station = Self(child);
         let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net"));
@@ -118,18 +122,18 @@ impl Station {
     }
 
     /// Runs `ip` there.
-    pub(crate) fn ip(&self, line: &str) -> String {
+    pub fn ip(&self, line: &str) -> String {
         self.run("ip", &line.split_whitespace().collect::<Vec<_>>())
     }
 
     /// Sets a sysctl under `net` there.
-    pub(crate) fn sysctl(&self, name: &str, value: &str) {
+    pub fn sysctl(&self, name: &str, value: &str) {
         let path = format!("/proc/sys/net/{}", name.replace('.', "/"));
         self.run("sh", &["-c", &format!("echo {value} > {path}")]);
     }
 
     /// A program there, not yet started.
-    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.0.id().to_string(), "-n"]).arg(program);
         command
