@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::network::{self, PrefixChoice};
 use super::setting::{Kind, Setting, Unknown};
-use crate::core::lease::{LeaseName, is_label};
+use crate::core::rights::lease::{LeaseName, is_label};
 use crate::core::settings::Target;
 use viplet_backend_api::LinkName;
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use viplet_backend_api::{Command, Notice, Refusal};
 
-use super::lease::{LeaseName, LeaseRecord};
 use super::report::Report;
-use super::services::record::{
+use crate::core::cluster::record::{
     Change, Condition, Ingress, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord,
 };
+use crate::core::rights::lease::{LeaseName, LeaseRecord};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,7 +234,7 @@ pub enum EventWeight {
 }
 
 /// That an address has come under another Lease, to be written on the Lease that decided before
-/// ([`super::lease::MOVED`]).
+/// ([`crate::core::rights::lease::MOVED`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Which address.

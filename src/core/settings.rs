@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use viplet_backend_api::{DuplicateDetection, LinkName, Presence};
 
-use super::lease::LeaseName;
+use crate::core::rights::lease::LeaseName;
 
 /// Everything that the core is told at its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

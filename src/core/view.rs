@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::claim::{Claim, Want};
-use super::election::{Election, Role};
-use super::group::Group;
 use super::observed::{Observed, Sight, state_text, unheard};
-use super::services::record::ServiceName;
 use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus, Why};
 use super::{Core, Counters, Moment, Status};
+use crate::core::addresses::claim::{Claim, Want};
+use crate::core::cluster::record::ServiceName;
+use crate::core::control_plane::Group;
+use crate::core::rights::election::{Election, Role};
 use crate::ordered;
 
 /// A lease that nobody has taken for so long after it was free is worth a word.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::error::Kind;
 use super::json::{Fields, Text, read_json, shortened};
 use super::watch::Watched;
-use crate::core::lease::MOVED;
+use crate::core::rights::lease::MOVED;
 use crate::core::uid::Uid;
 use crate::core::{LeaseName, LeaseRecord, LeaseView, Stamp};
 

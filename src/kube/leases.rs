@@ -4,8 +4,8 @@ use super::lease::{Lease, collection};
 use super::lease_client::LeaseMemory;
 use super::transport::Api;
 use super::watch::{Event, Pace, Scope, Watch};
+use crate::core::cluster::record::Change;
 use crate::core::input::LeaseSeen;
-use crate::core::services::record::Change;
 use crate::core::{Input, LeaseName, LeaseView, Origin};
 
 /// What [`watch_lease`] tells.

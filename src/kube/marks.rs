@@ -10,8 +10,8 @@ use super::connection::Connection;
 use super::error::{ApiError, Kind};
 use super::lease::{Kept, Lease, collection};
 use crate::core::input::Mark;
-use crate::core::lease::MOVED;
-use crate::core::services::with_mark;
+use crate::core::rights::lease::MOVED;
+use crate::core::rights::mark::with_mark;
 use crate::core::{LeaseName, LeaseRecord, Stamp};
 use crate::ordered;
 

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::error::{ApiError, Kind};
 use super::json::{Text, read_json};
 use super::watch::{Scope, Watched};
-use crate::core::services::record::{NodeRecord, Scheduling};
+use crate::core::cluster::record::{NodeRecord, Scheduling};
 use crate::ordered;
 
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use crate::core::cluster::record::{CONDITION, Condition, Ingress, Protocol, Served, ServicePort};
 use crate::core::input::{ConditionChange, HostChange, IngressChange, ServiceUpdate};
-use crate::core::services::record::{CONDITION, Condition, Ingress, Protocol, Served, ServicePort};
 use crate::core::uid::Uid;
 
 const HOST: &str = "kube-vip.io/vipHost";

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::json::{Text, read_json};
 use super::watch::{Scope, Watched};
-use crate::core::services::record::{
+use crate::core::cluster::record::{
     CONDITION, Condition, Families, Ingress, Protocol, RareAnnotations, Served, ServiceAnnotations,
     ServiceName, ServicePort, ServiceRecord, TrafficPolicy,
 };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::json::read_json;
 use super::services::Named;
 use super::watch::{Scope, Watched};
-use crate::core::services::record::{
+use crate::core::cluster::record::{
     EndpointRecord, EndpointState, ServiceName, SliceName, SliceRecord,
 };
 

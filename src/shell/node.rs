@@ -320,8 +320,8 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Inputs};
-    use crate::core::services::record::{Change, EndpointRecord, EndpointState, SliceRecord};
-    use crate::core::services::tests::town::asking;
+    use crate::core::cluster::record::{Change, EndpointRecord, EndpointState, SliceRecord};
+    use crate::core::services::tests::fixture::asking;
     use crate::core::{Core, LeaseView, Origin, WriteOutcome};
     use crate::shell::api_tasks::LazyApi;
 

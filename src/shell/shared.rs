@@ -8,7 +8,7 @@ use viplet_backend_api::{Backend, PeerStatus};
 
 use super::clock;
 use super::source::{ApiHealth, Source};
-use crate::core::services::record::ServiceName;
+use crate::core::cluster::record::ServiceName;
 use crate::core::status::Why;
 use crate::core::{Core, Counters, Moment, Status};
 

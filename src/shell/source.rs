@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use viplet_backend_api::PeerStatus;
 
 use crate::build_info;
-use crate::core::services::record::ServiceName;
+use crate::core::cluster::record::ServiceName;
 use crate::core::status::{AddressStatus, Counters, LeaseStatus, ServiceStatus, Status, Why};
 
 /// Where `/status`, `/metrics` and the probes get what they show. Nothing is computed while
@@ -201,7 +201,7 @@ pub(crate) mod fixture {
     use std::time::Duration;
 
     use super::{ApiHealth, Source};
-    use crate::core::services::record::ServiceName;
+    use crate::core::cluster::record::ServiceName;
     use crate::core::status::{
         AddressState, AddressStatus, Counters, LeaseStatus, RoleStatus, ServiceState,
         ServiceStatus, Status, Why,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use smol::channel::{Receiver, bounded};
 use smol::{LocalExecutor, Timer};
+use viplet::core::cluster::record::{Change, ServiceName};
 use viplet::core::input::{EventWeight, ServiceEvent, ServiceOutcome};
-use viplet::core::services::record::{Change, ServiceName};
 use viplet::core::settings::{
     ClassFilter, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice, LinkNotUp, OnDemand,
     OnLinkDown, PER_TURN, PrefixLength, ServiceElection, ServiceLink, ServicePrefixes, Services,

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
+use viplet::core::cluster::record::{ServiceName, ServiceRecord};
 use viplet::core::input::{
     ConditionChange, HostChange, IngressChange, ServiceOutcome, ServiceUpdate,
 };
-use viplet::core::services::record::{ServiceName, ServiceRecord};
 use viplet::kube::{Event, Pace, Watch, service_scope, update_service};
 
 use super::server::{Seen, Step, Steps, answer, chunked, serve, until};

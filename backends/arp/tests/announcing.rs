@@ -291,8 +291,7 @@ fn later_announcements_are_a_request_and_a_reply_by_turns_for_each_of_many_addre
             hear(&mut arp, &[install("10.0.0.5"), install("10.0.0.6")], 0);
             assert_eq!(hear(&mut arp, &both, 2), [(2, 5), (2, 6)]);
         }
-        let again =
-            [vip("10.0.0.5").withdrawal(), install("10.0.0.5"), both[0].clone()];
+        let again = [vip("10.0.0.5").withdrawal(), install("10.0.0.5"), both[0].clone()];
         assert_eq!(hear(&mut arp, &again, 2), [(1, 5), (2, 5)]);
         assert_eq!(hear(&mut arp, &both[1..], 1), [(1, 6)]);
     });

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use viplet::core::services::record::Protocol;
-use viplet::core::services::record::{
+use viplet::core::cluster::record::Protocol;
+use viplet::core::cluster::record::{
     EndpointState, ServiceName, ServicePort, ServiceRecord, TrafficPolicy,
 };
 use viplet::core::settings::ServiceElection;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use viplet::core::input::{LeaseSeen, Mark};
-use viplet::core::lease::MOVED;
-use viplet::core::services::with_mark;
+use viplet::core::rights::lease::MOVED;
+use viplet::core::rights::mark::with_mark;
 use viplet::core::{LeaseName, LeaseRecord, LeaseVerb, LeaseView, Stamp, WriteOutcome};
 
 use crate::api::{ApiError, Collection, Key, Part, Patch, Resource, Store};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use viplet::core::services::record::{Change, ServiceRecord, TrafficPolicy};
+use viplet::core::cluster::record::{Change, ServiceRecord, TrafficPolicy};
 use viplet::core::{Effect, Input, Moment};
 use viplet_backend_api::{Command, Lifetime};
 

@@ -130,10 +130,10 @@ impl Setup {
         self.nodes.contains(&Kind::Foreign)
     }
 
-    /// Time between two renewals of a holder (`core::election::term::renew_every`).
+    /// Time between two renewals of a holder (`core::rights::election::term::renew_every`).
     #[must_use]
     pub fn renew_every(&self) -> Duration {
-        viplet::core::election::term::renew_every(&self.plane.timing)
+        viplet::core::rights::election::term::renew_every(&self.plane.timing)
     }
 
     /// Whether two nodes may have this address: the user asked for it

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use viplet::core::input::LeaseSeen;
-use viplet::core::services::record::{
+use viplet::core::cluster::record::{
     Change, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord,
 };
+use viplet::core::input::LeaseSeen;
 use viplet::core::{Input, LeaseName};
 
 /// What a watch is about.

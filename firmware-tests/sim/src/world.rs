@@ -16,8 +16,8 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use viplet::core::cluster::record::{ServiceRecord, SliceRecord};
 use viplet::core::input::{Mark, ServiceOutcome};
-use viplet::core::services::record::{ServiceRecord, SliceRecord};
 use viplet::core::{Core, Effect, Input, LeaseName, Moment, Settings};
 use viplet_backend_api::HardwareAddress;
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::nodes::Moved;
-use super::record::{
+use crate::core::cluster::nodes::Moved;
+use crate::core::cluster::record::{
     Change, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
 };
-use super::writer::{Parting, Writer};
-use super::{Entry, Listed, Services, Standing};
 use crate::core::input::{LeaseSeen, LeaseView, Origin};
-use crate::core::lease::LeaseName;
 use crate::core::names::Name;
+use crate::core::rights::lease::LeaseName;
+use crate::core::services::writer::{Parting, Writer};
+use crate::core::services::{Entry, Listed, Services, Standing};
 use crate::core::time::Moment;
 use crate::core::version::is_older;
 use crate::ordered;
@@ -199,7 +199,7 @@ impl Services {
     }
 
     /// Whether the watch over many leases sees this one.
-    pub(super) fn is_covered(&self, lease: &LeaseName) -> bool {
+    pub(in crate::core) fn is_covered(&self, lease: &LeaseName) -> bool {
         self.settings.namespace.as_ref().is_none_or(|namespace| lease.namespace == *namespace)
     }
 
@@ -226,7 +226,7 @@ impl Services {
     }
 
     /// A Service's names are these from now on.
-    pub(super) fn set_names(
+    pub(in crate::core) fn set_names(
         &mut self,
         service: &ServiceName,
         names: Box<[(Rc<str>, super::DnsMode)]>,
@@ -278,7 +278,10 @@ impl Services {
     }
 
     /// Whether any of the accepted tenants follows its own endpoints.
-    pub(super) fn is_local(&self, tenants: &[&super::tenancy::Tenant]) -> bool {
+    pub(in crate::core) fn is_local(
+        &self,
+        tenants: &[&crate::core::addresses::requester::Tenant],
+    ) -> bool {
         tenants.iter().any(|tenant| {
             self.entries
                 .get(&tenant.service)

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use viplet_backend_api::LinkName;
 
-use super::nodes::Nodes;
-use super::record::{Families, RareAnnotations, ServiceAnnotations, ServiceRecord, TrafficPolicy};
 use crate::core::address::unusable;
-use crate::core::lease::LeaseName;
+use crate::core::cluster::nodes::Nodes;
+use crate::core::cluster::record::{
+    Families, RareAnnotations, ServiceAnnotations, ServiceRecord, TrafficPolicy,
+};
+use crate::core::rights::lease::LeaseName;
 use crate::core::settings::{
     ClassFilter, DnsMode, OnDemand, ServiceElection, Services, Target, Unclassed,
 };
@@ -280,5 +282,4 @@ pub(crate) fn asked_lease(
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
 mod tests;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::record::{ServiceName, ServicePort};
-use super::tenancy::{Authority, Obstacle, clash_text};
-use super::{Around, Entry, Listed, Services, Standing};
-use crate::core::election::Role;
-use crate::core::group::Group;
+use crate::core::addresses::requester::{Authority, Obstacle, clash_text};
+use crate::core::cluster::record::{ServiceName, ServicePort};
+use crate::core::control_plane::Group;
 use crate::core::input::{Effect, KubernetesRequest};
 use crate::core::observed::{peers, unheard};
+use crate::core::rights::election::Role;
+use crate::core::services::{Around, Entry, Listed, Services, Standing};
 use crate::core::settings::Labelling;
 use crate::core::status::{ServiceCounters, ServiceState, ServiceStatus, Why};
 use crate::ordered;
@@ -51,7 +51,11 @@ impl Services {
     }
 
     /// How a Service is, and why in one line.
-    pub(super) fn state_of(&self, entry: &Entry, around: &Around<'_>) -> (ServiceState, String) {
+    pub(in crate::core) fn state_of(
+        &self,
+        entry: &Entry,
+        around: &Around<'_>,
+    ) -> (ServiceState, String) {
         match &entry.standing {
             Standing::Ignored(why) => (ServiceState::Ignored, why.to_string()),
             Standing::Refused(refused) => (ServiceState::Refused, refused.text.clone()),
@@ -73,7 +77,7 @@ impl Services {
     }
 
     /// Who has a port of an address that a Service wants too.
-    pub(super) fn clash(
+    pub(in crate::core) fn clash(
         &self,
         entry: &Entry,
         ip: IpAddr,
@@ -139,7 +143,7 @@ impl Services {
     }
 
     /// Why an address is or is not on this node, in one line.
-    pub(super) fn why_here(&self, ip: IpAddr, around: &Around<'_>) -> String {
+    pub(in crate::core) fn why_here(&self, ip: IpAddr, around: &Around<'_>) -> String {
         let Some(address) = self.addresses.get(&ip) else {
             return "nothing asks for it".to_owned();
         };
@@ -174,7 +178,7 @@ impl Services {
     }
 
     /// An obstacle for a person.
-    pub(super) fn words(&self, obstacle: &Obstacle) -> String {
+    pub(in crate::core) fn words(&self, obstacle: &Obstacle) -> String {
         match obstacle {
             Obstacle::Unread => "endpoints have not been read from the API server yet".to_owned(),
             Obstacle::NoEndpoints => "no node has an endpoint that takes traffic".to_owned(),
@@ -213,7 +217,10 @@ impl Services {
             }
             Standing::Waiting(why) => because.push(why.to_string()),
             Standing::Asking => {
-                because.push(format!("it asks for {}", super::write::list(&entry.addresses)));
+                because.push(format!(
+                    "it asks for {}",
+                    crate::core::services::write::list(&entry.addresses)
+                ));
                 because.push(self.endpoint_words(entry));
                 for ip in &entry.addresses {
                     self.address_words(entry, *ip, around, &mut because);
@@ -235,18 +242,18 @@ impl Services {
         }
         let reach = self.endpoints.reach(&entry.record.name);
         let policy = match entry.record.policy {
-            super::record::TrafficPolicy::Cluster => "Cluster: any node may hold it",
-            super::record::TrafficPolicy::Local => {
+            crate::core::cluster::record::TrafficPolicy::Cluster => "Cluster: any node may hold it",
+            crate::core::cluster::record::TrafficPolicy::Local => {
                 "Local: only a node with an endpoint may hold it"
             }
         };
         let names: Vec<&str> = reach.nodes.iter().map(|id| self.endpoints.name(*id)).collect();
         let places = match reach.anywhere {
-            super::endpoints::Anywhere::Nowhere => self.no_endpoints(entry),
-            super::endpoints::Anywhere::Somewhere if names.is_empty() => {
+            crate::core::cluster::endpoints::Anywhere::Nowhere => self.no_endpoints(entry),
+            crate::core::cluster::endpoints::Anywhere::Somewhere if names.is_empty() => {
                 "its endpoints are on no node of the cluster".to_owned()
             }
-            super::endpoints::Anywhere::Somewhere => {
+            crate::core::cluster::endpoints::Anywhere::Somewhere => {
                 format!("it has endpoints on {}", names.join(", "))
             }
         };
@@ -328,7 +335,7 @@ impl Services {
     }
 
     /// The labels that this node's Node object should have for Services (LBL-1).
-    pub(super) fn wanted_labels(&self, around: &Around<'_>) -> BTreeMap<String, String> {
+    pub(in crate::core) fn wanted_labels(&self, around: &Around<'_>) -> BTreeMap<String, String> {
         if self.is_stopping(around) {
             return BTreeMap::new();
         }
@@ -340,10 +347,10 @@ impl Services {
     }
 
     fn is_stopping(&self, around: &Around<'_>) -> bool {
-        around.stopping != crate::core::group::Stopping::No
+        around.stopping != crate::core::control_plane::Stopping::No
     }
 
-    pub(super) fn drive_label(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+    pub(in crate::core) fn drive_label(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
         if self.settings.labelling == Labelling::Off {
             return;
         }
@@ -390,7 +397,7 @@ fn label_key(name: &ServiceName) -> String {
 fn label_values(addresses: &[IpAddr]) -> String {
     let mut value = String::new();
     for address in addresses {
-        let text = crate::core::claim::label_value(*address);
+        let text = crate::core::addresses::claim::label_value(*address);
         if value.len() + text.len() >= 63 {
             break;
         }

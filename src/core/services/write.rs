@@ -4,16 +4,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::record::{Condition, Ingress, Served, ServiceName};
-use super::tenancy::Obstacle;
-use super::writer::{LOST, Wish};
-use super::{Around, Entry, Item, Services, Standing};
-use crate::core::election::Role;
+use crate::core::addresses::requester::Obstacle;
+use crate::core::cluster::record::{Condition, Ingress, Served, ServiceName};
 use crate::core::input::{
     ConditionChange, Effect, HostChange, IngressChange, KubernetesRequest, ServiceOutcome,
     ServiceUpdate,
 };
 use crate::core::jitter::rank;
+use crate::core::rights::election::Role;
+use crate::core::services::writer::{LOST, Wish};
+use crate::core::services::{Around, Entry, Item, Services, Standing};
 use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
@@ -62,7 +62,7 @@ impl Services {
     }
 
     /// Writes and says what is due about the Services on the agenda.
-    pub(super) fn write_all(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+    pub(in crate::core) fn write_all(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
         if self.agenda.is_busy() {
             return; // Addresses first.
         }
@@ -161,7 +161,7 @@ impl Services {
             _ => None,
         };
         let patience = delay.map(|delay| since + delay);
-        let repeat = writer.said.map(|(_, at)| at + super::voice::REPEAT);
+        let repeat = writer.said.map(|(_, at)| at + crate::core::services::events::REPEAT);
         let times = [
             lost.map(|at| (at, "an answer about a Service is overdue")),
             Some((writer.not_before(), "a Service is to be written again")),
@@ -212,7 +212,7 @@ impl Services {
     }
 
     /// A Service's addresses that are here and announced, in its order.
-    pub(super) fn held_for(&self, entry: &Entry, around: &Around<'_>) -> Vec<IpAddr> {
+    pub(in crate::core) fn held_for(&self, entry: &Entry, around: &Around<'_>) -> Vec<IpAddr> {
         let addresses = entry.addresses.iter().copied();
         addresses.filter(|ip| self.is_held_for(entry, *ip, around)).collect()
     }
@@ -327,7 +327,12 @@ impl Services {
 
     /// Whether it has been like this for long enough, this node's rank among all that see it
     /// included.
-    pub(super) fn is_worth_a_word(&self, entry: &Entry, state: ServiceState, now: Moment) -> bool {
+    pub(in crate::core) fn is_worth_a_word(
+        &self,
+        entry: &Entry,
+        state: ServiceState,
+        now: Moment,
+    ) -> bool {
         let name = &entry.record.name;
         let parts = [self.node.as_str(), name.namespace(), name.name()];
         let delay = match state {
@@ -351,7 +356,12 @@ impl Services {
     }
 
     /// Whether an address is held here and this Service is one that may share it.
-    pub(super) fn is_held_for(&self, entry: &Entry, ip: IpAddr, around: &Around<'_>) -> bool {
+    pub(in crate::core) fn is_held_for(
+        &self,
+        entry: &Entry,
+        ip: IpAddr,
+        around: &Around<'_>,
+    ) -> bool {
         self.is_held(ip, around) && self.clash(entry, ip, around).is_none()
     }
 }
@@ -361,7 +371,7 @@ fn ingress(ip: IpAddr, entry: &Entry) -> Ingress {
 }
 
 /// Addresses for a person.
-pub(super) fn list(addresses: &[IpAddr]) -> String {
+pub(in crate::core) fn list(addresses: &[IpAddr]) -> String {
     let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     texts.join(", ")
 }

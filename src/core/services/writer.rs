@@ -4,15 +4,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::agenda::Due;
 use crate::core::input::{ConditionChange, HostChange, IngressChange, ServiceOutcome};
 use crate::core::jitter::backoff;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
 use crate::core::uid::Uid;
+use crate::core::work_queue::Due;
 
 /// A write that was not answered by then is lost.
-pub(super) const LOST: Duration = Duration::from_secs(30);
+pub(in crate::core) const LOST: Duration = Duration::from_secs(30);
 /// After another has undone what we wrote, it is not written again sooner.
 const REWRITE: Duration = Duration::from_secs(1);
 /// The same to be written again within this time: somebody undoes it.
@@ -21,9 +21,9 @@ const SOON: Duration = Duration::from_secs(30);
 /// What is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
-    pub(super) host: HostChange,
-    pub(super) ingress: IngressChange,
-    pub(super) condition: ConditionChange,
+    pub(in crate::core) host: HostChange,
+    pub(in crate::core) ingress: IngressChange,
+    pub(in crate::core) condition: ConditionChange,
 }
 
 /// The writes of one Service.
@@ -36,7 +36,7 @@ pub(crate) struct Writer {
     state: Option<ServiceState>,
     since: Moment,
     /// What was said of it last, and when.
-    pub(super) said: Option<(u64, Moment)>,
+    pub(in crate::core) said: Option<(u64, Moment)>,
 }
 
 /// Writes that are under way, or that the next one depends on.
@@ -78,7 +78,7 @@ impl Writer {
     }
 
     /// Forgets what does not matter any more.
-    pub(super) fn rest(&mut self, now: Moment) {
+    pub(in crate::core) fn rest(&mut self, now: Moment) {
         let stored_at = self.stored_at;
         self.course = self.course.take().filter(|course| course.matters(stored_at, now));
     }
@@ -91,12 +91,12 @@ impl Writer {
 
     /// How it is, and since when.
     #[must_use]
-    pub(super) fn state(&self) -> (Option<ServiceState>, Moment) {
+    pub(in crate::core) fn state(&self) -> (Option<ServiceState>, Moment) {
         (self.state, self.since)
     }
 
     /// How it is now.
-    pub(super) fn note(&mut self, state: ServiceState, now: Moment) {
+    pub(in crate::core) fn note(&mut self, state: ServiceState, now: Moment) {
         if self.state == Some(state) {
             return;
         }
@@ -107,24 +107,24 @@ impl Writer {
 
     /// The write that is under way, by its number, and when it was sent.
     #[must_use]
-    pub(super) fn under_way(&self) -> Option<(u64, Moment)> {
+    pub(in crate::core) fn under_way(&self) -> Option<(u64, Moment)> {
         self.course.as_ref()?.under_way
     }
 
     /// When the next write may be, at the earliest.
     #[must_use]
-    pub(super) fn not_before(&self) -> Moment {
+    pub(in crate::core) fn not_before(&self) -> Moment {
         self.course.as_ref().map_or(Moment::default(), |course| course.not_before)
     }
 
     /// Whether just this was stored since the object was seen last.
     #[must_use]
-    pub(super) fn has_stored(&self, wish: &Wish) -> bool {
+    pub(in crate::core) fn has_stored(&self, wish: &Wish) -> bool {
         self.course.as_ref().is_some_and(|course| course.stored.as_ref() == Some(wish))
     }
 
     /// Nothing is to be changed: what was stored is in the object as it was seen last.
-    pub(super) fn settled(&mut self) {
+    pub(in crate::core) fn settled(&mut self) {
         if let Some(course) = &mut self.course {
             course.stored = None;
             course.turn_at = None;
@@ -132,7 +132,7 @@ impl Writer {
     }
 
     /// Whether it is this node's turn to write what is to be written, `turn` after it came up.
-    pub(super) fn is_our_turn(&mut self, turn: Duration, now: Moment) -> bool {
+    pub(in crate::core) fn is_our_turn(&mut self, turn: Duration, now: Moment) -> bool {
         if turn == Duration::ZERO {
             return true;
         }
@@ -141,12 +141,12 @@ impl Writer {
 
     /// When that is.
     #[must_use]
-    pub(super) fn turn_at(&self) -> Option<Moment> {
+    pub(in crate::core) fn turn_at(&self) -> Option<Moment> {
         self.course.as_ref()?.turn_at
     }
 
     /// A write begins.
-    pub(super) fn begin(&mut self, attempt: u64, wish: Wish, now: Moment) {
+    pub(in crate::core) fn begin(&mut self, attempt: u64, wish: Wish, now: Moment) {
         let course = self.course.get_or_insert_default();
         course.under_way = Some((attempt, now));
         course.turn_at = None;
@@ -154,7 +154,7 @@ impl Writer {
     }
 
     /// The write that was under way was answered.
-    pub(super) fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
+    pub(in crate::core) fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
         let course = self.course.get_or_insert_default();
         course.under_way = None;
         let wish = course.wish.take();
@@ -195,12 +195,12 @@ impl Writer {
 /// A Service that is gone for us, but may still be there with another type or class.
 #[derive(Clone, Debug)]
 pub(crate) struct Parting {
-    pub(super) uid: Uid,
-    pub(super) addresses: Box<[IpAddr]>,
-    pub(super) attempts: u64,
-    pub(super) under_way: Option<Moment>,
-    pub(super) not_before: Moment,
-    pub(super) due: Due,
+    pub(in crate::core) uid: Uid,
+    pub(in crate::core) addresses: Box<[IpAddr]>,
+    pub(in crate::core) attempts: u64,
+    pub(in crate::core) under_way: Option<Moment>,
+    pub(in crate::core) not_before: Moment,
+    pub(in crate::core) due: Due,
 }
 
 impl Parting {

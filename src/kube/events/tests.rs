@@ -1,7 +1,7 @@
 //! Events: their names, bounds and parts.
 
 use super::*;
-use crate::core::services::record::ServiceName;
+use crate::core::cluster::record::ServiceName;
 
 fn event(message: &str, node: Option<&str>) -> ServiceEvent {
     ServiceEvent {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::services::record::{ServiceName, ServiceRecord};
+use crate::core::cluster::record::{ServiceName, ServiceRecord};
 use crate::kube::watch::Watched as _;
 
 const NOW: &str = "2026-11-24T00:00:00Z";

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::services::record::Creation;
+use crate::core::cluster::record::Creation;
 
 fn service(spec: &Value, status: &Value) -> Value {
     json!({

@@ -7,8 +7,8 @@ use smol::channel::{Receiver, Sender, bounded};
 
 use super::{QUEUE, TaskContext, next_of};
 use crate::core::LeaseName;
+use crate::core::cluster::record::Change;
 use crate::core::input::Mark;
-use crate::core::services::record::Change;
 use crate::kube::{Connection, Coverage, LeaseMemory, mark_lease};
 
 /// Takes marks to be written.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::TaskContext;
 use super::leases::WATCH_AGAIN;
 use crate::core::Input;
-use crate::core::services::record::{Change, NodeRecord, ServiceRecord, SliceName, SliceRecord};
+use crate::core::cluster::record::{Change, NodeRecord, ServiceRecord, SliceName, SliceRecord};
 use crate::core::settings::{EndpointSource, Services};
 use crate::kube::{
     Coverage, EndpointSlice, Endpoints, Event, Lease, LeaseMemory, Pace, Scope, Watch, Watched,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::request::{Method, Request};
 use crate::build_info::VERSION;
-use crate::core::services::record::ServiceName;
+use crate::core::cluster::record::ServiceName;
 use crate::shell::metrics;
 use crate::shell::process::Process;
 use crate::shell::source::{Source, StatusPage};

@@ -110,8 +110,7 @@ impl Bgp {
             let (address, link) = (command.address(), command.link());
             // A copy on another link than the one that was announced says nothing of the route,
             // unless it is the last one that takes packets here.
-            if self.table.is_announced_on(address, link)
-                || !self.holdings.has_beside(address, link)
+            if self.table.is_announced_on(address, link) || !self.holdings.has_beside(address, link)
             {
                 self.table.remove(address);
             }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use smol::{LocalExecutor, Timer};
+use viplet::core::cluster::record::{
+    Condition, EndpointState, Ingress, NodeRecord, Protocol, Scheduling, Served, ServiceName,
+    ServicePort, ServiceRecord,
+};
 use viplet::core::input::{
     ConditionChange, EventWeight, HostChange, IngressChange, ServiceEvent, ServiceOutcome,
     ServiceUpdate,
-};
-use viplet::core::services::record::{
-    Condition, EndpointState, Ingress, NodeRecord, Protocol, Scheduling, Served, ServiceName,
-    ServicePort, ServiceRecord,
 };
 use viplet::kube::{
     Api, Coverage, EndpointSlice, Event, Lease, Pace, Scope, Watch, Watched, node_scope,

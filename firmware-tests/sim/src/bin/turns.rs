@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use viplet::core::input::{HostChange, LeaseSeen, ServiceOutcome, ServiceUpdate};
-use viplet::core::services::record::{
+use viplet::core::cluster::record::{
     Change, EndpointRecord, EndpointState, Families, NodeRecord, Protocol, ServiceAnnotations,
     ServiceName, ServicePort, ServiceRecord, SliceRecord, TrafficPolicy,
 };
+use viplet::core::input::{HostChange, LeaseSeen, ServiceOutcome, ServiceUpdate};
 use viplet::core::{
     Core, Effect, Input, KubernetesRequest, LeaseRecord, LeaseRequest, LeaseVerb, LeaseView,
     Moment, Origin, Settings, WriteOutcome,

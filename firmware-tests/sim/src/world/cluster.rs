@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
+use viplet::core::cluster::record::Change;
 use viplet::core::input::Mark;
-use viplet::core::services::record::Change;
 use viplet::core::{Input, LeaseName, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 
 use super::{Event, Schedule, Who, World};

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use viplet::core::cluster::record::{Change, NodeRecord};
 use viplet::core::input::LeaseSeen;
-use viplet::core::services::record::{Change, NodeRecord};
 use viplet::core::{Input, LeaseName, LeaseView};
 
 use super::cluster::IDLE;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use viplet::core::services::record::Change;
+use viplet::core::cluster::record::Change;
 use viplet::core::{Effect, Input, KubernetesRequest};
 use viplet_backend_api::{Command, Notice};
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use viplet::core::election::term;
 use viplet::core::input::{HostChange, ServiceUpdate};
+use viplet::core::rights::election::term;
 use viplet::core::settings::HealthGate;
 use viplet_backend_api::Owner;
 

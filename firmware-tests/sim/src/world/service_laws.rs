@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use viplet::core::services::record::{ServiceName, ServiceRecord};
+use viplet::core::cluster::record::{ServiceName, ServiceRecord};
 use viplet::core::settings::Updates;
 use viplet_backend_api::Owner;
 
@@ -299,7 +299,8 @@ impl World {
         let within = |times: &[Nanos]| times.iter().filter(|at| idle.contains(at)).count() as u64;
         let (writes, events) = (within(&laws.writes), within(&laws.events));
         let renewals = within(&laws.lease_writes);
-        let every = nanos(viplet::core::election::term::renew_every(&serving.settings.timing));
+        let every =
+            nanos(viplet::core::rights::election::term::renew_every(&serving.settings.timing));
         let leases = laws.holders.len() as u64 + 1;
         let allowed = leases * ((laws.stop - laws.truth_by) / every + 2);
         let how = if writes > 0 {

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use viplet::core::services::record::{
+use viplet::core::cluster::record::{
     EndpointRecord, EndpointState, Ingress, NodeRecord, Protocol, RareAnnotations, Scheduling,
     ServiceAnnotations, ServiceName, ServicePort, ServiceRecord, SliceName, SliceRecord,
     TrafficPolicy,

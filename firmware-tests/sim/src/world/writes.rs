@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet::core::Input;
+use viplet::core::cluster::record::ServiceRecord;
 use viplet::core::input::{ConditionChange, HostChange, ServiceOutcome, ServiceUpdate};
-use viplet::core::services::record::ServiceRecord;
 
 use super::{Event, Schedule, Who, World};
 use crate::clock::{MS, S};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::town::{Town, asking, control_plane, ip, on_port, settings, younger};
+use super::fixture::{Fixture, asking, control_plane, ip, on_port, settings, younger};
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::Services;
 use crate::core::status::ServiceState;
@@ -10,37 +10,37 @@ use crate::core::{LeaseName, Settings};
 
 #[test]
 fn services_that_share_an_address_share_one_lease_and_one_holder() {
-    let mut town = Town::new(3, settings(Each));
-    town.settle();
-    town.serve(asking("a", "10.0.0.1"));
-    town.serve(younger(on_port(443, asking("b", "10.0.0.1"))));
-    town.pass(Duration::from_secs(3));
-    let holder = town.holder("10.0.0.1");
-    assert_eq!(town.lease("kubevip-a").unwrap().holder, format!("n{}", holder + 1));
-    assert!(town.lease("kubevip-b").is_none(), "the older one's lease decides");
+    let mut fixture = Fixture::new(3, settings(Each));
+    fixture.settle();
+    fixture.serve(asking("a", "10.0.0.1"));
+    fixture.serve(younger(on_port(443, asking("b", "10.0.0.1"))));
+    fixture.pass(Duration::from_secs(3));
+    let holder = fixture.holder("10.0.0.1");
+    assert_eq!(fixture.lease("kubevip-a").unwrap().holder, format!("n{}", holder + 1));
+    assert!(fixture.lease("kubevip-b").is_none(), "the older one's lease decides");
     for name in ["a", "b"] {
-        assert_eq!(town.state(holder, name).0, ServiceState::Held);
-        assert_eq!(town.record(name).ingress[0].address, Some(ip("10.0.0.1")));
+        assert_eq!(fixture.state(holder, name).0, ServiceState::Held);
+        assert_eq!(fixture.record(name).ingress[0].address, Some(ip("10.0.0.1")));
     }
 }
 
 #[test]
 fn deleting_one_of_two_that_share_keeps_the_address_up() {
     for first in ["a", "b"] {
-        let mut town = Town::new(3, settings(Each));
-        town.settle();
-        town.serve(asking("a", "10.0.0.1"));
-        town.serve(younger(on_port(443, asking("b", "10.0.0.1"))));
-        town.pass(Duration::from_secs(3));
-        let holder = town.holder("10.0.0.1");
-        town.forget_silence();
-        town.delete(first);
-        town.pass(Duration::from_secs(8));
-        assert_eq!(town.holder("10.0.0.1"), holder);
-        assert_eq!(town.longest_silence("10.0.0.1"), Duration::ZERO, "after deleting {first}");
+        let mut fixture = Fixture::new(3, settings(Each));
+        fixture.settle();
+        fixture.serve(asking("a", "10.0.0.1"));
+        fixture.serve(younger(on_port(443, asking("b", "10.0.0.1"))));
+        fixture.pass(Duration::from_secs(3));
+        let holder = fixture.holder("10.0.0.1");
+        fixture.forget_silence();
+        fixture.delete(first);
+        fixture.pass(Duration::from_secs(8));
+        assert_eq!(fixture.holder("10.0.0.1"), holder);
+        assert_eq!(fixture.longest_silence("10.0.0.1"), Duration::ZERO, "after deleting {first}");
         let left = if first == "a" { "b" } else { "a" };
         assert_eq!(
-            town.lease(&format!("kubevip-{left}")).unwrap().holder,
+            fixture.lease(&format!("kubevip-{left}")).unwrap().holder,
             format!("n{}", holder + 1)
         );
     }
@@ -48,52 +48,52 @@ fn deleting_one_of_two_that_share_keeps_the_address_up() {
 
 #[test]
 fn of_two_that_want_the_same_port_the_younger_is_refused_with_a_reason() {
-    let mut town = Town::new(2, settings(OneForAll));
-    town.settle();
-    town.serve(younger(asking("late", "10.0.0.1")));
-    town.serve(asking("early", "10.0.0.1"));
-    town.pass(Duration::from_secs(2));
-    let holder = town.holder("10.0.0.1");
-    assert_eq!(town.state(holder, "early").0, ServiceState::Held);
-    let (state, reason) = town.state(holder, "late");
+    let mut fixture = Fixture::new(2, settings(OneForAll));
+    fixture.settle();
+    fixture.serve(younger(asking("late", "10.0.0.1")));
+    fixture.serve(asking("early", "10.0.0.1"));
+    fixture.pass(Duration::from_secs(2));
+    let holder = fixture.holder("10.0.0.1");
+    assert_eq!(fixture.state(holder, "early").0, ServiceState::Held);
+    let (state, reason) = fixture.state(holder, "late");
     assert_eq!(state, ServiceState::Refused);
     assert!(reason.contains("80/TCP") && reason.contains("default/early"), "{reason}");
-    let condition = town.record("late").condition.expect("a condition");
+    let condition = fixture.record("late").condition.expect("a condition");
     assert_eq!((&*condition.reason, &*condition.message), ("Refused", &*reason));
-    assert!(town.events.iter().any(|e| e.reason == "Refused" && e.message == reason));
+    assert!(fixture.events.iter().any(|e| e.reason == "Refused" && e.message == reason));
     // When the older one is gone, it has its turn.
-    town.delete("early");
-    town.pass(Duration::from_secs(2));
-    let holder = town.holder("10.0.0.1");
-    assert_eq!(town.state(holder, "late").0, ServiceState::Held);
-    let condition = town.record("late").condition.expect("a condition");
+    fixture.delete("early");
+    fixture.pass(Duration::from_secs(2));
+    let holder = fixture.holder("10.0.0.1");
+    assert_eq!(fixture.state(holder, "late").0, ServiceState::Held);
+    let condition = fixture.record("late").condition.expect("a condition");
     assert_eq!(&*condition.reason, "Announced");
 }
 
 #[test]
 fn services_of_different_namespaces_share_a_lease_that_names_one() {
-    let mut town = Town::new(3, settings(Each));
-    town.settle();
+    let mut fixture = Fixture::new(3, settings(Each));
+    fixture.settle();
     for (name, address) in [("a", "10.0.0.1"), ("b", "10.0.0.2")] {
         let mut record = asking(name, address);
         record.annotations.as_mut().unwrap().rare_mut().lease = Some("infra/gateway".into());
-        town.serve(record);
+        fixture.serve(record);
     }
-    town.pass(Duration::from_secs(2));
-    assert_eq!(town.holder("10.0.0.1"), town.holder("10.0.0.2"));
-    assert!(town.lease("infra/gateway").is_some());
-    town.delete("a");
-    town.pass(Duration::from_secs(2));
-    assert!(!town.lease("infra/gateway").unwrap().holder.is_empty(), "b needs it");
-    town.delete("b");
-    town.pass(Duration::from_secs(2));
-    assert_eq!(town.lease("infra/gateway").unwrap().holder, "");
+    fixture.pass(Duration::from_secs(2));
+    assert_eq!(fixture.holder("10.0.0.1"), fixture.holder("10.0.0.2"));
+    assert!(fixture.lease("infra/gateway").is_some());
+    fixture.delete("a");
+    fixture.pass(Duration::from_secs(2));
+    assert!(!fixture.lease("infra/gateway").unwrap().holder.is_empty(), "b needs it");
+    fixture.delete("b");
+    fixture.pass(Duration::from_secs(2));
+    assert_eq!(fixture.lease("infra/gateway").unwrap().holder, "");
 }
 
-fn with_control_plane(lease: &str) -> Town {
+fn with_control_plane(lease: &str) -> Fixture {
     let lease = LeaseName::parse(lease, "kube-system").unwrap();
     let services = Services { lease, ..settings(OneForAll) };
-    Town::with(3, |name| Settings {
+    Fixture::with(3, |name| Settings {
         node: name.to_owned(),
         control_plane: Some(control_plane("10.0.0.100")),
         services: Some(services.clone()),
@@ -103,60 +103,64 @@ fn with_control_plane(lease: &str) -> Town {
 
 #[test]
 fn a_service_on_the_control_planes_address_goes_where_that_goes_and_never_takes_it_away() {
-    let mut town = with_control_plane("plndr-svcs-lock");
-    town.settle();
-    let first = town.holder("10.0.0.100");
-    town.forget_silence();
-    town.serve(asking("web", "10.0.0.100"));
-    town.serve(on_port(6443, asking("clash", "10.0.0.100")));
-    town.pass(Duration::from_secs(2));
-    assert_eq!(town.state(first, "web").0, ServiceState::Held);
-    assert_eq!(town.record("web").host(), Some(&*format!("n{}", first + 1)));
-    let (state, reason) = town.state(first, "clash");
+    let mut fixture = with_control_plane("plndr-svcs-lock");
+    fixture.settle();
+    let first = fixture.holder("10.0.0.100");
+    fixture.forget_silence();
+    fixture.serve(asking("web", "10.0.0.100"));
+    fixture.serve(on_port(6443, asking("clash", "10.0.0.100")));
+    fixture.pass(Duration::from_secs(2));
+    assert_eq!(fixture.state(first, "web").0, ServiceState::Held);
+    assert_eq!(fixture.record("web").host(), Some(&*format!("n{}", first + 1)));
+    let (state, reason) = fixture.state(first, "clash");
     assert!(state == ServiceState::Refused && reason.contains("control plane"), "{reason}");
-    town.delete("web");
-    town.pass(Duration::from_secs(3));
-    assert_eq!(town.longest_silence("10.0.0.100"), Duration::ZERO, "it stays the control plane's");
-    town.serve(asking("web", "10.0.0.100"));
-    town.stop(first);
-    town.pass(Duration::from_secs(3));
-    let second = town.holder("10.0.0.100");
+    fixture.delete("web");
+    fixture.pass(Duration::from_secs(3));
+    assert_eq!(
+        fixture.longest_silence("10.0.0.100"),
+        Duration::ZERO,
+        "it stays the control plane's"
+    );
+    fixture.serve(asking("web", "10.0.0.100"));
+    fixture.stop(first);
+    fixture.pass(Duration::from_secs(3));
+    let second = fixture.holder("10.0.0.100");
     assert_ne!(second, first);
-    assert_eq!(town.record("web").host(), Some(&*format!("n{}", second + 1)));
+    assert_eq!(fixture.record("web").host(), Some(&*format!("n{}", second + 1)));
 }
 
 #[test]
 fn one_lease_for_control_plane_and_services_moves_all_of_it() {
-    let mut town = with_control_plane("plndr-cp-lock");
-    town.settle();
-    town.serve(asking("web", "10.0.0.1"));
-    town.settle();
-    let first = town.holder("10.0.0.100");
-    assert_eq!(town.holder("10.0.0.1"), first);
-    town.stop(first);
-    town.pass(Duration::from_secs(3));
-    assert!(!town.runs(first));
-    let second = town.holder("10.0.0.100");
-    assert_eq!((town.holder("10.0.0.1"), second != first), (second, true));
-    town.power_off(second);
-    town.pass(Duration::from_secs(7));
-    assert_eq!(town.holder("10.0.0.1"), town.holder("10.0.0.100"));
+    let mut fixture = with_control_plane("plndr-cp-lock");
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    let first = fixture.holder("10.0.0.100");
+    assert_eq!(fixture.holder("10.0.0.1"), first);
+    fixture.stop(first);
+    fixture.pass(Duration::from_secs(3));
+    assert!(!fixture.runs(first));
+    let second = fixture.holder("10.0.0.100");
+    assert_eq!((fixture.holder("10.0.0.1"), second != first), (second, true));
+    fixture.power_off(second);
+    fixture.pass(Duration::from_secs(7));
+    assert_eq!(fixture.holder("10.0.0.1"), fixture.holder("10.0.0.100"));
 }
 
 #[test]
 fn a_lease_name_that_changes_keeps_the_address_up() {
-    let mut town = Town::new(3, settings(Each));
-    town.settle();
-    town.serve(asking("web", "10.0.0.1"));
-    town.settle();
-    let holder = town.holder("10.0.0.1");
-    town.forget_silence();
-    town.change("web", |record| {
+    let mut fixture = Fixture::new(3, settings(Each));
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    let holder = fixture.holder("10.0.0.1");
+    fixture.forget_silence();
+    fixture.change("web", |record| {
         record.annotations.as_mut().unwrap().rare_mut().lease = Some("other".into())
     });
-    town.pass(Duration::from_secs(8));
-    assert_eq!(town.holder("10.0.0.1"), holder);
-    assert_eq!(town.longest_silence("10.0.0.1"), Duration::ZERO);
-    assert_eq!(town.lease("kubevip-web").unwrap().holder, "", "given back");
-    assert_eq!(town.lease("other").unwrap().holder, format!("n{}", holder + 1));
+    fixture.pass(Duration::from_secs(8));
+    assert_eq!(fixture.holder("10.0.0.1"), holder);
+    assert_eq!(fixture.longest_silence("10.0.0.1"), Duration::ZERO);
+    assert_eq!(fixture.lease("kubevip-web").unwrap().holder, "", "given back");
+    assert_eq!(fixture.lease("other").unwrap().holder, format!("n{}", holder + 1));
 }

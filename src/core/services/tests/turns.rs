@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::town::{Town, asking, on_port, service, settings, younger};
+use super::fixture::{Fixture, asking, on_port, service, settings, younger};
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::Services;
 use crate::core::status::ServiceState;
@@ -14,41 +14,41 @@ fn one_per_turn(services: Services) -> Services {
 #[test]
 fn what_an_earlier_run_left_stays_while_services_are_looked_at_one_by_one() {
     for election in [OneForAll, Each] {
-        let mut town = Town::new(1, one_per_turn(settings(election)));
+        let mut fixture = Fixture::new(1, one_per_turn(settings(election)));
         let addresses: Vec<String> = (1..=9).map(|n| format!("10.0.0.{n}")).collect();
         for (n, address) in addresses.iter().enumerate() {
-            town.serve(asking(&format!("s{n}"), address));
+            fixture.serve(asking(&format!("s{n}"), address));
         }
-        town.settle();
-        town.kill(0);
-        town.start(0);
-        while town.core(0).why(&service("s1").name, town.now).is_none() {
-            town.step();
+        fixture.settle();
+        fixture.kill(0);
+        fixture.start(0);
+        while fixture.core(0).why(&service("s1").name, fixture.now).is_none() {
+            fixture.step();
         }
-        town.see(0, &addresses[0]); // Before it is known which Lease decides about it.
-        town.settle();
+        fixture.see(0, &addresses[0]); // Before it is known which Lease decides about it.
+        fixture.settle();
         for address in addresses {
-            assert_eq!(town.holder(&address), 0);
-            assert_eq!(town.longest_silence(&address), Duration::ZERO, "{address}");
+            assert_eq!(fixture.holder(&address), 0);
+            assert_eq!(fixture.longest_silence(&address), Duration::ZERO, "{address}");
         }
     }
 }
 
 #[test]
 fn of_two_that_clash_the_younger_is_refused_even_if_it_is_looked_at_turns_earlier() {
-    let mut town = Town::new(1, one_per_turn(settings(Each)));
-    town.kill(0);
-    town.serve(younger(on_port(80, asking("a-younger", "10.0.0.1"))));
+    let mut fixture = Fixture::new(1, one_per_turn(settings(Each)));
+    fixture.kill(0);
+    fixture.serve(younger(on_port(80, asking("a-younger", "10.0.0.1"))));
     for n in 1..=9 {
-        town.serve(asking(&format!("m{n}"), &format!("10.0.1.{n}")));
+        fixture.serve(asking(&format!("m{n}"), &format!("10.0.1.{n}")));
     }
-    town.serve(on_port(80, asking("z-older", "10.0.0.1")));
-    town.start(0);
-    town.settle();
-    assert_eq!(town.state(0, "z-older").0, ServiceState::Held);
-    assert_eq!(town.state(0, "a-younger").0, ServiceState::Refused);
-    assert!(town.lease("kubevip-a-younger").is_none());
-    let of_younger = town.events.iter().filter(|event| event.service.name() == "a-younger");
+    fixture.serve(on_port(80, asking("z-older", "10.0.0.1")));
+    fixture.start(0);
+    fixture.settle();
+    assert_eq!(fixture.state(0, "z-older").0, ServiceState::Held);
+    assert_eq!(fixture.state(0, "a-younger").0, ServiceState::Refused);
+    assert!(fixture.lease("kubevip-a-younger").is_none());
+    let of_younger = fixture.events.iter().filter(|event| event.service.name() == "a-younger");
     let said: Vec<&str> = of_younger.map(|event| event.reason.as_str()).collect();
     assert!(!said.iter().any(|reason| reason.contains("Announced")), "{said:?}");
 }
@@ -56,20 +56,20 @@ fn of_two_that_clash_the_younger_is_refused_even_if_it_is_looked_at_turns_earlie
 #[test]
 fn a_turn_has_its_limit_however_many_services_are_told_of_at_once() {
     let most = settings(OneForAll).per_turn;
-    let mut town = Town::new(1, settings(OneForAll));
-    town.kill(0);
+    let mut fixture = Fixture::new(1, settings(OneForAll));
+    fixture.kill(0);
     for n in 1..=200 {
-        town.serve(asking(&format!("s{n}"), &format!("10.0.1.{n}")));
+        fixture.serve(asking(&format!("s{n}"), &format!("10.0.1.{n}")));
     }
-    town.start(0);
-    let judged = |town: &Town| {
-        let services = town.core(0).status(town.now).services.into_iter();
+    fixture.start(0);
+    let judged = |fixture: &Fixture| {
+        let services = fixture.core(0).status(fixture.now).services.into_iter();
         services.filter(|service| !service.reason.contains("not been looked at yet")).count()
     };
     let mut before = 0;
     while before < 200 {
-        town.step();
-        let now = judged(&town);
+        fixture.step();
+        let now = judged(&fixture);
         assert!(now <= before + most, "{before}, then {now}");
         before = now;
     }
@@ -86,7 +86,7 @@ fn a_minute_later_everything_has_been_looked_at_again_a_few_services_at_a_time()
     let now = crate::core::Moment::default();
     for n in 1..=7 {
         let record = asking(&format!("s{n}"), &format!("10.0.0.{n}"));
-        services.take_services(crate::core::services::record::Change::Applied(record), now);
+        services.take_services(crate::core::cluster::record::Change::Applied(record), now);
     }
     let mut seen = Vec::new();
     let mut at = now;

@@ -1,0 +1,72 @@
+//! The cluster's nodes: whose address is whose, and which are cordoned.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::core::cluster::record::{Change, NodeRecord, Scheduling};
+use crate::ordered;
+
+/// All nodes that were reported.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nodes {
+    nodes: BTreeMap<Box<str>, NodeRecord>,
+    owners: BTreeMap<IpAddr, Box<str>>,
+}
+
+impl Nodes {
+    /// Takes a change in; whether any node's addresses changed.
+    pub(crate) fn take(&mut self, change: Change<NodeRecord, Box<str>>) -> Moved {
+        match change {
+            Change::Replaced(all) => {
+                self.nodes = ordered::map(all.into_iter().map(|node| (node.name.clone(), node)));
+            }
+            Change::Applied(node) => {
+                self.nodes.insert(node.name.clone(), node);
+            }
+            Change::Deleted(name) => {
+                self.nodes.remove(&name);
+            }
+        }
+        let pairs = self.nodes.values().flat_map(|node| {
+            node.addresses.iter().map(move |address| (*address, node.name.clone()))
+        });
+        let owners: BTreeMap<IpAddr, Box<str>> = ordered::map(pairs);
+        if owners == self.owners {
+            return Moved::No;
+        }
+        self.owners = owners;
+        Moved::Yes
+    }
+
+    /// The node whose own address this is.
+    #[must_use]
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<&str> {
+        self.owners.get(&address).map(|name| &**name)
+    }
+
+    /// A node by name.
+    #[must_use]
+    pub(crate) fn get(&self, name: &str) -> Option<&NodeRecord> {
+        self.nodes.get(name)
+    }
+
+    /// Every node's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.keys().map(|name| &**name)
+    }
+
+    /// Whether a node is cordoned.
+    #[must_use]
+    pub(crate) fn scheduling(&self, name: &str) -> Scheduling {
+        self.nodes.get(name).map_or(Scheduling::Open, |node| node.scheduling)
+    }
+}
+
+/// Whether the nodes' addresses changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// No.
+    No,
+    /// Yes.
+    Yes,
+}

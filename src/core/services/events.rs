@@ -1,0 +1,234 @@
+//! Events about Services: announced, moved, waiting, refused, pending, each with its reason; paced, and
+//! the latest word of a Service counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::addresses::requester::Authority;
+use crate::core::cluster::record::ServiceName;
+use crate::core::input::{Effect, EventWeight, KubernetesRequest, ServiceEvent};
+use crate::core::jitter::rank;
+use crate::core::observed::peers;
+use crate::core::services::{Around, Entry, Services};
+use crate::core::settings::Updates;
+use crate::core::status::ServiceState;
+use crate::core::time::Moment;
+use crate::core::work_queue::Due;
+
+/// What lasts is said again, before the API server forgets Events (after an hour).
+pub(crate) const REPEAT: Duration = Duration::from_secs(50 * 60);
+/// Time between two Events, once the burst is used up.
+const PACE: Duration = Duration::from_millis(100);
+/// How far ahead of the pace a burst may run.
+const BURST: Duration = Duration::from_secs(2);
+
+/// While so many wait, what is merely news is left out.
+const CROWD: usize = 50;
+
+/// Events that wait for their turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Voice {
+    waiting: BTreeMap<ServiceName, ServiceEvent>,
+    /// When the pace is kept again (GCRA's theoretical arrival time).
+    paid_until: Moment,
+}
+
+impl Voice {
+    /// One that has not said anything.
+    #[must_use]
+    pub(crate) fn new(now: Moment) -> Self {
+        Self { waiting: BTreeMap::new(), paid_until: now }
+    }
+
+    /// The Service's latest word. When a thousand Services move at once, not every one of them is
+    /// worth an Event: their status says it. What is wrong is always said.
+    fn say(&mut self, event: ServiceEvent) {
+        let crowded = self.waiting.len() >= CROWD && event.weight == EventWeight::Normal;
+        if !crowded || self.waiting.contains_key(&event.service) {
+            self.waiting.insert(event.service.clone(), event);
+        }
+    }
+
+    /// The Service is gone.
+    pub(crate) fn forget(&mut self, service: &ServiceName) {
+        self.waiting.remove(service);
+    }
+
+    fn next(&mut self, now: Moment) -> Option<ServiceEvent> {
+        if self.paid_until > now + BURST {
+            return None;
+        }
+        let (_, event) = self.waiting.pop_first()?;
+        self.paid_until = self.paid_until.max(now) + PACE;
+        Some(event)
+    }
+
+    /// When the next one may be said.
+    #[must_use]
+    pub(crate) fn deadline(&self) -> Due {
+        let any = !self.waiting.is_empty();
+        any.then(|| (self.paid_until - BURST, "an Event"))
+    }
+}
+
+impl Services {
+    /// Says what has waited.
+    pub(in crate::core) fn speak(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
+        if self.desk.is_crowded() {
+            return;
+        }
+        while let Some(event) = self.voice.next(around.now) {
+            self.counters.events += 1;
+            effects.push(Effect::Kubernetes(KubernetesRequest::Event(event)));
+        }
+    }
+
+    /// Notes how a Service is, and finds words for what is news.
+    pub(in crate::core) fn look_at_service(&mut self, name: &ServiceName, around: &Around<'_>) {
+        let Some(entry) = self.entries.get(name) else { return };
+        let (state, text) = self.state_of(entry, around);
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.writer.note(state, around.now);
+        }
+        let Some(event) = self.word(name, state, text, around) else { return };
+        let said = fingerprint(&event);
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let known = entry
+            .writer
+            .said
+            .is_some_and(|(known, at)| known == said && around.now.since(at) < REPEAT);
+        if !known {
+            entry.writer.said = Some((said, around.now));
+            self.voice.say(event);
+        }
+    }
+
+    fn word(
+        &self,
+        name: &ServiceName,
+        state: ServiceState,
+        text: String,
+        around: &Around<'_>,
+    ) -> Option<ServiceEvent> {
+        let entry = self.entries.get(name)?;
+        let here = || Some(self.node.clone());
+        let (weight, reason, message, node) = match state {
+            ServiceState::Held => {
+                let (reason, message) = self.announced(entry, around)?;
+                (EventWeight::Normal, reason, message, here())
+            }
+            ServiceState::Waiting if self.is_worth_a_word(entry, state, around.now) => {
+                (EventWeight::Warning, "Waiting", text, None)
+            }
+            ServiceState::Refused if self.is_worth_a_word(entry, state, around.now) => {
+                (EventWeight::Warning, "Refused", text, None)
+            }
+            ServiceState::Pending if self.is_worth_a_word(entry, state, around.now) => {
+                (EventWeight::Warning, "Pending", text, here())
+            }
+            _ => return None,
+        };
+        Some(ServiceEvent {
+            service: name.clone(),
+            uid: entry.record.uid.clone(),
+            weight,
+            reason: reason.to_owned(),
+            message,
+            node,
+        })
+    }
+
+    /// That this node announces the Service, unless the Service says so already.
+    fn announced(&self, entry: &Entry, around: &Around<'_>) -> Option<(&'static str, String)> {
+        let host = entry.record.host();
+        let first = entry.addresses.first()?;
+        let reach = around.observed.reach(*first);
+        if host == Some(&self.node) && reach.is_none() {
+            return None;
+        }
+        let place = match reach {
+            Some(reach) => peers(reach),
+            None => {
+                let link = self.vip(*first, around).map(|vip| vip.link.to_string());
+                format!("on {}", link.unwrap_or_default())
+            }
+        };
+        let alone = self.addresses.get(first).is_some_and(|a| a.authority == Authority::EveryNode);
+        let what = crate::core::services::write::list(&entry.addresses);
+        let egress = match entry.record.wants_egress() {
+            true => "; kube-vip.io/egress is not done by this version",
+            false => "",
+        };
+        let withheld = self.settings.updates == Updates::Withheld;
+        Some(match host.filter(|host| !withheld && !alone && *host != self.node) {
+            Some(other) => (
+                "Moved",
+                format!("{what}: announced by {} {place}, before by {other}{egress}", self.node),
+            ),
+            None => ("Announced", format!("{what}: announced by {} {place}{egress}", self.node)),
+        })
+    }
+}
+
+fn fingerprint(event: &ServiceEvent) -> u64 {
+    let all = Duration::from_nanos(u64::MAX - 1);
+    let hash = rank(&[&event.reason, &event.message], all);
+    u64::try_from(hash.as_nanos()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(n: usize) -> ServiceEvent {
+        ServiceEvent {
+            service: ServiceName::new("default", &format!("s{n}")),
+            uid: "u".into(),
+            weight: EventWeight::Normal,
+            reason: "Announced".to_owned(),
+            message: String::new(),
+            node: None,
+        }
+    }
+
+    fn all_of(voice: &mut Voice, start: Moment) -> (usize, u64) {
+        let mut said = std::iter::from_fn(|| voice.next(start)).count();
+        assert!((10..=30).contains(&said), "{said} at once");
+        let mut now = start;
+        while let Some((at, _)) = voice.deadline() {
+            now = now.max(at);
+            said += std::iter::from_fn(|| voice.next(now)).count();
+            now = now + Duration::from_millis(10);
+        }
+        (said, now.since(start).as_secs())
+    }
+
+    #[test]
+    fn a_thousand_warnings_are_paced_and_all_are_said() {
+        let start = Moment::from_boot(Duration::from_secs(100));
+        let mut voice = Voice::new(start);
+        let warning = |n| ServiceEvent { weight: EventWeight::Warning, ..event(n) };
+        (0..1000).for_each(|n| voice.say(warning(n)));
+        let (said, seconds) = all_of(&mut voice, start);
+        assert_eq!(said, 1000);
+        assert!((90..=110).contains(&seconds), "{seconds} s");
+    }
+
+    #[test]
+    fn a_thousand_addresses_that_move_at_once_are_not_a_thousand_events() {
+        let start = Moment::from_boot(Duration::from_secs(100));
+        let mut voice = Voice::new(start);
+        (0..1000).for_each(|n| voice.say(event(n)));
+        assert_eq!(all_of(&mut voice, start).0, CROWD);
+    }
+
+    #[test]
+    fn of_two_words_about_one_service_only_the_later_is_said() {
+        let start = Moment::from_boot(Duration::from_secs(100));
+        let mut voice = Voice::new(start);
+        voice.say(event(1));
+        voice.say(ServiceEvent { message: "later".to_owned(), ..event(1) });
+        assert_eq!(voice.next(start).map(|event| event.message), Some("later".to_owned()));
+        assert_eq!(voice.next(start), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! Services on several nodes: cores, kernels that do what they are told, and an API server, with
+//! a few milliseconds between them. One behaviour per test.
+
+mod everywhere;
+pub(crate) mod fixture;
+mod holding;
+mod marks;
+mod sharing;
+mod standing_firm;
+mod successions;
+mod turns;
+mod writing;
+
+pub(crate) use fixture::{service, settings};
