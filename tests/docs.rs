@@ -1,4 +1,4 @@
-//! What the papers tell people to use works: the manifests' settings, the README's commands.
+//! What the documentation tells people to use works: the manifests' settings, the README's commands.
 
 #![allow(
     clippy::unwrap_used,
@@ -186,10 +186,10 @@ fn the_manifests_are_what_the_commands_in_them_print() {
 }
 
 #[test]
-fn the_commands_for_manifests_in_the_papers_work() {
+fn the_commands_for_manifests_in_the_docs_work() {
     let mut tried = 0;
-    for paper in ["README.md", "manifests/README.md"] {
-        let text = read(paper);
+    for page in ["README.md", "manifests/README.md"] {
+        let text = read(page);
         for line in text.lines().filter_map(|line| line.strip_prefix("    viplet ")) {
             let command = line.split('|').next().unwrap();
             if command.starts_with("manifest ") || command.starts_with("kubeadm init") {
@@ -198,7 +198,7 @@ fn the_commands_for_manifests_in_the_papers_work() {
                     .env_clear()
                     .output()
                     .unwrap();
-                assert!(program.status.success(), "{paper}: {command}");
+                assert!(program.status.success(), "{page}: {command}");
                 tried += 1;
             }
         }
@@ -282,14 +282,14 @@ fn the_readmes_command_and_peers_for_bgp_work() {
 }
 
 #[test]
-fn every_file_that_the_papers_link_to_is_there() {
-    for paper in ["README.md", "CONTRIBUTING.md", "manifests/README.md"] {
-        let folder = Path::new(paper).parent().unwrap();
-        let text = read(paper);
+fn every_file_that_the_docs_link_to_is_there() {
+    for page in ["README.md", "CONTRIBUTING.md", "manifests/README.md"] {
+        let folder = Path::new(page).parent().unwrap();
+        let text = read(page);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with("http")) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(link);
-            assert!(path.exists(), "{paper} links to {link}");
+            assert!(path.exists(), "{page} links to {link}");
         }
     }
 }
