@@ -15,3 +15,6 @@
 pub mod client;
 pub mod http;
 pub mod real;
+mod timed;
+
+pub use timed::timed;

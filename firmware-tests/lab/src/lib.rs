@@ -42,4 +42,5 @@ pub use objects::{Endpoint, Health, Service};
 pub use prober::Prober;
 pub use process::{Process, Program};
 pub use topology::{Lab, Node, Wire};
+pub use viplet_kubeapi::timed;
 pub use wait::wait_until;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// FRR's daemons and BIRD, as Debian installs them, and GoBGP, as `scripts/routers` builds it.
+/// FRR's daemons and BIRD, as Debian installs them, and GoBGP, as `scripts/kube-apiserver` builds it.
 #[derive(Clone, Debug)]
 pub struct Programs {
     /// The folder of zebra, bgpd and bfdd.
@@ -37,8 +37,8 @@ impl Programs {
         Self {
             frr: frr.ok_or_else(|| "FRR is not installed (Debian: frr)".to_owned()),
             bird: bird.ok_or_else(|| "BIRD is not installed (Debian: bird2)".to_owned()),
-            gobgp: built("routers"),
-            api_server: built("kube-apiserver"),
+            gobgp: built(&["--gobgp"]),
+            api_server: built(&[]),
         }
     }
 
@@ -58,10 +58,11 @@ fn first(folders: &[&str], program: &str) -> Option<PathBuf> {
     folders.iter().map(PathBuf::from).find(|folder| folder.join(program).is_file())
 }
 
-/// Where a script has built something.
-fn built(script: &str) -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts").join(script);
-    let output = Command::new(script).arg("--find").output().map_err(|why| why.to_string())?;
+/// What `scripts/kube-apiserver` has built.
+fn built(which: &[&str]) -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kube-apiserver");
+    let output =
+        Command::new(script).args(which).arg("--find").output().map_err(|why| why.to_string())?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         Ok(PathBuf::from(said(&output.stdout)))

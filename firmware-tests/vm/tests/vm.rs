@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
+use viplet_lab::timed;
 use viplet_lab::wait::wait_until;
 use viplet_vm::segment::{ADDRESSES, PATIENCE};
 use viplet_vm::{Kind, Parts, Segment, VIP};
@@ -42,8 +43,8 @@ fn main() -> ExitCode {
         };
     }
     let mut arguments = Arguments::from_args();
-    // Emulation takes a whole processor.
-    arguments.test_threads = Some(1);
+    // Emulation takes a whole processor, and two machines are waited for most of the time.
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(2));
     let trials: Vec<Trial> = kinds.flat_map(trials).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -60,8 +61,9 @@ fn trials(kind: Kind) -> Vec<Trial> {
         Ok(parts) => {
             let trial = |(name, test): (&str, Test)| {
                 let parts = parts.clone();
-                Trial::test(format!("{}::{name}", kind.name()), move || {
-                    test(&parts);
+                let name = format!("{}::{name}", kind.name());
+                Trial::test(name.clone(), move || {
+                    timed(&name, || test(&parts));
                     Ok(())
                 })
             };

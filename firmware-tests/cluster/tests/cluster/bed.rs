@@ -7,6 +7,7 @@ use std::time::Instant;
 use libtest_mimic::Trial;
 use viplet_cluster::stage::{self, tidy};
 use viplet_cluster::{Cluster, Parts};
+use viplet_lab::timed;
 
 static BED: Mutex<Option<Cluster>> = Mutex::new(None);
 
@@ -33,16 +34,21 @@ pub(crate) fn trial(name: &str, body: impl FnOnce(&mut Cluster) + Send + 'static
 
 /// The same without those conditions.
 pub(crate) fn in_cluster(name: &str, body: impl FnOnce(&mut Cluster) + Send + 'static) -> Trial {
+    let title = name.to_owned();
     Trial::test(name, move || {
-        // A test that fails ends the cluster: it is not in the static meanwhile.
-        let mut told = Told(Some(bed().take().unwrap_or_else(start)));
-        let cluster = told.0.as_mut().expect("a cluster");
-        tidy(cluster);
-        cluster.watch_anew();
-        body(cluster);
-        *bed() = told.0.take();
+        timed(&title, || run(body));
         Ok(())
     })
+}
+
+fn run(body: impl FnOnce(&mut Cluster)) {
+    // A test that fails ends the cluster: it is not in the static meanwhile.
+    let mut told = Told(Some(bed().take().unwrap_or_else(start)));
+    let cluster = told.0.as_mut().expect("a cluster");
+    tidy(cluster);
+    cluster.watch_anew();
+    body(cluster);
+    *bed() = told.0.take();
 }
 
 /// Says what the programs said last when a test fails.

@@ -32,7 +32,7 @@ impl Program {
 }
 
 /// The client-go election candidate of this machine. Never builds one. Its flags are in
-/// `firmware-tests/kubeapi/go/candidate/main.go`.
+/// `firmware-tests/go/candidate/main.go`.
 ///
 /// # Errors
 /// The reason why there is none, for a person.
@@ -41,7 +41,7 @@ pub fn find_candidate() -> Result<PathBuf, String> {
 }
 
 /// The program that renders what kustomize and Helm make of `manifests/`. Never builds one. How it
-/// is called is in `firmware-tests/kubeapi/render/main.go`.
+/// is called is in `firmware-tests/go/render/main.go`.
 ///
 /// # Errors
 /// The reason why there is none, for a person.

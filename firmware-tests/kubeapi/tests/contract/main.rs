@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod client_go;
 mod deleting;
 mod listing;
 mod objects;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 use bench::Bench;
 use servers::{RealServers, Server};
+use viplet_kubeapi::timed;
 
 /// One behaviour.
 #[derive(Clone, Copy)]
@@ -85,8 +87,9 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for case in all_cases() {
         let title = case.name.replace('_', " ");
-        trials.push(Trial::test(format!("model: {title}"), move || {
-            on_model(case);
+        let model = format!("model: {title}");
+        trials.push(Trial::test(model.clone(), move || {
+            timed(&model, || on_model(case));
             Ok(())
         }));
         let (real, name) = (Arc::clone(&real), format!("real: {title}"));
@@ -102,13 +105,16 @@ fn main() -> ExitCode {
                 }
                 Trial::test(name, || Ok(())).with_ignored_flag(true)
             }
-            None => Trial::test(name, move || {
-                let theirs = real.with(case.server, |server| run(case, server))?;
-                let ours = on_model(case);
-                shape::compare(&theirs, &ours).map_err(Failed::from)
+            None => Trial::test(name.clone(), move || {
+                timed(&name, || {
+                    let theirs = real.with(case.server, |server| run(case, server))?;
+                    let ours = on_model(case);
+                    shape::compare(&theirs, &ours).map_err(Failed::from)
+                })
             }),
         });
     }
+    trials.push(client_go::trial(required, &arguments));
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(real);
     let skipped = *skipped.lock().unwrap();

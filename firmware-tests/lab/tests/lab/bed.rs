@@ -1,5 +1,5 @@
-//! One lab for all tests of Services: three nodes and a real API server, which takes 4 s to start.
-//! Each test gets it as if it were new.
+//! Labs for the tests of Services: three nodes and a real API server, which takes 4 s to start.
+//! A test gets one that is free as if it were new; there are no more than tests run at once.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -8,41 +8,55 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::json;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
-use viplet_lab::{Endpoint, Service, refused, wait_until};
+use viplet_lab::{Endpoint, Service, refused, timed, wait_until};
 
 use crate::case::{SOON, skip_unless_required};
 
-static BED: Mutex<Option<Cluster>> = Mutex::new(None);
+static FREE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
 
-fn bed() -> std::sync::MutexGuard<'static, Option<Cluster>> {
-    BED.lock().unwrap_or_else(PoisonError::into_inner)
+fn free() -> std::sync::MutexGuard<'static, Vec<Cluster>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the shared lab.
+/// Ends the shared labs.
 pub(crate) fn close() {
-    *bed() = None;
+    free().clear();
+}
+
+/// A free lab that does for this plan. Where none does, the one that waited longest is ended: the
+/// caller makes another.
+fn take(plan: &Plan) -> Option<Cluster> {
+    let mut free = free();
+    if let Some(place) = free.iter().position(|cluster| cluster.fits(plan)) {
+        return Some(free.remove(place));
+    }
+    let unfit = (!free.is_empty()).then(|| free.remove(0));
+    drop(free);
+    drop(unfit);
+    None
 }
 
 /// A test of Services. No address may be on two nodes at once, and nothing may be asked of the API
 /// server that the manifest's rights do not allow.
 pub(crate) fn trial(name: &'static str, plan: fn() -> Plan, body: fn(&mut Cluster)) -> Trial {
     Trial::test(format!("services: {name}"), move || {
-        run(name, plan(), |cluster| {
-            let before = cluster.requests().len();
-            body(cluster);
-            cluster.assert_single_holder(Duration::ZERO);
-            let refused = refused(&cluster.store(), &cluster.requests()[before..]);
-            assert!(refused.is_empty(), "manifests/rbac.yaml does not allow {refused:?}");
+        timed(name, || {
+            run(name, plan(), |cluster| {
+                let before = cluster.requests().len();
+                body(cluster);
+                cluster.assert_single_holder(Duration::ZERO);
+                let refused = refused(&cluster.store(), &cluster.requests()[before..]);
+                assert!(refused.is_empty(), "manifests/rbac.yaml does not allow {refused:?}");
+            });
         });
         Ok(())
     })
 }
 
-/// Runs `body` in the shared lab, arranged by `plan`; skips aloud where there is no API server.
+/// Runs `body` in a shared lab, arranged by `plan`; skips aloud where there is no API server.
 pub(crate) fn run(name: &str, plan: Plan, body: impl FnOnce(&mut Cluster)) {
-    // A test that fails ends the lab, and its story is told: it is not in the static meanwhile.
-    let kept = bed().take().filter(|cluster| cluster.fits(&plan));
-    let mut cluster = match kept {
+    // A test that fails ends its lab, and its story is told: it is not in the static meanwhile.
+    let mut cluster = match take(&plan) {
         Some(mut cluster) => {
             cluster.rearrange(plan);
             cluster
@@ -54,7 +68,7 @@ pub(crate) fn run(name: &str, plan: Plan, body: impl FnOnce(&mut Cluster)) {
     };
     cluster.register_nodes();
     body(&mut cluster);
-    *bed() = Some(cluster);
+    free().push(cluster);
 }
 
 /// Three nodes, Services, one Lease for all, short times.

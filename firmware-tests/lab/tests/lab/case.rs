@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use viplet_lab::cluster::{Cluster, Plan};
+use viplet_lab::timed;
 
 /// Long enough for anything that happens at once, on a loaded machine too.
 pub(crate) const SOON: Duration = Duration::from_secs(8);
@@ -20,10 +21,13 @@ pub(crate) fn trial_with_overlap(
     plan: fn() -> Plan,
     body: fn(&mut Cluster),
 ) -> Trial {
+    let title = name.to_owned();
     Trial::test(name, move || {
-        let mut cluster = Cluster::new(plan());
-        body(&mut cluster);
-        cluster.assert_single_holder(allowed);
+        timed(&title, || {
+            let mut cluster = Cluster::new(plan());
+            body(&mut cluster);
+            cluster.assert_single_holder(allowed);
+        });
         Ok(())
     })
 }

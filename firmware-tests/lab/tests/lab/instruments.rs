@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use viplet_lab::rtnl::Lifetime;
 use viplet_lab::sweep::Sweep;
 use viplet_lab::wait::stays_for;
-use viplet_lab::{HolderWatch, Lab, Prober, Wire, wait_until};
+use viplet_lab::{HolderWatch, Lab, Prober, Wire, timed, wait_until};
 
 const SOON: Duration = Duration::from_secs(3);
 /// No answer for so long is no accident.
@@ -24,7 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     let trial = |(name, test): (&str, fn())| {
         Trial::test(name, move || {
-            test();
+            timed(name, test);
             Ok(())
         })
     };

@@ -10,7 +10,7 @@ use viplet_kubeapi::real::find_candidate;
 use viplet_lab::api::ApiKind;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::wait::stays_for;
-use viplet_lab::{Process, Program, wait_until};
+use viplet_lab::{Process, Program, timed, wait_until};
 
 use crate::case::{SOON, skip, skip_unless_required};
 
@@ -68,7 +68,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     let trial = |(name, nodes, need, body): (&'static str, u8, Need, Body)| {
         Trial::test(name, move || {
-            run(name, nodes, need, body);
+            timed(name, || run(name, nodes, need, body));
             Ok(())
         })
     };

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use rustix::process::Signal;
 use viplet_lab::api::ApiUser;
 use viplet_lab::cluster::{Cluster, Plan, Timing};
-use viplet_lab::{Service, binaries, wait_until};
+use viplet_lab::{Service, binaries, timed, wait_until};
 
 use crate::bed::{each, ip, run, serve, services};
 use crate::case::{SOON, skip};
@@ -36,18 +36,21 @@ const SERVICES: [&str; 3] = ["10.77.1.1", "10.77.1.2", "10.77.1.3"];
 
 fn mixed(name: &'static str, plan: fn() -> Plan) -> Trial {
     Trial::test(format!("services: {name}"), move || {
-        match find_kube_vip() {
+        timed(name, || match find_kube_vip() {
             Err(why) => skip(name, &why),
-            Ok(kube_vip) => {
-                let mut alone = None;
-                run(name, plan(), |cluster| alone = Some(alone_rolls(cluster, &kube_vip)));
-                if let Some(alone) = alone {
-                    run(name, plan(), |cluster| mixed_rolls(cluster, &kube_vip, alone));
-                }
-            }
-        }
+            Ok(kube_vip) => rolls(name, plan, &kube_vip),
+        });
         Ok(())
     })
+}
+
+/// How kube-vip alone does is what the mixed cluster is measured by.
+fn rolls(name: &str, plan: fn() -> Plan, kube_vip: &Path) {
+    let mut alone = None;
+    run(name, plan(), |cluster| alone = Some(alone_rolls(cluster, kube_vip)));
+    if let Some(alone) = alone {
+        run(name, plan(), |cluster| mixed_rolls(cluster, kube_vip, alone));
+    }
 }
 
 fn addresses(cluster: &Cluster) -> Vec<IpAddr> {

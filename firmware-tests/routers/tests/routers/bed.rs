@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
+use viplet_lab::timed;
 use viplet_routers::programs::{Kind, Programs};
 
 /// Builds viplet and its example speaker where they are older than their sources, and finds what
@@ -32,7 +33,7 @@ pub(crate) fn trial(
             println!("SKIPPED: {name}: {why}");
             return Ok(());
         }
-        catch_unwind(AssertUnwindSafe(|| test(&programs))).map_err(|panic| {
+        catch_unwind(AssertUnwindSafe(|| timed(name, || test(&programs)))).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             Failed::from(text.unwrap_or_default())

@@ -44,14 +44,14 @@ pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
     ]
 }
 
-struct Town {
+struct Fixture {
     wires: Wires,
     client: Host,
     router: Host,
     nodes: [Host; 2],
 }
 
-impl Town {
+impl Fixture {
     fn new() -> Self {
         let wires = Wires::new(&["outside", "lan"]);
         let (client, router) = (Host::new("client"), Host::router("frr"));
@@ -178,15 +178,15 @@ impl Drop for Requests {
 }
 
 fn a_planned_stop_of_one_of_two_nodes_loses_no_request(programs: &Programs) {
-    let town = Town::new();
-    let frr = town.frr(programs, "");
+    let fixture = Fixture::new();
+    let frr = fixture.frr(programs, "");
     let setup = Setup::new("10.1.0.1:65001").with("bgp_graceful_shutdown", "1s");
-    let [mut a, b] = town.speakers(&setup);
-    let webs = [Web::of(&town.nodes[0]), Web::of(&town.nodes[1])];
+    let [mut a, b] = fixture.speakers(&setup);
+    let webs = [Web::of(&fixture.nodes[0]), Web::of(&fixture.nodes[1])];
     explained(&[&|| b.report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("two ways in the kernel", PATIENCE, || frr.installed(ROUTE) == 2);
-        let requests = Requests::start(&town.client);
+        let requests = Requests::start(&fixture.client);
         wait_until("both nodes are asked", PATIENCE, || webs.iter().all(|web| web.served() > 20));
         a.stop();
         await_paths(&frr, ROUTE, 1);
@@ -209,11 +209,11 @@ fn echoes(host: &Host) -> u64 {
 }
 
 /// Which node the client's echo requests reach: all of them go one way.
-fn reached(town: &Town, prober: &Prober) -> usize {
-    let before = [0, 1].map(|place: usize| echoes(&town.nodes[place]));
+fn reached(fixture: &Fixture, prober: &Prober) -> usize {
+    let before = [0, 1].map(|place: usize| echoes(&fixture.nodes[place]));
     let enough = prober.answered() + 20;
     wait_until("the address answers", PATIENCE, || prober.answered() > enough);
-    usize::from(echoes(&town.nodes[1]) - before[1] > echoes(&town.nodes[0]) - before[0])
+    usize::from(echoes(&fixture.nodes[1]) - before[1] > echoes(&fixture.nodes[0]) - before[0])
 }
 
 const BFD: &str = " neighbor 10.1.0.11 bfd 3 50 50\n neighbor 10.1.0.12 bfd 3 50 50\n";
@@ -224,9 +224,9 @@ fn all_up(frr: &Frr) -> bool {
 }
 
 fn a_node_whose_cable_is_cut_is_left_as_soon_as_bfd_sees_it(programs: &Programs) {
-    let town = Town::new();
-    let frr = town.frr(programs, BFD);
-    let speakers = town.speakers(&Setup::new("10.1.0.1:65001:::179::true;50;50;3"));
+    let fixture = Fixture::new();
+    let frr = fixture.frr(programs, BFD);
+    let speakers = fixture.speakers(&Setup::new("10.1.0.1:65001:::179::true;50;50;3"));
     explained(&[&|| speakers[0].report(), &|| speakers[1].report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("BFD is up with both", PATIENCE, || all_up(&frr));
@@ -234,11 +234,11 @@ fn a_node_whose_cable_is_cut_is_left_as_soon_as_bfd_sees_it(programs: &Programs)
             assert_eq!(peer.remote, [50, 50, 3], "{peer:?}");
         }
         wait_until("two ways in the kernel", PATIENCE, || frr.installed(ROUTE) == 2);
-        let prober = Prober::start(&town.client.namespace, VIP);
-        let place = reached(&town, &prober);
-        let node = &town.nodes[place];
+        let prober = Prober::start(&fixture.client.namespace, VIP);
+        let place = reached(&fixture, &prober);
+        let node = &fixture.nodes[place];
         let cut = Instant::now();
-        town.wires.cut(node, "eth0");
+        fixture.wires.cut(node, "eth0");
         await_paths(&frr, ROUTE, 1);
         let gone = cut.elapsed();
         wait_until("the other node answers", PATIENCE, || {
@@ -251,17 +251,17 @@ fn a_node_whose_cable_is_cut_is_left_as_soon_as_bfd_sees_it(programs: &Programs)
         let own = ["10.1.0.11", "10.1.0.12"][place];
         wait_until("the speaker has seen it too", PATIENCE, || speakers[place].said(&["bfd"]));
         assert!(silence < Duration::from_secs(3), "that was the hold time: {silence:?}");
-        town.wires.restore(node, "eth0");
+        fixture.wires.restore(node, "eth0");
         await_paths(&frr, ROUTE, 2);
         wait_until(&format!("BFD is up with {own} again"), PATIENCE, || all_up(&frr));
     });
 }
 
 fn bfd_stays_up_until_a_planned_stop_has_withdrawn_the_route(programs: &Programs) {
-    let town = Town::new();
-    let frr = town.frr(programs, BFD);
+    let fixture = Fixture::new();
+    let frr = fixture.frr(programs, BFD);
     let setup = Setup::new("10.1.0.1:65001:::179::true;50;50;3");
-    let [a, b] = town.speakers(&setup.with("bgp_graceful_shutdown", "2s"));
+    let [a, b] = fixture.speakers(&setup.with("bgp_graceful_shutdown", "2s"));
     explained(&[&|| a.report(), &|| b.report(), &|| frr.report()], || {
         await_paths(&frr, ROUTE, 2);
         wait_until("BFD is up with both", PATIENCE, || all_up(&frr));

@@ -59,13 +59,13 @@ fn plan() -> Plan {
         .set("bgp_graceful_shutdown", "300ms")
 }
 
-struct Town {
+struct Fixture {
     cluster: Cluster,
     /// Each with its machine; most tests have one.
     routers: Vec<(Frr, Host)>,
 }
 
-impl Town {
+impl Fixture {
     /// With a router at each of these addresses.
     fn new(programs: &Programs, plan: Plan, routers: &[&'static str]) -> Result<Self, RealError> {
         let cluster = Cluster::try_new(plan)?;
@@ -130,7 +130,7 @@ fn router(programs: &Programs, cluster: &Cluster, own: &'static str) -> (Frr, Ho
 }
 
 /// Runs `test` with viplet on every node; where there is no API server it says so.
-fn with_town(programs: &Programs, plan: Plan, test: impl FnOnce(&mut Town)) {
+fn with_fixture(programs: &Programs, plan: Plan, test: impl FnOnce(&mut Fixture)) {
     with_routers(programs, plan, &["10.77.0.254"], test);
 }
 
@@ -138,10 +138,10 @@ fn with_routers(
     programs: &Programs,
     plan: Plan,
     routers: &[&'static str],
-    test: impl FnOnce(&mut Town),
+    test: impl FnOnce(&mut Fixture),
 ) {
-    match Town::new(programs, plan, routers) {
-        Ok(town) => town.test(test),
+    match Fixture::new(programs, plan, routers) {
+        Ok(fixture) => fixture.test(test),
         Err(why) => println!("SKIPPED: viplet with FRR: {why}"),
     }
 }
@@ -155,14 +155,14 @@ fn on_all() -> Vec<Endpoint> {
 }
 
 fn everywhere(programs: &Programs) {
-    with_town(programs, plan(), |town| {
-        town.cluster.store().serve(&web(), &on_all());
-        town.await_announcers(ROUTE, &[0, 1, 2]);
-        town.await_status(&web());
-        let host = town.cluster.store().annotation(&web(), "vipHost");
+    with_fixture(programs, plan(), |fixture| {
+        fixture.cluster.store().serve(&web(), &on_all());
+        fixture.await_announcers(ROUTE, &[0, 1, 2]);
+        fixture.await_status(&web());
+        let host = fixture.cluster.store().annotation(&web(), "vipHost");
         assert!(host.is_some_and(|host| ["n1", "n2", "n3"].contains(&host.as_str())));
         wait_until("each node says it", PATIENCE, || {
-            let events = town.cluster.store().events(&web());
+            let events = fixture.cluster.store().events(&web());
             let said = |node: &str| {
                 let text = format!("announced by {node} to 1 of 1 peers");
                 events.iter().any(|event| event.message.contains(&text))
@@ -170,40 +170,40 @@ fn everywhere(programs: &Programs) {
             ["n1", "n2", "n3"].into_iter().all(said)
         });
         let stored = |one: &&Request| one.resource == "services/status" && one.code == 200;
-        let requests = town.cluster.requests();
+        let requests = fixture.cluster.requests();
         let writes: Vec<&Request> = requests.iter().filter(stored).collect();
         // Who writes follows from the Service's name; another takes over when nothing is written for a turn.
         assert!((1..3).contains(&writes.len()), "{writes:?}");
-        town.cluster.store().delete(&web());
-        town.await_announcers(ROUTE, &[]);
-        assert_eq!(town.cluster.store().held_leases(), [] as [&str; 0]);
+        fixture.cluster.store().delete(&web());
+        fixture.await_announcers(ROUTE, &[]);
+        assert_eq!(fixture.cluster.store().held_leases(), [] as [&str; 0]);
     });
 }
 
 fn elected(programs: &Programs) {
-    with_town(programs, plan().set("svc_election", "true"), |town| {
-        town.cluster.store().serve(&web(), &on_all());
-        wait_until("one node announces it", PATIENCE, || town.announcers(ROUTE).len() == 1);
-        town.await_status(&web());
-        let holder = town.announcers(ROUTE)[0];
-        town.cluster.power_off(holder);
+    with_fixture(programs, plan().set("svc_election", "true"), |fixture| {
+        fixture.cluster.store().serve(&web(), &on_all());
+        wait_until("one node announces it", PATIENCE, || fixture.announcers(ROUTE).len() == 1);
+        fixture.await_status(&web());
+        let holder = fixture.announcers(ROUTE)[0];
+        fixture.cluster.power_off(holder);
         wait_until(
             "another one does",
             PATIENCE,
-            || matches!(town.announcers(ROUTE)[..], [one] if one != holder),
+            || matches!(fixture.announcers(ROUTE)[..], [one] if one != holder),
         );
     });
 }
 
 fn plane(programs: &Programs) {
     let plan = plan().and_control_plane().set("vip_interface", "lo");
-    with_town(programs, plan, |town| {
-        town.await_announcers(PLANE, &[0, 1, 2]);
-        let vip = town.cluster.vip();
-        assert!(town.cluster.lab.nodes.iter().all(|node| node.has(vip)));
-        town.cluster.process(0).signal(Signal::TERM);
-        wait_until("its node has it no more", PATIENCE, || !town.cluster.lab.nodes[0].has(vip));
-        town.await_announcers(PLANE, &[1, 2]);
+    with_fixture(programs, plan, |fixture| {
+        fixture.await_announcers(PLANE, &[0, 1, 2]);
+        let vip = fixture.cluster.vip();
+        assert!(fixture.cluster.lab.nodes.iter().all(|node| node.has(vip)));
+        fixture.cluster.process(0).signal(Signal::TERM);
+        wait_until("its node has it no more", PATIENCE, || !fixture.cluster.lab.nodes[0].has(vip));
+        fixture.await_announcers(PLANE, &[1, 2]);
     });
 }
 
@@ -214,75 +214,75 @@ fn checked(programs: &Programs) {
         .set("control_plane_health_check_address", "http://127.0.0.1:8099/livez")
         .set("control_plane_health_check_period_seconds", "1")
         .set("control_plane_health_check_failure_threshold", "2");
-    with_town(programs, plan, |town| {
-        let web = Web::start(&town.cluster.lab.nodes[1].namespace, "n1", 8099);
-        town.await_announcers(PLANE, &[1]);
+    with_fixture(programs, plan, |fixture| {
+        let web = Web::start(&fixture.cluster.lab.nodes[1].namespace, "n1", 8099);
+        fixture.await_announcers(PLANE, &[1]);
         drop(web);
-        town.await_announcers(PLANE, &[]);
-        let ready = town.cluster.ready(1).expect("it answers");
+        fixture.await_announcers(PLANE, &[]);
+        let ready = fixture.cluster.ready(1).expect("it answers");
         assert!(ready.1.contains("health checks in a row"), "{ready:?}");
     });
 }
 
 fn stopped(programs: &Programs) {
-    with_town(programs, plan(), |town| {
-        town.cluster.store().serve(&web(), &on_all());
-        town.await_announcers(ROUTE, &[0, 1, 2]);
-        town.cluster.process(1).signal(Signal::TERM);
+    with_fixture(programs, plan(), |fixture| {
+        fixture.cluster.store().serve(&web(), &on_all());
+        fixture.await_announcers(ROUTE, &[0, 1, 2]);
+        fixture.cluster.process(1).signal(Signal::TERM);
         wait_until("its route is about to go", PATIENCE, || {
             let from = NODES[1].parse::<IpAddr>().ok();
-            let paths = town.frr().paths(ROUTE);
+            let paths = fixture.frr().paths(ROUTE);
             let own = paths.iter().find(|path| path.from == from);
             let marked = |path: &viplet_routers::Path| {
                 path.communities.iter().any(|c| c.to_lowercase().contains("graceful"))
             };
             own.is_none_or(marked)
         });
-        town.await_announcers(ROUTE, &[0, 2]);
+        fixture.await_announcers(ROUTE, &[0, 2]);
     });
 }
 
 fn restarted(programs: &Programs) {
-    with_town(programs, plan(), |town| {
+    with_fixture(programs, plan(), |fixture| {
         for number in 0..20 {
             let service = Service::new(&format!("web-{number}")).asks(&format!("192.0.2.{number}"));
-            town.cluster.store().serve(&service, &on_all());
+            fixture.cluster.store().serve(&service, &on_all());
         }
         let all = || (0..20).map(|number| format!("192.0.2.{number}/32"));
-        all().for_each(|route| town.await_announcers(&route, &[0, 1, 2]));
-        town.cluster.process(0).kill();
-        town.cluster.start(0);
-        let up = |town: &Town| {
+        all().for_each(|route| fixture.await_announcers(&route, &[0, 1, 2]));
+        fixture.cluster.process(0).kill();
+        fixture.cluster.start(0);
+        let up = |fixture: &Fixture| {
             let peer = NODES[0].parse().expect("an address");
-            town.frr().neighbour(peer).is_some_and(|peer| peer.is_up() && peer.prefixes == 20)
+            fixture.frr().neighbour(peer).is_some_and(|peer| peer.is_up() && peer.prefixes == 20)
         };
-        let fresh = |town: &Town| {
-            all().all(|route| town.frr().paths(&route).iter().all(|path| !path.stale))
+        let fresh = |fixture: &Fixture| {
+            all().all(|route| fixture.frr().paths(&route).iter().all(|path| !path.stale))
         };
-        let whole = |town: &Town| all().all(|route| town.announcers(&route) == [0, 1, 2]);
+        let whole = |fixture: &Fixture| all().all(|route| fixture.announcers(&route) == [0, 1, 2]);
         wait_until("every route is fresh again", PATIENCE, || {
-            assert!(whole(town), "a route is gone");
-            up(town) && fresh(town)
+            assert!(whole(fixture), "a route is gone");
+            up(fixture) && fresh(fixture)
         });
     });
 }
 
 fn seen(programs: &Programs) {
     let plan = plan().set("bgp_peers", "10.77.0.254:65001,10.77.0.253:65001");
-    with_town(programs, plan, |town| {
-        town.cluster.store().serve(&web(), &on_all());
-        town.await_announcers(ROUTE, &[0, 1, 2]);
-        let status = town.cluster.status(0).expect("it answers");
+    with_fixture(programs, plan, |fixture| {
+        fixture.cluster.store().serve(&web(), &on_all());
+        fixture.await_announcers(ROUTE, &[0, 1, 2]);
+        let status = fixture.cluster.status(0).expect("it answers");
         let peers = status["peers"].as_array().expect("peers").clone();
         assert_eq!(peers.len(), 2, "{status}");
         assert_eq!(peers[0]["state"], "Established", "{status}");
         assert_eq!(peers[0]["prefixes"], 1, "{status}");
         assert_ne!(peers[1]["state"], "Established", "{status}");
         wait_until("what is wrong is said", PATIENCE, || {
-            let status = town.cluster.status(0).expect("it answers");
+            let status = fixture.cluster.status(0).expect("it answers");
             status["peers"][1]["last_error"].is_string()
         });
-        let metrics = town.cluster.get(0, "/metrics").expect("metrics").body;
+        let metrics = fixture.cluster.get(0, "/metrics").expect("metrics").body;
         let up = "kube_vip_manager_bgp_session_info{state=\"SESSION_STATE_ESTABLISHED\",\
                   peer=\"10.77.0.254:179\"} 1";
         assert!(metrics.contains(up), "{metrics}");
@@ -292,8 +292,8 @@ fn seen(programs: &Programs) {
 
 fn annotated(programs: &Programs) {
     let plan = plan().set("bgp_peers", "").set("annotation", "bgp.example");
-    with_town(programs, plan, |town| {
-        town.cluster.store().serve(&web(), &on_all());
+    with_fixture(programs, plan, |fixture| {
+        fixture.cluster.store().serve(&web(), &on_all());
         for (place, node) in NODES.iter().enumerate().take(2) {
             let annotations = json!({
                 "bgp.example/bgp-peers-0-node-asn": "65000",
@@ -303,13 +303,13 @@ fn annotated(programs: &Programs) {
             });
             let patch = json!({"metadata": {"annotations": annotations}});
             let path = format!("/api/v1/nodes/n{}", place + 1);
-            town.cluster.store().write(&path, Write::Merge(patch));
+            fixture.cluster.store().write(&path, Write::Merge(patch));
         }
-        town.await_announcers(ROUTE, &[0, 1]);
+        fixture.await_announcers(ROUTE, &[0, 1]);
         let elsewhere = json!({"bgp.example/bgp-peers-0-peer-ip": "10.77.0.253"});
         let patch = json!({"metadata": {"annotations": elsewhere}});
-        town.cluster.store().write("/api/v1/nodes/n1", Write::Merge(patch));
-        town.await_announcers(ROUTE, &[1]);
+        fixture.cluster.store().write("/api/v1/nodes/n1", Write::Merge(patch));
+        fixture.await_announcers(ROUTE, &[1]);
     });
 }
 
@@ -320,41 +320,41 @@ fn thousand(programs: &Programs) {
         "bgp_peers",
         "10.77.0.251:65001,10.77.0.252:65001,10.77.0.253:65001,10.77.0.254:65001",
     );
-    with_routers(programs, plan, &own, |town| {
+    with_routers(programs, plan, &own, |fixture| {
         let name = |n: usize| format!("web-{n}");
         let slices = (0..SERVICES).map(|n| {
             let slice = objects::slice("default", (&name(n), &name(n)), &on_all());
             (store::slices("default"), Write::Create(slice))
         });
-        town.cluster.store().write_all(slices.collect());
+        fixture.cluster.store().write_all(slices.collect());
         let services = (0..SERVICES).map(|n| {
             let address = format!("198.18.{}.{}", n / 250, n % 250 + 1);
             let object = Service::new(&name(n)).asks(&address).object();
             (store::services("default"), Write::Create(object))
         });
-        town.cluster.store().write_all(services.collect());
+        fixture.cluster.store().write_all(services.collect());
         let peer = NODES[0].parse().expect("an address");
         let told = |frr: &Frr| frr.neighbour(peer).is_some_and(|peer| peer.prefixes == 1000);
-        let all = |town: &Town| town.routers.iter().all(|(frr, _)| told(frr));
-        wait_until("every router has every route", LONG, || all(town));
+        let all = |fixture: &Fixture| fixture.routers.iter().all(|(frr, _)| told(frr));
+        wait_until("every router has every route", LONG, || all(fixture));
         // A node that finds all of them: the whole table at once.
-        town.cluster.retire(0);
+        fixture.cluster.retire(0);
         wait_until("its routes are gone", LONG, || {
             let left = |frr: &Frr| frr.neighbour(peer).is_some_and(|peer| peer.prefixes > 0);
-            !town.routers.iter().any(|(frr, _)| left(frr))
+            !fixture.routers.iter().any(|(frr, _)| left(frr))
         });
-        let before: Vec<u64> = updates(town, peer);
-        town.cluster.start(0);
-        wait_until("every router has every route again", LONG, || all(town));
+        let before: Vec<u64> = updates(fixture, peer);
+        fixture.cluster.start(0);
+        wait_until("every router has every route again", LONG, || all(fixture));
         let sent: Vec<u64> =
-            updates(town, peer).iter().zip(before).map(|(now, b)| now - b).collect();
-        let memory = town.cluster.process(0).status_field("VmRSS");
+            updates(fixture, peer).iter().zip(before).map(|(now, b)| now - b).collect();
+        let memory = fixture.cluster.process(0).status_field("VmRSS");
         println!("1,000 Services, 4 peers: UPDATEs {sent:?}, {memory} KiB resident");
         assert!(sent.iter().all(|count| (1..30).contains(count)), "{sent:?}");
     });
 }
 
-fn updates(town: &Town, peer: IpAddr) -> Vec<u64> {
+fn updates(fixture: &Fixture, peer: IpAddr) -> Vec<u64> {
     let known = |frr: &Frr| frr.neighbour(peer).map_or(0, |peer| peer.updates);
-    town.routers.iter().map(|(frr, _)| known(frr)).collect()
+    fixture.routers.iter().map(|(frr, _)| known(frr)).collect()
 }

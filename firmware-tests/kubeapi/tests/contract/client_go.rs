@@ -1,17 +1,9 @@
 //! client-go's own leader election works against the real kube-apiserver: the rival of our election
 //! in the lab is sound, and our idea of its behaviour is right.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice
-)]
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -19,18 +11,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use viplet_kubeapi::real::{Program, RealOptions, RealServer, find_candidate};
+use viplet_kubeapi::timed;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/contested";
 
-fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let required = std::env::var_os("VIPLET_REQUIRE_REAL").is_some_and(|value| value == "1");
+/// One test; without a real API server or a candidate it is skipped, or fails where it is required.
+pub(crate) fn trial(required: bool, arguments: &Arguments) -> Trial {
     let name = "a released lease passes to the other client-go candidate";
-    let missing = Program::find().err().or(find_candidate().err());
-    let trial = match &missing {
-        None => Trial::test(name, || {
-            a_released_lease_passes_to_the_other_candidate();
+    match Program::find().err().or(find_candidate().err()) {
+        None => Trial::test(name, move || {
+            timed(name, a_released_lease_passes_to_the_other_candidate);
             Ok(())
         }),
         Some(why) if required => {
@@ -43,8 +34,7 @@ fn main() -> ExitCode {
             }
             Trial::test(name, || Ok(())).with_ignored_flag(true)
         }
-    };
-    libtest_mimic::run(&arguments, vec![trial]).exit_code()
+    }
 }
 
 /// A running candidate; killed when it is dropped.

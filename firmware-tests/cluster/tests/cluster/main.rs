@@ -7,15 +7,10 @@
     clippy::string_slice
 )]
 
-#[path = "cluster/bed.rs"]
 mod bed;
-#[path = "cluster/dropin.rs"]
 mod dropin;
-#[path = "cluster/installing.rs"]
 mod installing;
-#[path = "cluster/probes.rs"]
 mod probes;
-#[path = "cluster/scenes.rs"]
 mod scenes;
 
 use std::process::ExitCode;

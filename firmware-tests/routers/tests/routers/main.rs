@@ -1,5 +1,5 @@
-//! The speaker of BGP and BFD with real peers: FRR, BIRD and GoBGP. One test after another, each
-//! with machines of its own.
+//! The speaker of BGP and BFD with real peers: FRR, BIRD and GoBGP. A few tests at once,
+//! each with machines of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,35 +8,26 @@
     clippy::string_slice
 )]
 
-#[path = "routers/attributes.rs"]
 mod attributes;
-#[path = "routers/bed.rs"]
 mod bed;
-#[path = "routers/harness.rs"]
+mod cluster;
 mod harness;
-#[path = "routers/many.rs"]
 mod many;
-#[path = "routers/program.rs"]
 mod program;
-#[path = "routers/recovery.rs"]
 mod recovery;
-#[path = "routers/refusals.rs"]
 mod refusals;
-#[path = "routers/sessions.rs"]
 mod sessions;
-#[path = "routers/speaker.rs"]
 mod speaker;
-#[path = "routers/stage.rs"]
 mod stage;
-#[path = "routers/town.rs"]
-mod town;
-#[path = "routers/traffic.rs"]
 mod traffic;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use viplet_routers::shelter;
+
+/// Routers wait more than they compute: two processors do for as many tests as this.
+const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
     let programs = bed::prepare();
@@ -46,8 +37,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut arguments = Arguments::from_args();
-    // One after another: they measure.
-    arguments.test_threads = Some(1);
+    arguments.test_threads = Some(arguments.test_threads.unwrap_or(AT_ONCE));
     let groups = [
         harness::trials(&programs),
         sessions::trials(&programs),
@@ -56,7 +46,7 @@ fn main() -> ExitCode {
         recovery::trials(&programs),
         traffic::trials(&programs),
         many::trials(&programs),
-        town::trials(&programs),
+        cluster::trials(&programs),
         program::trials(&programs),
     ];
     let trials: Vec<Trial> = groups.into_iter().flatten().collect();
