@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&'static str, fn()); 6] = [
         ("lab: the client hears an address that a node has, over IPv4 and IPv6", hears),
         ("lab: two nodes with one address are seen within 50 ms", sees_two_holders),
         ("lab: addresses that nobody named are seen too, but not a node's own", sees_all),
@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("lab: a cut cable silences a node and a restored one does not", cuts),
         ("lab: an address with a lifetime is gone when it ends", expires),
     ];
-    let trial = |(name, test): (&str, fn())| {
+    let trial = |(name, test): (&'static str, fn())| {
         Trial::test(name, move || {
             timed(name, test);
             Ok(())
