@@ -19,6 +19,7 @@ pub mod jitter;
 pub mod label;
 pub mod names;
 pub mod observed;
+pub mod peer_changes;
 pub mod report;
 pub mod rights;
 pub mod services;
@@ -47,6 +48,7 @@ pub use time::Moment;
 
 use control_plane::{Group, Stopping};
 use observed::{Observed, Sight};
+use peer_changes::PeerChanges;
 use report::{Level, Report};
 use rights::election::Election;
 use rights::election::drive::Handover;
@@ -83,6 +85,7 @@ pub struct Core {
     strangers: BTreeSet<(IpAddr, LinkName)>,
     stale: BTreeMap<(IpAddr, LinkName), Moment>,
     rivals: BTreeMap<IpAddr, Moment>,
+    peer_changes: PeerChanges,
     counters: Counters,
 }
 
@@ -111,6 +114,7 @@ impl Core {
             strangers: BTreeSet::new(),
             stale: BTreeMap::new(),
             rivals: BTreeMap::new(),
+            peer_changes: PeerChanges::default(),
             counters: Counters::default(),
         }
     }
@@ -148,7 +152,9 @@ impl Core {
         let services = self.services.as_ref().and_then(|services| services.deadline(&around));
         let stale = self.stale.values().map(|at| *at + STALE_AGAIN).filter(|at| *at > now).min();
         let stale = stale.map(|at| (at, "something stale is still here"));
-        group.into_iter().chain(services).chain(stop).chain(stale).min_by_key(|(at, _)| *at)
+        let peers = self.peer_changes.deadline().map(|at| (at, "who was told of addresses"));
+        let all = group.into_iter().chain(services).chain(stop).chain(stale).chain(peers);
+        all.min_by_key(|(at, _)| *at)
     }
 
     fn take(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
@@ -232,6 +238,9 @@ impl Core {
         if let Notice::Blind(refusal) = &notice {
             let text = format!("the kernel cannot be observed: {refusal}; it is tried again");
             effects.push(Effect::Report(Report { level: Level::Error, text }));
+        }
+        if let Notice::Reach(reach) = &notice {
+            self.peer_changes.note(reach, &self.observed, now);
         }
         self.note(&notice);
         if let Some(rival) = self.observed.take(notice, now) {
@@ -373,6 +382,8 @@ impl Core {
             };
             effects.extend(services.drive(&around));
         }
+        effects
+            .extend(self.peer_changes.reports(&self.observed, now).into_iter().map(Effect::Report));
         self.withdraw_strangers(now, effects);
         self.stop_when_done(now, effects);
     }

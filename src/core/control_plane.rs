@@ -12,7 +12,7 @@ use viplet_backend_api::{Command, LinkName, Owner, Refusal, Vip};
 use super::input::{Effect, KubernetesRequest, LeaseRequest};
 use super::label::{self, Label};
 use super::names::Name;
-use super::observed::Observed;
+use super::observed::{self, Observed};
 use super::report::{Level, Report};
 use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, PlaneElection, Target};
 use super::time::Moment;
@@ -262,7 +262,8 @@ impl Group {
             let Some(claim) = self.claims.get_mut(&address) else { continue };
             let commands = claim.reconcile(want, observed, now, rhythm);
             if claim.came_to_be_held(observed) {
-                let text = format!("{}: held and announced: {why}", claim.vip());
+                let what = observed::held(observed.reach(address));
+                let text = format!("{}: {what}: {why}", claim.vip());
                 effects.push(Effect::Report(Report { level: Level::Info, text }));
             }
             let withdrawals = commands.iter().filter_map(|command| withdrawal(command, &why));

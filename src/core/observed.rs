@@ -65,7 +65,19 @@ pub fn peers(reach: &Reach) -> String {
 pub fn unheard(reach: &Reach) -> String {
     match reach.of {
         0 => "there is no peer to announce it to".to_owned(),
-        of => format!("none of the {of} peers has a session: viplet status says why"),
+        of => format!("none of {of} peers was told of it: viplet status says how each stands"),
+    }
+}
+
+/// What the log says of an address that came to be held: who was told of it, where there are peers.
+#[must_use]
+pub fn held(reach: Option<&Reach>) -> String {
+    match reach {
+        None => "held and announced".to_owned(),
+        Some(reach) if reach.told == 0 => {
+            format!("held, announced to no peer yet ({})", unheard(reach))
+        }
+        Some(reach) => format!("held and announced {}", peers(reach)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::core::addresses::requester::{Authority, Obstacle, Place};
 use crate::core::control_plane::Stopping;
 use crate::core::input::Effect;
 use crate::core::jitter::Jitter;
-use crate::core::observed::SeenAddress;
+use crate::core::observed::{self, SeenAddress};
 use crate::core::report::{Level, Report};
 use crate::core::rights::candidacy::Leaving;
 use crate::core::rights::election::{Role, term};
@@ -232,8 +232,10 @@ impl Services {
                 self.tell_tenants(ip);
             }
             let goes = commands.iter().any(|command| matches!(command, Command::Withdraw { .. }));
-            let words = [came.then_some("held and announced"), goes.then_some("is withdrawn")];
-            reports.extend(words.into_iter().flatten().map(|what| self.report(&vip, what, around)));
+            let held = came.then(|| observed::held(around.observed.reach(ip)));
+            let words = [held, goes.then(|| "is withdrawn".to_owned())];
+            reports
+                .extend(words.into_iter().flatten().map(|what| self.report(&vip, &what, around)));
         }
         match self.lingers(ip, around) {
             true => self.here.insert(ip),

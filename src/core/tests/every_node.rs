@@ -29,6 +29,41 @@ fn without_an_election_the_address_is_here_at_once_stays_and_no_lease_is_written
     assert_eq!(node.core.status(node.now).not_ready, [] as [&str; 0]);
 }
 
+/// Issue 13, fault 6: the log says what status says.
+#[test]
+fn an_address_that_no_peer_was_told_of_is_not_logged_as_announced_and_changes_are_logged_once() {
+    let mut node = Node::new(plane(HealthGate::Open));
+    let reach = |told| {
+        Input::Observed(Notice::Reach(viplet_backend_api::Reach { address: ip(VIP), told, of: 2 }))
+    };
+    node.give(reach(0));
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    assert!(node.has(VIP) && node.said("held, announced to no peer yet"));
+    assert!(!node.said("held and announced"));
+    let not_ready = node.core.status(node.now).not_ready.join("; ");
+    assert!(not_ready.contains("none of 2 peers was told"), "{not_ready}");
+    for (told, words) in
+        [(1, "announced to 1 of 2 peers now"), (0, "announced to no peer any more")]
+    {
+        assert!(!node.said(words));
+        node.give(reach(told));
+        node.pass(Duration::from_secs(60));
+        let lines = node.done.iter().filter(
+            |(_, effect)| matches!(effect, Effect::Report(report) if report.text.contains(words)),
+        );
+        assert_eq!(lines.count(), 1, "{words}: {:?}", node.done);
+    }
+}
+
+#[test]
+fn an_address_that_peers_were_told_of_is_logged_with_how_many() {
+    let mut node = Node::new(plane(HealthGate::Open));
+    let reach = viplet_backend_api::Reach { address: ip(VIP), told: 1, of: 2 };
+    node.give(Input::Observed(Notice::Reach(reach)));
+    node.start(vec![link("eth0", LinkState::Up)], vec![]);
+    assert!(node.said("held and announced to 1 of 2 peers"), "{:?}", node.done);
+}
+
 #[test]
 fn the_kernel_drops_it_when_nobody_refreshes_it() {
     let node = started(HealthGate::Open);
