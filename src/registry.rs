@@ -1,4 +1,5 @@
-//! Which backends this build has: the only file that reads the features of Cargo.toml.
+//! What this build can do: the only file that reads the features of Cargo.toml. What it lacks is
+//! absent from the answers here, and nobody else asks.
 
 use viplet_backend_api::{Backend, Class, Given, Refusal, Tag, Unacceptable};
 
@@ -27,46 +28,77 @@ pub enum Manifests {
 pub const MANIFESTS: Manifests =
     if cfg!(feature = "manifest") { Manifests::Printed } else { Manifests::Absent };
 
-/// Whether this build has a backend that announces to peers: without one, what shows peers and
-/// checks what only such modes need is left out of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peers {
-    /// It has.
-    Known,
-    /// It has not.
-    Absent,
+/// The settings of a mode's own backend: typed, checked, without secrets in their `Debug`, equal
+/// if nothing was changed. Only the backend knows what is in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSettings(Of);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Of {
+    #[cfg(feature = "arp")]
+    Arp,
+    #[cfg(feature = "bgp")]
+    Bgp(Box<viplet_bgp::settings::Declared>),
+    /// This build lacks the backend.
+    Absent(Mode),
 }
 
-/// As the features say.
-pub const PEERS: Peers = if cfg!(feature = "bgp") { Peers::Known } else { Peers::Absent };
-
-/// What is wrong with the settings of a mode's own backend; nothing where this build lacks it.
-#[must_use]
-#[allow(unused_variables, reason = "depends on the features")]
-pub fn check(mode: Mode, given: &Given) -> Vec<Unacceptable> {
-    match mode {
-        #[cfg(feature = "bgp")]
-        Mode::Bgp => viplet_bgp::settings::check(given),
-        _ => Vec::new(),
+impl BackendSettings {
+    /// Reads and checks what was given. Where this build lacks the mode's backend nothing is
+    /// wrong with its settings: that it is lacking is said of the mode.
+    ///
+    /// # Errors
+    /// Every setting that the backend cannot take, with what is accepted.
+    #[allow(unused_variables, reason = "depends on the features")]
+    pub fn read(mode: Mode, given: &Given) -> Result<Self, Vec<Unacceptable>> {
+        Ok(Self(match mode {
+            #[cfg(feature = "arp")]
+            Mode::Arp => Of::Arp,
+            #[cfg(feature = "bgp")]
+            Mode::Bgp => Of::Bgp(Box::new(viplet_bgp::settings::declare(given)?)),
+            #[allow(unreachable_patterns, reason = "depends on the features")]
+            other => Of::Absent(other),
+        }))
     }
-}
 
-/// Opens the backend of a mode; `tag` marks what this instance installs.
-///
-/// # Errors
-/// When the kernel refuses a socket (the text names the missing capability), or the build lacks
-/// the backend, which the settings' validation has already said.
-#[allow(unused_variables, reason = "depends on the features")]
-pub fn open(mode: Mode, tag: Tag, given: &Given) -> Result<Box<dyn Backend>, Refusal> {
-    match mode {
-        #[cfg(feature = "arp")]
-        Mode::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),
-        #[cfg(feature = "bgp")]
-        Mode::Bgp => Ok(Box::new(viplet_bgp::Bgp::from_given(tag, given.clone())?)),
-        #[allow(unreachable_patterns, reason = "depends on the features")]
-        other => Err(Refusal {
-            class: Class::Misconfigured,
-            reason: format!("{} mode is not in this build", other.as_str()),
-        }),
+    /// What the backend can take, and what is hardly meant so: for the log at the start.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        match &self.0 {
+            #[cfg(feature = "bgp")]
+            Of::Bgp(declared) => declared.warnings(),
+            _ => &[],
+        }
+    }
+
+    /// The settings by name and value for a person, as kube-vip's dump has them; no secret.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        match &self.0 {
+            #[cfg(feature = "bgp")]
+            Of::Bgp(declared) => declared.lines(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Opens the backend; `tag` marks what this instance installs.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket (the text names the missing capability), or the build
+    /// lacks the backend, which the settings' validation has already said.
+    #[allow(unused_variables, reason = "depends on the features")]
+    pub fn open(&self, tag: Tag) -> Result<Box<dyn Backend>, Refusal> {
+        match &self.0 {
+            #[cfg(feature = "arp")]
+            Of::Arp => Ok(Box::new(viplet_arp::Arp::open(tag)?)),
+            #[cfg(feature = "bgp")]
+            Of::Bgp(declared) => {
+                Ok(Box::new(viplet_bgp::Bgp::from_declared(tag, (**declared).clone())?))
+            }
+            Of::Absent(mode) => Err(Refusal {
+                class: Class::Misconfigured,
+                reason: format!("{} mode is not in this build", mode.as_str()),
+            }),
+        }
     }
 }

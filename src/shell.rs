@@ -31,7 +31,6 @@ use viplet_backend_api::Tag;
 use crate::config::Settings;
 use crate::core::Core;
 use crate::core::settings::PlaneElection;
-use crate::registry;
 use api_tasks::{ApiTasks, LazyApi};
 use dump::Dump;
 use node::{End, INBOX, Node, Orders};
@@ -67,10 +66,9 @@ impl From<std::io::Error> for RunError {
 /// # Errors
 /// When it cannot start, or cannot go on.
 pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> {
-    let mode = settings.mode;
     let tag = Tag::of_instance(&settings.instance);
-    let given = settings.given.clone();
-    let open = move || registry::open(mode, tag, &given);
+    let own = settings.backend.clone();
+    let open = move || own.open(tag);
     let backend = Box::new(Opening::new(Box::new(open)));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
@@ -83,7 +81,7 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
     let lazy_api = LazyApi::new(settings.access.clone(), &executor);
     let (inbox, inputs) = bounded(INBOX);
     let api_tasks = ApiTasks::start(&executor, &lazy_api, &shared, &inbox, &leases);
-    if let (registry::Peers::Known, Some(check)) = (registry::PEERS, &settings.health_check) {
+    if let Some(check) = &settings.health_check {
         api_tasks.check_health(check.clone());
     }
     for listen in settings.listeners() {
@@ -111,7 +109,7 @@ impl Orders for Console<'_> {
             settings: core.settings(),
             port: self.settings.access.port,
             mode: self.settings.mode,
-            given: &self.settings.given,
+            backend: self.settings.backend.lines(),
             page: &page,
             counters: &self.shared.counters(),
             now: calendar::Civil::now(),

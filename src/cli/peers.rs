@@ -13,17 +13,15 @@ pub(super) fn table(peers: &[PeerStatus]) -> String {
     let mut out = format!("Peers: {up} of {} up\n", peers.len());
     let width = peers.iter().map(|peer| peer.name.len()).max().unwrap_or_default();
     for peer in peers {
-        let number = peer.remote_as.map_or_else(|| "?".to_owned(), |number| number.to_string());
         // Writing to a String cannot fail.
-        let _ = write!(
-            out,
-            "  {:width$}  AS {number}  {} for {}, {} prefixes sent",
-            peer.name,
-            peer.state,
-            span(peer.since),
-            peer.prefixes
-        );
-        if let Some(bfd) = &peer.bfd {
+        let _ = write!(out, "  {:width$}  ", peer.name);
+        if let Some(bgp) = &peer.bgp {
+            let number = bgp.remote_as.map_or_else(|| "?".to_owned(), |number| number.to_string());
+            let _ = write!(out, "AS {number}  ");
+        }
+        let (state, since) = (peer.state(), span(peer.since));
+        let _ = write!(out, "{state} for {since}, {} prefixes sent", peer.addresses);
+        if let Some(bfd) = peer.bgp.as_ref().and_then(|bgp| bgp.bfd.as_ref()) {
             let _ = write!(out, ", BFD {bfd}");
         }
         out.push('\n');

@@ -9,7 +9,6 @@ use super::ask::{self, Answer};
 use super::peers;
 use super::services::{self, Listing};
 use crate::core::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus};
-use crate::registry;
 use crate::shell::source::{ApiHealth, StatusPage};
 
 /// show each address and Service, who holds it, until when and why
@@ -68,7 +67,7 @@ pub fn for_a_person(page: &StatusPage, listing: Listing) -> String {
     if status.addresses.is_empty() && status.services.is_empty() {
         out.push_str("\nNo addresses.\n");
     }
-    if registry::PEERS == registry::Peers::Known && !page.peers.is_empty() {
+    if !page.peers.is_empty() {
         let _ = write!(out, "\n{}", peers::table(&page.peers));
     }
     for address in &status.addresses {

@@ -48,14 +48,14 @@ pub struct Effective {
 /// With every problem at once, in the table's order.
 pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Problem>> {
     let mut gathered = gather(inputs);
-    validate(&mut gathered, features, Purpose::Run);
+    one_holder(&mut gathered);
+    let backend = validate(&mut gathered, features, Purpose::Run);
     let node = node_name(inputs, &mut gathered);
     dhcp_mode(&mut gathered);
     let mode = gathered.mode();
-    let (true, Some(mode)) = (gathered.problems.is_empty(), mode) else {
+    let (true, Some(mode), Some(backend)) = (gathered.problems.is_empty(), mode, backend) else {
         return Err(in_table_order(gathered.problems));
     };
-    one_holder(&mut gathered);
     let values = &gathered;
     let settings = Settings {
         core: core::Settings {
@@ -66,7 +66,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
         },
         health_check: health_check(values),
         mode,
-        given: given(values, mode),
+        backend,
         instance: instance(values),
         access: access(values, inputs),
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
@@ -78,7 +78,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
     Ok(Loaded { settings, warnings: gathered.warnings, effective })
 }
 
-/// What is said to the mode's own backend.
+/// What was given for the mode's own backend.
 pub(super) fn given(values: &Gathered, mode: Mode) -> Given {
     let own = super::table::all().filter(|setting| setting.feature == mode.feature());
     let found = own.filter_map(|setting| values.find(setting.name));

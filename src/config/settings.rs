@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use viplet_backend_api::Given;
-
 use crate::core;
 use crate::kube::AccessSettings;
+use crate::registry::BackendSettings;
 use crate::shell::http::Listen;
 
 /// Everything that the program is told at its start.
@@ -17,7 +16,7 @@ pub struct Settings {
     /// How addresses are made known.
     pub mode: Mode,
     /// The settings of that mode's own backend.
-    pub given: Given,
+    pub backend: BackendSettings,
     /// How the API server on this node is checked, where the control plane depends on it.
     pub health_check: Option<HealthCheck>,
     /// Which deployment of several on this node: `instance_name`, else `svc_namespace` (J-26).

@@ -9,7 +9,7 @@ use super::settings::Mode;
 use super::value::Value;
 use crate::core::address::unusable;
 use crate::core::settings::Target;
-use crate::registry;
+use crate::registry::BackendSettings;
 
 /// The modes and the settings that turn them on.
 const MODES: [(&str, Mode); 4] = [
@@ -124,13 +124,21 @@ pub enum Purpose {
     Rights,
 }
 
-/// Finds every problem that a single value does not show.
-pub(super) fn validate(gathered: &mut Gathered, features: &[&str], purpose: Purpose) {
+/// Finds every problem that a single value does not show. The settings of the mode's own backend
+/// come back where nothing is wrong with them.
+pub(super) fn validate(
+    gathered: &mut Gathered,
+    features: &[&str],
+    purpose: Purpose,
+) -> Option<BackendSettings> {
     features_and_gates(gathered, features);
-    if purpose == Purpose::Run {
-        mode(gathered);
-        backend(gathered);
-    }
+    let settings = match purpose {
+        Purpose::Run => {
+            mode(gathered);
+            backend(gathered)
+        }
+        Purpose::Rights => None,
+    };
     lease_timing(gathered);
     if gathered.is_on("cp_enable") {
         control_plane(gathered);
@@ -138,6 +146,7 @@ pub(super) fn validate(gathered: &mut Gathered, features: &[&str], purpose: Purp
     } else {
         automatic_prefix(gathered);
     }
+    settings
 }
 
 /// Refuses what this build lacks; points at what has no effect.
@@ -317,15 +326,24 @@ fn automatic_prefix(gathered: &mut Gathered) {
     }
 }
 
-/// What the mode's own backend cannot take of its settings.
-fn backend(gathered: &mut Gathered) {
-    let Some(mode) = gathered.mode() else { return };
+/// The settings of the mode's own backend, read once; what it cannot take becomes a problem.
+fn backend(gathered: &mut Gathered) -> Option<BackendSettings> {
+    let mode = gathered.mode()?;
     if MODES.iter().any(|(name, known)| *known == mode && gathered.was_refused(name)) {
-        return;
+        return None;
     }
-    for wrong in registry::check(mode, &given(gathered, mode)) {
-        if !gathered.was_refused(wrong.setting) {
-            gathered.blame(wrong.setting, wrong.why);
+    match BackendSettings::read(mode, &given(gathered, mode)) {
+        Ok(settings) => {
+            gathered.warnings.extend_from_slice(settings.warnings());
+            Some(settings)
+        }
+        Err(wrong) => {
+            for wrong in wrong {
+                if !gathered.was_refused(wrong.setting) {
+                    gathered.blame(wrong.setting, wrong.why);
+                }
+            }
+            None
         }
     }
 }

@@ -4,8 +4,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use viplet_backend_api::Given;
-
 use super::calendar::Civil;
 use super::source::{ApiHealth, StatusPage};
 use crate::cli::services::Listing;
@@ -16,7 +14,6 @@ use crate::core::settings::{
     Target,
 };
 use crate::core::status::{AddressState, Counters, ServiceState};
-use crate::registry;
 
 mod services;
 
@@ -24,14 +21,14 @@ const RULE: &str =
     "================================================================================";
 
 /// What is dumped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Dump<'a> {
     /// What the core was told.
     pub settings: &'a Settings,
     /// The API server's port (`port`).
     pub port: u16,
-    /// The settings of the mode's own backend.
-    pub given: &'a Given,
+    /// The settings of the mode's own backend, by name and value; no secret.
+    pub backend: Vec<(&'static str, String)>,
     /// How addresses are made known.
     pub mode: Mode,
     /// The rest that the process shows.
@@ -89,22 +86,15 @@ impl Dump<'_> {
     fn bgp(&self, out: &mut String) {
         section(out, "BGP CONFIGURATION");
         line(out, "BGP Enabled", self.mode == Mode::Bgp);
-        if registry::PEERS == registry::Peers::Absent || self.mode != Mode::Bgp {
+        if self.mode != Mode::Bgp {
             return;
         }
-        for (name, setting) in [
-            ("BGP AS", "bgp_as"),
-            ("BGP Router ID", "bgp_routerid"),
-            ("BGP Source IP", "bgp_sourceip"),
-            ("BGP Source Interface", "bgp_sourceif"),
-            ("BGP Hold Time", "bgp_hold_time"),
-            ("BGP Keepalive Interval", "bgp_keepalive_interval"),
-        ] {
-            line(out, name, self.given.text(setting));
+        for (name, value) in &self.backend {
+            line(out, name, value);
         }
         section(out, "ACTIVE BGP RIB STATE");
         for peer in &self.page.peers {
-            let told = format!("{}, {} prefixes sent", peer.state, peer.prefixes);
+            let told = format!("{}, {} prefixes sent", peer.state(), peer.addresses);
             line(out, &format!("Peer {}", peer.name), told);
         }
         let services = self.page.status.services.iter();

@@ -10,7 +10,6 @@ mod services;
 
 use crate::build_info::{BUILD, VERSION};
 use crate::core::status::{AddressState, Counters, LeaseStatus, RoleStatus, Status};
-use crate::registry;
 
 use super::process::Process;
 use super::source::{ApiHealth, Source};
@@ -28,9 +27,7 @@ pub fn render(source: &dyn Source, process: Process) -> String {
     health(&mut out, source, &status);
     leases(&mut out, &status, &counters);
     addresses(&mut out, &status);
-    if registry::PEERS == registry::Peers::Known {
-        peers::render(&mut out, &source.peers());
-    }
+    peers::render(&mut out, &source.peers());
     services::render(&mut out, &status, &counters.services);
     totals(&mut out, &counters);
     of_process(&mut out, process);

@@ -20,7 +20,6 @@ use super::shared::Shared;
 use super::signals::{Order, Signals};
 use crate::core::report::{Level, Report};
 use crate::core::{Effect, Input, Moment};
-use crate::registry;
 
 /// Inputs that wait for the core; a sender waits when it is full.
 pub const INBOX: usize = 64;
@@ -104,7 +103,11 @@ impl Node {
         loop {
             self.follow_annotations();
             match event {
-                Event::Annotations(found) => self.backend().annotated(&found),
+                Event::Annotations(found) => {
+                    if let Some(settings) = self.backend().node_settings() {
+                        settings.annotated(&found);
+                    }
+                }
                 Event::Input(input) => {
                     if self.turn(input) == Turn::Last {
                         return Ok(End::Stopped);
@@ -118,8 +121,8 @@ impl Node {
                         return Ok(End::AtOnce);
                     }
                     log::info!("stopping: addresses are withdrawn, then leases released");
-                    let other_ways = self.backend().prepare_to_stop();
-                    self.stop_at = Some(clock::now() + other_ways);
+                    let other_ways = self.backend().peers().map(|peers| peers.prepare_to_stop());
+                    self.stop_at = Some(clock::now() + other_ways.unwrap_or_default());
                 }
             }
             if self.stop_at.is_some_and(|at| at <= clock::now()) {
@@ -186,7 +189,9 @@ impl Node {
         let turn = self.carry_out(effects, now);
         if self.told == Told::No && self.shared.core.borrow().is_settled(now) {
             self.told = Told::Yes;
-            self.backend().settled();
+            if let Some(peers) = self.backend().peers() {
+                peers.settled();
+            }
         }
         turn
     }
@@ -198,10 +203,10 @@ impl Node {
     /// The backend may be opened late, and only then say that it wants annotations.
     fn follow_annotations(&mut self) {
         let followed = matches!(self.annotations, Annotations::Followed(_));
-        if registry::PEERS == registry::Peers::Absent || followed {
+        if followed {
             return;
         }
-        let prefix = self.backend().annotation_prefix().map(str::to_owned);
+        let prefix = self.backend().node_settings().map(|settings| settings.prefix().to_owned());
         if let Some(prefix) = prefix {
             let (news, followed) = bounded(1);
             self.api_tasks.follow_annotations(prefix, news);
@@ -250,28 +255,31 @@ impl Node {
     /// What the core does about refusals, if there are any, and when it decided that.
     fn apply(
         &mut self,
-        mut commands: Vec<Command>,
+        commands: Vec<Command>,
         decided: Moment,
         refused: &mut Vec<IpAddr>,
     ) -> Option<(Moment, Vec<Effect>)> {
         if commands.is_empty() {
             return None;
         }
-        commands.retain(|command| {
-            let announce = matches!(command, Command::Announce { .. });
-            !announce || !refused.contains(&command.address())
-        });
-        let outcomes = self.apply_in_time(&commands, decided);
-        let answered = commands.into_iter().zip(outcomes);
-        let refusals: Vec<(Command, Refusal)> =
-            answered.filter_map(|(command, outcome)| Some((command, outcome.err()?))).collect();
+        let (mut announcements, others): (Vec<_>, Vec<_>) =
+            commands.into_iter().partition(|command| matches!(command, Command::Announce { .. }));
+        let mut refusals = self.refusals(others, decided);
+        refused.extend(refusals.iter().map(|(command, _)| command.address()));
+        announcements.retain(|command| !refused.contains(&command.address()));
+        refusals.extend(self.refusals(announcements, decided));
         if refusals.is_empty() {
             return None;
         }
-        refused.extend(refusals.iter().map(|(command, _)| command.address()));
         let (now, mut effects) = (clock::now(), Vec::new());
         self.shared.core.borrow_mut().handle(Input::Refused(refusals), now, &mut effects);
         Some((now, effects))
+    }
+
+    fn refusals(&mut self, commands: Vec<Command>, decided: Moment) -> Vec<(Command, Refusal)> {
+        let outcomes = self.apply_in_time(&commands, decided);
+        let answered = commands.into_iter().zip(outcomes);
+        answered.filter_map(|(command, outcome)| Some((command, outcome.err()?))).collect()
     }
 
     fn apply_in_time(&mut self, commands: &[Command], decided: Moment) -> Vec<Result<(), Refusal>> {
@@ -338,9 +346,9 @@ mod tests {
         fn observe(&mut self) -> Result<Observation, Refusal> {
             Ok(Observation::default())
         }
-        fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-            self.asked.borrow_mut().push(command.clone());
-            self.refusal.clone().map_or(Ok(()), Err)
+        fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+            self.asked.borrow_mut().extend_from_slice(commands);
+            commands.iter().map(|_| self.refusal.clone().map_or(Ok(()), Err)).collect()
         }
         fn poll_notice(&mut self, _cx: &mut Context<'_>) -> Poll<Notice> {
             Poll::Pending

@@ -1,13 +1,14 @@
 //! A backend that is opened as late as the kernel lets it: a missing capability is no reason to
 //! end (design law 5), it is waited for and said.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smol::Timer;
-use viplet_backend_api::{Backend, Class, Command, Notice, Observation, PeerStatus, Refusal};
+use viplet_backend_api::{
+    Backend, Class, Command, NodeSettings, Notice, Observation, Peers, Refusal,
+};
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -54,42 +55,20 @@ impl Backend for Opening {
         }
     }
 
-    fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        match &mut self.backend {
-            Some(backend) => backend.apply(command),
-            None => Err(Refusal { class: Class::Forbidden, reason: self.reason.clone() }),
-        }
-    }
-
     fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let refused = || Err(Refusal { class: Class::Forbidden, reason: self.reason.clone() });
         match &mut self.backend {
             Some(backend) => backend.apply_all(commands),
-            None => commands.iter().map(|command| self.apply(command)).collect(),
+            None => commands.iter().map(|_| refused()).collect(),
         }
     }
 
-    fn peers(&self) -> Vec<PeerStatus> {
-        self.backend.as_ref().map_or_else(Vec::new, |backend| backend.peers())
+    fn peers(&mut self) -> Option<&mut dyn Peers> {
+        self.backend.as_mut()?.peers()
     }
 
-    fn annotation_prefix(&self) -> Option<&str> {
-        self.backend.as_ref()?.annotation_prefix()
-    }
-
-    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
-        if let Some(backend) = &mut self.backend {
-            backend.annotated(annotations);
-        }
-    }
-
-    fn settled(&mut self) {
-        if let Some(backend) = &mut self.backend {
-            backend.settled();
-        }
-    }
-
-    fn prepare_to_stop(&mut self) -> Duration {
-        self.backend.as_mut().map_or(Duration::ZERO, |backend| backend.prepare_to_stop())
+    fn node_settings(&mut self) -> Option<&mut dyn NodeSettings> {
+        self.backend.as_mut()?.node_settings()
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {

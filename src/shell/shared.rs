@@ -76,7 +76,7 @@ impl Source for Shared {
     }
 
     fn peers(&self) -> Vec<PeerStatus> {
-        self.backend.borrow().peers()
+        self.backend.borrow_mut().peers().map(|peers| peers.statuses()).unwrap_or_default()
     }
 
     fn api(&self) -> ApiHealth {

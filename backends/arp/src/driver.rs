@@ -3,7 +3,7 @@
 
 mod receiver;
 
-use std::collections::BTreeSet;
+use std::mem::discriminant;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,8 +25,6 @@ use crate::wire::{self, ETHERTYPE_ARP, ETHERTYPE_IPV6, Station};
 
 /// Frames looked at before the caller gets its turn back, however many wait.
 const FRAMES_AT_ONCE: usize = 64;
-/// Commands whose addresses are installed before the first of them is announced.
-const COMMANDS_AT_ONCE: usize = 128;
 /// A new filter costs more the more addresses are held: after a change the filters stay as they are
 /// for this time per address, and at most for [`FILTERS_KEPT_MOST`]. A rival is heard so much later,
 /// which is soon enough.
@@ -71,38 +69,16 @@ impl Arp {
         })
     }
 
-    /// Installs and announcements: all installs in few system calls, then the announcements.
-    fn take(
-        &mut self,
-        commands: &[Command],
-        refused: &mut BTreeSet<IpAddr>,
-    ) -> Vec<Result<(), Refusal>> {
+    /// The outcomes of the installs among the commands, in few system calls.
+    fn install_all(&mut self, commands: &[Command]) -> Vec<Result<Placed, Refusal>> {
         let installs: Vec<_> = commands
             .iter()
             .filter_map(|command| match command {
                 Command::Install { vip, lifetime } => Some((vip, *lifetime)),
-                _ => None,
+                Command::Announce { .. } | Command::Withdraw { .. } => None,
             })
             .collect();
-        let mut placed = self.kernel.install_all(&installs).into_iter();
-        let mut known = None;
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            let address = command.address();
-            let outcome = match command {
-                Command::Install { .. } => {
-                    placed.next().unwrap_or(Ok(Placed::Refreshed)).map(|p| self.placed(address, p))
-                }
-                Command::Announce { .. } if refused.contains(&address) => Ok(()),
-                Command::Announce { vip } => self.announce_as_known(vip, &mut known),
-                Command::Withdraw { .. } => Ok(()), // Never among these.
-            };
-            if outcome.is_err() {
-                refused.insert(address);
-            }
-            outcomes.push(outcome);
-        }
-        outcomes
+        self.kernel.install_all(&installs)
     }
 
     fn placed(&mut self, address: IpAddr, placed: Placed) {
@@ -240,39 +216,23 @@ impl Backend for Arp {
         Ok(observation)
     }
 
-    fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        match command {
-            Command::Install { vip, lifetime } => {
-                let placed = self.kernel.install(vip, *lifetime)?;
-                self.placed(vip.address, placed);
-                Ok(())
-            }
-            Command::Withdraw { address, link } => {
-                self.announced.forget(*address);
-                self.kernel.withdraw(*address, link)
-            }
-            Command::Announce { vip } => {
-                let link = self.kernel.link(&vip.link);
-                self.announce(vip, link.as_ref())
-            }
-        }
-    }
-
     fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
-        let withdrawal = |command: &Command| matches!(command, Command::Withdraw { .. });
-        let mut refused = BTreeSet::new();
         let mut outcomes = Vec::with_capacity(commands.len());
-        for run in commands.chunk_by(|a, b| withdrawal(a) == withdrawal(b)) {
-            if run.first().is_some_and(withdrawal) {
-                for command in run {
-                    let outcome = self.apply(command);
-                    refused.extend(outcome.as_ref().is_err().then(|| command.address()));
-                    outcomes.push(outcome);
-                }
-            } else {
-                for some in run.chunks(COMMANDS_AT_ONCE) {
-                    outcomes.extend(self.take(some, &mut refused));
-                }
+        for alike in commands.chunk_by(|a, b| discriminant(a) == discriminant(b)) {
+            let mut placed = self.install_all(alike).into_iter();
+            let mut known = None;
+            for command in alike {
+                outcomes.push(match command {
+                    Command::Install { vip, .. } => {
+                        let placed = placed.next().unwrap_or(Ok(Placed::Refreshed));
+                        placed.map(|placed| self.placed(vip.address, placed))
+                    }
+                    Command::Announce { vip } => self.announce_as_known(vip, &mut known),
+                    Command::Withdraw { address, link } => {
+                        self.announced.forget(*address);
+                        self.kernel.withdraw(*address, link)
+                    }
+                });
             }
         }
         outcomes

@@ -19,13 +19,13 @@ use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 use viplet_backend_api::{
-    Backend, Command, DuplicateDetection, Given, Lifetime, LinkName, Notice, Presence, Scope, Tag,
-    Vip,
+    Backend, Command, DuplicateDetection, Given, Lifetime, LinkName, Notice, Peers, Presence,
+    Scope, Tag, Vip,
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
     Attributes, Bfd, Distance, Families, GracefulRestart, Listen, Password, Peer, PeerAddress,
-    Reading, RemoteAs, RouterId, Settings, Source, from_disk, read,
+    Reading, RemoteAs, RouterId, Settings, Source, declare, from_disk,
 };
 
 fn link(name: &str) -> LinkName {
@@ -94,7 +94,7 @@ fn settings() -> Settings {
 
 /// The settings by viplet's names for them.
 fn read_settings(given: &Given) -> Settings {
-    match read(given, None, &from_disk) {
+    match declare(given).and_then(|declared| declared.resolve(None, &from_disk)) {
         Ok(Reading::Ready(settings)) => *settings,
         other => panic!("these settings cannot be taken: {other:?}"),
     }
@@ -162,10 +162,10 @@ impl Program {
 
     /// What has changed since it was said last.
     fn say_states(&mut self) {
-        let peers = self.bgp.peers();
+        let peers = self.bgp.statuses();
         let states: Vec<_> = peers
             .into_iter()
-            .map(|peer| (peer.name, peer.state.into_owned(), peer.last_error))
+            .map(|peer| (peer.name.clone(), peer.state().to_owned(), peer.last_error))
             .collect();
         for (at, state) in states.iter().enumerate() {
             let before = self.states.get(at);
@@ -182,7 +182,7 @@ impl Program {
     }
 
     fn status(&self) {
-        for peer in self.bgp.peers() {
+        for peer in self.bgp.statuses() {
             say(&format!("{peer:?}"));
         }
     }

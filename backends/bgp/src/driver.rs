@@ -2,11 +2,10 @@
 //! caller's turn; sockets and deadlines are looked after whenever the caller waits for a notice.
 
 mod backend;
+mod declared;
 mod dial;
 mod discovery;
-mod given;
 mod ground;
-mod holdings;
 mod listener;
 mod neighbour;
 mod offer;
@@ -22,16 +21,15 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use viplet_backend_api::{Notice, Reach, Refusal, Tag};
-use viplet_netlink::Kernel;
+use viplet_bfd::Bfd;
+use viplet_netlink::{Holdings, Kernel};
 
-use crate::bfd::Bfd;
 use crate::machine::{Event, Moment};
 use crate::settings::{GracefulRestart, Peer, Settings};
 use crate::table::{Completeness, Table};
 use crate::wire::notification::{Notification, cease};
 use crate::wire::open::Phase;
 use ground::Ground;
-use holdings::Holdings;
 use listener::Listener;
 use neighbour::{Leaving, Neighbour, Turn};
 
@@ -40,7 +38,7 @@ use neighbour::{Leaving, Neighbour, Turn};
 pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
-    text: Option<given::Text>,
+    source: Option<declared::Source>,
     ground: Ground,
     holdings: Holdings,
     table: Table,
@@ -58,11 +56,25 @@ pub struct Bgp {
     waker: Option<Waker>,
 }
 
-/// What was reported of the peers that were told, and whether it may have changed.
+/// How many peers were told of each address, of how many; and whether it may have changed.
 #[derive(Debug, Default)]
 struct Counted {
-    reported: BTreeMap<IpAddr, (u32, u32)>,
+    known: BTreeMap<IpAddr, (u32, u32)>,
+    /// What the caller has heard of it.
+    heard: BTreeMap<IpAddr, (u32, u32)>,
     stale: bool,
+}
+
+impl Counted {
+    /// A notice of this kind as it is to be given now, when others may have come after it: what
+    /// is said of an address before it is said to be here is not older than that. `None`: the
+    /// caller has heard it.
+    fn latest(&mut self, reach: Reach) -> Option<Reach> {
+        let address = reach.address;
+        let (told, of) = self.known.get(&address).copied().unwrap_or((reach.told, reach.of));
+        let news = self.heard.insert(address, (told, of)) != Some((told, of));
+        news.then_some(Reach { address, told, of })
+    }
 }
 
 impl Bgp {
@@ -76,7 +88,7 @@ impl Bgp {
     pub fn open(tag: Tag, settings: Settings) -> Result<Self, Refusal> {
         let mut bgp = Self {
             kernel: Kernel::open(tag)?,
-            text: None,
+            source: None,
             ground: Ground::default(),
             holdings: Holdings::default(),
             table: Table::default(),
@@ -271,7 +283,8 @@ impl Bgp {
     /// Before anything else is said of an address that is new: no peer has been told of it yet.
     fn nobody_told(&mut self, address: IpAddr) {
         let of = u32::try_from(self.neighbours.len()).unwrap_or(u32::MAX);
-        self.counted.reported.insert(address, (0, of));
+        self.counted.known.insert(address, (0, of));
+        self.counted.heard.remove(&address);
         self.counted.stale = true;
         self.notices.push_back(Notice::Reach(Reach { address, told: 0, of }));
     }
@@ -282,14 +295,14 @@ impl Bgp {
             return;
         }
         let of = u32::try_from(self.neighbours.len()).unwrap_or(u32::MAX);
-        let holdings = &self.holdings;
-        self.counted
-            .reported
-            .retain(|address, _| self.table.contains(*address) || holdings.has_anywhere(*address));
+        let (table, holdings) = (&self.table, &self.holdings);
+        let here = |address: &IpAddr| table.contains(*address) || holdings.has_anywhere(*address);
+        self.counted.known.retain(|address, _| here(address));
+        self.counted.heard.retain(|address, _| here(address));
         for address in self.table.iter() {
             let told = self.neighbours.iter().filter(|peer| peer.knows(address)).count();
             let told = u32::try_from(told).unwrap_or(u32::MAX);
-            if self.counted.reported.insert(address, (told, of)) != Some((told, of)) {
+            if self.counted.known.insert(address, (told, of)) != Some((told, of)) {
                 self.notices.push_back(Notice::Reach(Reach { address, told, of }));
             }
         }

@@ -413,5 +413,4 @@ fn send(side: Side, notification: &Notification, actions: &mut Vec<Action>) {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

@@ -1,14 +1,13 @@
-//! Socket options and look-ups of the kernel that neither std nor `socket2` has. This is the one
+//! Socket options that neither std nor `socket2` has. This is the one
 //! module with unsafe code: they are only to be had as C functions.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, c_int};
+use std::ffi::c_int;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::SockAddr;
-use viplet_backend_api::LinkName;
 
 /// GTSM (RFC 5082) for an IPv4 TCP socket: segments whose TTL is lower are dropped by the kernel
 /// (`IP_MINTTL`, ip(7)); 1 to 255, 0: all are taken. Linux heeds it for TCP only.
@@ -77,19 +76,6 @@ pub(crate) fn set_icmpv6_types(socket: &impl AsFd, types: &[u8]) -> io::Result<(
     set(socket, (libc::IPPROTO_ICMPV6, ICMPV6_FILTER), &filter)
 }
 
-/// The index of a link (`if_nametoindex(3)`).
-///
-/// # Errors
-/// `ENODEV` when there is no such link.
-pub(crate) fn link_index(link: &LinkName) -> io::Result<u32> {
-    let name = CString::new(link.as_str()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: `name` is a string that ends with a zero and lives until after the call.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(io::Error::last_os_error()),
-        index => Ok(index),
-    }
-}
-
 /// `linux/tcp.h`.
 const TCP_MD5SIG_MAXKEYLEN: usize = 80;
 /// `linux/icmpv6.h`.
@@ -142,11 +128,5 @@ mod tests {
         set_min_ttl(&v4, 254).unwrap();
         let v6 = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
         set_min_hop_count(&v6, 254).unwrap();
-    }
-
-    #[test]
-    fn a_link_has_an_index_and_one_that_is_not_there_has_none() {
-        assert!(link_index(&LinkName::new("lo").unwrap()).is_ok_and(|index| index > 0));
-        assert!(link_index(&LinkName::new("no-such-link").unwrap()).is_err());
     }
 }

@@ -201,5 +201,4 @@ impl Told {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

@@ -182,8 +182,4 @@ pub(crate) fn take_u32(rest: &mut &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;
-#[cfg(test)]
-#[path = "wire_witness_tests.rs"]
-mod witness_tests;

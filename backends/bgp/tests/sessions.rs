@@ -8,11 +8,12 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use scene::{
-    KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, message, open,
-    peer, router, router_at, settings, take, vip,
+    KEEPALIVE, NOTIFICATION, OPEN, REFRESH, Router, Scene, UPDATE, install, known, logged, message,
+    open, peer, router, router_at, settings, take, vip,
 };
 use viplet_backend_api::{
-    Backend, Class, Command, Given, LinkName, Notice, Owner, Reach, Session, Tag, Vip,
+    Backend, Class, Command, Given, LinkName, NodeSettings, Notice, Owner, Peers, Reach, Session,
+    Tag, Vip,
 };
 use viplet_bgp::settings::{Bfd, Distance, Families, Listen, NextHop, Password, Source};
 use viplet_namespace::{Station, cable, in_namespace, ip};
@@ -60,7 +61,7 @@ scenes! {
             let reach = |n: &Notice| matches!(n, Notice::Reach(r) if (r.told, r.of) == (1, 1));
             scene.notices.iter().filter(|n| reach(n)).count() == 2
         });
-        assert_eq!((scene.status().prefixes, scene.status().updates), (2, 1));
+        assert_eq!((scene.status().addresses, scene.bgp_status().updates), (2, 1));
     }
 
     that_nobody_has_been_told_is_said_before_an_address_is_said_to_be_here {
@@ -92,16 +93,15 @@ scenes! {
 
     a_copy_on_another_link_that_is_withdrawn_costs_no_route {
         let (ear, at) = router();
-        ip("link add other type dummy");
-        ip("link set other up");
-        let other = |address: &str| Vip { link: LinkName::new("other").unwrap(), ..vip(address) };
+        cable();
+        let other = |address: &str| Vip { link: LinkName::new("left").unwrap(), ..vip(address) };
         let mut scene = Scene::new(settings(vec![peer(at)]));
         let mut router = scene.establish(&ear);
         scene.apply(&[install(&other("10.9.0.1"), 300), install(&other("10.9.0.2"), 300)]);
         scene.apply(&take(&[vip("10.9.0.1"), known("10.9.0.2")]));
         scene.hear_kind(&mut router, UPDATE);
         scene.apply(&[other("10.9.0.1").withdrawal(), other("10.9.0.2").withdrawal()]);
-        assert!(!ip("addr show other").contains("10.9.0."));
+        assert!(!ip("addr show left").contains("10.9.0."));
         // What is heard next is the route that was withdrawn last: neither of the others was.
         scene.apply(&[vip("10.9.0.1").withdrawal()]);
         assert_eq!(scene.hear_kind(&mut router, UPDATE), [0, 5, 32, 10, 9, 0, 1, 0, 0]);
@@ -155,9 +155,9 @@ scenes! {
         let mut router = scene.establish(&ear);
         scene.until("all are told", |scene| {
             while router.try_hear().is_some() {}
-            scene.status().prefixes == 1000
+            scene.status().addresses == 1000
         });
-        assert!(scene.status().updates < 30, "{}", scene.status().updates);
+        assert!(scene.bgp_status().updates < 30, "{}", scene.bgp_status().updates);
     }
 
     the_end_of_rib_waits_until_everything_is_announced {
@@ -205,6 +205,56 @@ scenes! {
         assert_eq!(&body[3..], b"viplet stops");
     }
 
+    why_there_is_no_session_is_logged_once_however_often_it_is_tried_and_again_when_it_changes {
+        let (ear, at) = router();
+        logged();
+        let said = |words: &str| logged().iter().filter(|line| line.contains(words)).count();
+        let mut scene = Scene::new(settings(vec![peer(at)]));
+        let refuse = |scene: &mut Scene, notification: &[u8]| {
+            let mut router = scene.accept(&ear);
+            scene.hear_kind(&mut router, OPEN);
+            router.say(NOTIFICATION, notification);
+            scene.until("it is closed", |_| router.is_closed());
+        };
+        refuse(&mut scene, &[2, 2]);
+        let why = scene.status().last_error.unwrap();
+        assert!(why.contains("Bad Peer AS"), "{why}");
+        let line = format!("WARN peer {}: no session: {why}", at.ip());
+        assert_eq!(said(&line), 1, "what status says is logged: {:?}", logged());
+        refuse(&mut scene, &[2, 2]);
+        assert_eq!(said("no session"), 1, "it is not said with every try: {:?}", logged());
+        refuse(&mut scene, &[6, 5]);
+        assert_eq!(said("no session"), 2, "another reason is news: {:?}", logged());
+        let router = scene.establish(&ear);
+        scene.until("it is up", |scene| scene.status().session == Session::Up);
+        assert_eq!(said("session established"), 1);
+        drop(router);
+        scene.until("it is down", |scene| scene.status().session == Session::Down);
+        assert_eq!(said("session lost"), 1, "{:?}", logged());
+        refuse(&mut scene, &[2, 2]);
+        assert_eq!(said(&line), 2, "after a session it is news again: {:?}", logged());
+    }
+
+    when_peers_listen_an_address_is_not_said_to_be_here_before_they_were_told {
+        let (ear, at) = router();
+        let mut scene = Scene::new(settings(vec![peer(at)]));
+        let mut router = scene.establish(&ear);
+        scene.until("it is up", |scene| scene.status().session == Session::Up);
+        scene.notices.clear();
+        for vip in [known("10.9.0.1"), vip("10.9.0.2")] {
+            scene.apply(&take(std::slice::from_ref(&vip)));
+            let here = |n: &Notice| matches!(n, Notice::Address(a) if a.address == vip.address);
+            scene.until("it is here", |scene| scene.notices.iter().any(here));
+            let about = |n: &&Notice| matches!(n, Notice::Reach(r) if r.address == vip.address);
+            let told: Vec<_> = scene.notices.iter().filter(about).collect();
+            let all = Notice::Reach(Reach { address: vip.address, told: 1, of: 1 });
+            assert_eq!(told, [&all], "{:?}", scene.notices);
+            let first = scene.notices.iter().find(|n| here(n) || about(n));
+            assert_eq!(first, Some(&all), "{:?}", scene.notices);
+            scene.hear_kind(&mut router, UPDATE);
+        }
+    }
+
     a_wrong_as_is_refused_with_both_numbers {
         let (ear, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
@@ -234,9 +284,9 @@ scenes! {
         let (ear, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         let mut router = scene.establish(&ear);
-        let received = scene.status().messages.1;
+        let received = scene.bgp_status().received;
         router.say(UPDATE, &[0xff; 4000]);
-        scene.until("it is counted", |scene| scene.status().messages.1 > received);
+        scene.until("it is counted", |scene| scene.bgp_status().received > received);
         assert_eq!(scene.status().session, Session::Up);
     }
 
@@ -304,10 +354,11 @@ scenes! {
         scene.apply(&take(&vips));
         scene.until("the other one heard all", |scene| {
             while router.try_hear().is_some() {}
-            scene.bgp.peers()[1].prefixes == 1000
+            scene.bgp.statuses()[1].addresses == 1000
         });
-        let peers = scene.bgp.peers();
-        assert!(peers[0].updates < peers[1].updates, "the deaf one never fell behind");
+        let peers = scene.bgp.statuses();
+        let updates = |at: usize| peers[at].bgp.as_ref().unwrap().updates;
+        assert!(updates(0) < updates(1), "the deaf one never fell behind");
     }
 
     other_settings_leave_the_peers_that_stay_alone {
@@ -322,7 +373,7 @@ scenes! {
         scene.establish(&comes_ear);
         scene.apply(&take(&[vip("10.9.0.1")]));
         assert!(ends_with(&scene.hear_kind(&mut stays_router, UPDATE), [10, 9, 0, 1]));
-        let peers = scene.bgp.peers();
+        let peers = scene.bgp.statuses();
         let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
         assert_eq!(names, ["127.0.0.3", "127.0.0.1"]);
         assert_eq!((peers[1].established, peers[1].lost), (1, 0));
@@ -361,7 +412,7 @@ scenes! {
         let mut scene = Scene::new(settings(vec![lost, gone, peer(at)]));
         scene.establish(&ear);
         scene.until("the reasons", |scene| {
-            let peers = scene.bgp.peers();
+            let peers = scene.bgp.statuses();
             let why = |at: usize| peers[at].last_error.clone().unwrap_or_default();
             peers[0].name == nobody && why(0).contains("no router") && why(1).contains("gone0")
         });
@@ -378,7 +429,7 @@ scenes! {
         assert!(ends_with(&scene.hear_kind(&mut router, UPDATE), [10, 9, 0, 1]));
         let error = scene.status().last_error.unwrap();
         assert!(error.contains("IPv6") && error.contains("mpbgp_ipv6"), "{error}");
-        assert_eq!(scene.status().prefixes, 1);
+        assert_eq!(scene.status().addresses, 1);
     }
 
     // WEAKNESS: kube-vip believes that an address is announced after one failure to do so.
@@ -426,12 +477,12 @@ scenes! {
         one.bfd = Some(Bfd { receive: every, transmit: every, multiplier: 3 });
         let mut one = Scene::new(settings(vec![one]));
         let up = |one: &mut Scene| {
-            one.status().session == Session::Up && one.status().bfd.as_deref() == Some("Up")
+            one.status().session == Session::Up && one.bgp_status().bfd.as_deref() == Some("Up")
         };
         one.until("both are up", up);
         other.signal("STOP");
         one.until_error("BFD");
-        assert_eq!((one.status().session, &*one.status().state), (Session::Down, "Idle"));
+        assert_eq!((one.status().session, &*one.bgp_status().state), (Session::Down, "Idle"));
         other.signal("CONT");
         one.until("both are up again", up);
         // One that stops BFD on purpose says nothing about the path.
@@ -448,9 +499,10 @@ scenes! {
         let (ear, at) = router();
         let (_, other) = router_at("127.0.0.2:0");
         let given = Given([("bgp_as", "65000".to_owned()), ("annotation", "net".to_owned())].into());
-        let bgp = viplet_bgp::Bgp::from_given(Tag::DEFAULT, given).unwrap();
+        let declared = viplet_bgp::settings::declare(&given).unwrap();
+        let bgp = viplet_bgp::Bgp::from_declared(Tag::DEFAULT, declared).unwrap();
         let mut scene = Scene { bgp, notices: Vec::new() };
-        assert_eq!(scene.bgp.annotation_prefix(), Some("net"));
+        assert_eq!(scene.bgp.node_settings().unwrap().prefix(), "net");
         let why = scene.status().last_error.unwrap();
         assert!(why.contains("peer-ip"), "{why}");
         let annotations = |peer: SocketAddr| {
@@ -467,7 +519,7 @@ scenes! {
         assert_eq!(scene.status().name, "127.0.0.1");
         drop(ear);
         scene.bgp.annotated(&annotations(other));
-        assert_eq!((scene.bgp.peers().len(), scene.status().name.as_str()), (1, "127.0.0.2"));
+        assert_eq!((scene.bgp.statuses().len(), scene.status().name.as_str()), (1, "127.0.0.2"));
     }
 
     two_speakers_with_gtsm_agree_and_one_that_sends_a_low_ttl_is_not_heard {

@@ -10,6 +10,7 @@
 //! - `monitor`: one socket that hears every change.
 //! - `driver`: [`Kernel`], which joins them.
 //! - `restore`: what the removal of an IPv4 address would take along, and how to put it back.
+//! - `holdings`: the addresses that a backend has here, those included that are on no link; pure.
 //! - `error`: errno → refusal with a class, a reason and what to do.
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
@@ -20,6 +21,7 @@ mod driver;
 mod encode;
 mod error;
 mod filter;
+mod holdings;
 mod monitor;
 mod observed;
 mod request;
@@ -28,4 +30,5 @@ mod wire;
 
 pub use driver::{Kernel, Placed};
 pub use error::{Capability, io_refusal};
+pub use holdings::Holdings;
 pub use observed::LinkFacts;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use viplet_bgp::bfd::State;
-use viplet_bgp::bfd::machine::{Outcome, Session};
-use viplet_bgp::bfd::wire::{self, LENGTH};
-use viplet_bgp::settings::Bfd;
+use viplet_bfd::machine::{Outcome, Session};
+use viplet_bfd::wire::{self, LENGTH};
+use viplet_bfd::{Settings, State};
 
 /// Any bytes: what is read is written as it was.
 pub(crate) fn packet(bytes: &[u8]) {
@@ -39,9 +38,9 @@ pub(crate) fn session(bytes: &[u8]) {
     }
 }
 
-fn intervals(times: u8, multiplier: u8) -> Bfd {
+fn intervals(times: u8, multiplier: u8) -> Settings {
     let ms = |n: u8| Duration::from_millis(u64::from(n) * 50);
-    Bfd { receive: ms(times >> 4), transmit: ms(times & 0xf), multiplier }
+    Settings { receive: ms(times >> 4), transmit: ms(times & 0xf), multiplier }
 }
 
 struct Driven {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use viplet_backend_api as _;
+use viplet_bfd as _;
 use viplet_bgp as _;
 use viplet_fuzz::{Failure, Target, all, case, run};
 

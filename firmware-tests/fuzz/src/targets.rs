@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use viplet_backend_api::Given;
-use viplet_bgp::settings::{File, Reading, check, read};
+use viplet_bgp::settings::{File, Reading, declare};
 
 use crate::bfd;
 
@@ -61,7 +61,8 @@ fn settings(bytes: &[u8]) {
     }
     let given = Given(given);
     let files = |_: &str| Ok(File::Text("secret".to_owned()));
-    match read(&given, Some(&annotations), &files) {
+    let reading = declare(&given).and_then(|one| one.resolve(Some(&annotations), &files));
+    match reading {
         Ok(Reading::Ready(settings)) => {
             assert!(!settings.peers.is_empty(), "settings without a peer");
             assert!(settings.local_as != 0, "AS number 0");
@@ -74,7 +75,6 @@ fn settings(bytes: &[u8]) {
             assert!(wrong.iter().all(|one| one.why.contains("accepted: ")), "{wrong:?}");
         }
     }
-    let _ = check(&given);
 }
 
 const NAMES: &[&str] = &[

@@ -2,31 +2,32 @@
 
 use std::time::Duration;
 
+use viplet_backend_api::BgpSession;
+
 use super::*;
+
+fn bgp(remote_as: Option<u32>, state: &'static str, bfd: Option<&'static str>) -> BgpSession {
+    let (state, bfd) = (state.into(), bfd.map(Into::into));
+    BgpSession { remote_as, state, bfd, sent: 5, received: 4, updates: 1 }
+}
 
 #[test]
 fn a_peer_that_is_down_says_why_beside_one_that_is_up() {
     let up = PeerStatus {
         name: "192.0.2.1".to_owned(),
-        remote_as: Some(65001),
         session: Session::Up,
-        state: "Established".into(),
         since: Duration::from_secs(90),
-        prefixes: 3,
-        bfd: Some("Up".into()),
+        addresses: 3,
         last_error: None,
         established: 1,
         lost: 0,
-        messages: (5, 4),
-        updates: 1,
+        bgp: Some(bgp(Some(65001), "Established", Some("Up"))),
     };
     let down = PeerStatus {
         name: "2001:db8::1".to_owned(),
-        remote_as: None,
         session: Session::Down,
-        state: "Active".into(),
-        prefixes: 0,
-        bfd: None,
+        addresses: 0,
+        bgp: Some(bgp(None, "Active", None)),
         last_error: Some("OPEN: bad peer AS: it is 65009".to_owned()),
         ..up.clone()
     };

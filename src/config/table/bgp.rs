@@ -1,7 +1,6 @@
 //! Settings of BGP.
 
 use crate::config::setting::{Gate, Kind, Setting, Unknown};
-use crate::registry;
 
 const BGP: Gate = Gate::AnyOn(&["bgp_enable"]);
 const ZEBRA: Gate = Gate::AnyOn(&["zebra_enable"]);
@@ -173,89 +172,86 @@ pub(super) const SETTINGS: &[Setting] = &[
         .gate(ZEBRA),
 ];
 
-/// What kube-vip has no settings for: not in a build without BGP, which has nothing to refuse here.
-pub(super) const OURS: &[Setting] = match registry::PEERS {
-    registry::Peers::Absent => &[],
-    registry::Peers::Known => &[
-        Setting::new(
-            &["bgp_communities"],
-            Kind::Text,
-            "",
-            "Communities of every route, comma separated: 65000:100, no-export",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_large_communities"],
-            Kind::Text,
-            "",
-            "Large communities of every route, comma separated: 65000:1:2",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_local_preference"],
-            Kind::Text,
-            "",
-            "Local preference of every route, to peers of our own AS",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_med"],
-            Kind::Text,
-            "",
-            "Multi-exit discriminator (MED) of every route; empty: none",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_as_path_prepend"],
-            Kind::Integer(0, 10),
-            "0",
-            "How often our AS number is prepended beyond once, to peers of other ASs",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_graceful_restart_seconds"],
-            Kind::Integer(0, 4095),
-            "15",
-            "How long peers keep our routes while viplet restarts, seconds; 0: they do not",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_graceful_shutdown"],
-            Kind::Duration,
-            "1s",
-            "How long a planned stop lets routers look for other ways before it withdraws",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_listen_port"],
-            Kind::Integer(0, 65_535),
-            "0",
-            "Port at which connections of peers are taken too; 0: none are",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_ttl_security"],
-            Kind::Integer(0, 254),
-            "0",
-            "Hops that peers may be away at most, by TTL (RFC 5082); 0: not checked",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-        Setting::new(
-            &["bgp_password_file"],
-            Kind::Text,
-            "",
-            "File with the password of peers that have none, or folder with a file for each peer",
-        )
-        .of(FEATURE)
-        .gate(BGP),
-    ],
-};
+/// What kube-vip has no settings for.
+pub(super) const OURS: &[Setting] = &[
+    Setting::new(
+        &["bgp_communities"],
+        Kind::Text,
+        "",
+        "Communities of every route, comma separated: 65000:100, no-export",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_large_communities"],
+        Kind::Text,
+        "",
+        "Large communities of every route, comma separated: 65000:1:2",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_local_preference"],
+        Kind::Text,
+        "",
+        "Local preference of every route, to peers of our own AS",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_med"],
+        Kind::Text,
+        "",
+        "Multi-exit discriminator (MED) of every route; empty: none",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_as_path_prepend"],
+        Kind::Integer(0, 10),
+        "0",
+        "How often our AS number is prepended beyond once, to peers of other ASs",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_graceful_restart_seconds"],
+        Kind::Integer(0, 4095),
+        "15",
+        "How long peers keep our routes while viplet restarts, seconds; 0: they do not",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_graceful_shutdown"],
+        Kind::Duration,
+        "1s",
+        "How long a planned stop lets routers look for other ways before it withdraws",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_listen_port"],
+        Kind::Integer(0, 65_535),
+        "0",
+        "Port at which connections of peers are taken too; 0: none are",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_ttl_security"],
+        Kind::Integer(0, 254),
+        "0",
+        "Hops that peers may be away at most, by TTL (RFC 5082); 0: not checked",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+    Setting::new(
+        &["bgp_password_file"],
+        Kind::Text,
+        "",
+        "File with the password of peers that have none, or folder with a file for each peer",
+    )
+    .of(FEATURE)
+    .gate(BGP),
+];

@@ -1,6 +1,6 @@
 //! Series about peers: kube-vip's one, and ours. There are none where the network is a segment.
 
-use viplet_backend_api::{PeerStatus, Session};
+use viplet_backend_api::{BgpSession, PeerStatus, Session};
 
 use super::exposition::{Exposition, Kind, sample};
 
@@ -12,7 +12,6 @@ pub(super) fn render(out: &mut Exposition, peers: &[PeerStatus]) {
     if peers.is_empty() {
         return;
     }
-    kube_vip(out, peers);
     let mut each = |name, kind, help, value: fn(&PeerStatus) -> u64| {
         let samples = peers.iter().map(|peer| sample([("peer", &*peer.name)], value(peer)));
         out.family((name, kind, help), samples);
@@ -23,26 +22,41 @@ pub(super) fn render(out: &mut Exposition, peers: &[PeerStatus]) {
     });
     each("viplet_peer_state_seconds", gauge, "Time in the present state.", |p| p.since.as_secs());
     each("viplet_peer_prefixes", gauge, "Addresses that the peer was told of.", |peer| {
-        peer.prefixes.into()
+        peer.addresses.into()
     });
     let counter = Kind::Counter;
     each("viplet_peer_established_total", counter, "Sessions that came up.", |p| p.established);
     each("viplet_peer_lost_total", counter, "Sessions that went down.", |p| p.lost);
-    each("viplet_peer_updates_total", counter, "UPDATEs sent.", |p| p.updates);
-    each("viplet_peer_sent_total", counter, "Messages sent.", |p| p.messages.0);
-    each("viplet_peer_received_total", counter, "Messages received.", |p| p.messages.1);
-    let bfd = peers.iter().filter_map(|peer| Some((peer, peer.bfd.as_deref()?)));
+    bgp(out, peers);
+}
+
+/// What only BGP has to say.
+fn bgp(out: &mut Exposition, peers: &[PeerStatus]) {
+    let known: Vec<(&PeerStatus, &BgpSession)> =
+        peers.iter().filter_map(|peer| Some((peer, peer.bgp.as_ref()?))).collect();
+    if known.is_empty() {
+        return;
+    }
+    kube_vip(out, &known);
+    let mut each = |name, help, value: fn(&BgpSession) -> u64| {
+        let samples = known.iter().map(|(peer, bgp)| sample([("peer", &*peer.name)], value(bgp)));
+        out.family((name, Kind::Counter, help), samples);
+    };
+    each("viplet_peer_updates_total", "UPDATEs sent.", |bgp| bgp.updates);
+    each("viplet_peer_sent_total", "Messages sent.", |bgp| bgp.sent);
+    each("viplet_peer_received_total", "Messages received.", |bgp| bgp.received);
+    let bfd = known.iter().filter_map(|(peer, bgp)| Some((peer, bgp.bfd.as_deref()?)));
     let up = bfd.map(|(peer, state)| sample([("peer", &*peer.name)], u8::from(state == "Up")));
-    out.family(("viplet_peer_bfd_up", gauge, "Whether BFD is up (1) or not (0)."), up);
+    out.family(("viplet_peer_bfd_up", Kind::Gauge, "Whether BFD is up (1) or not (0)."), up);
 }
 
 /// MET-2: each state of each session, 1 for the present one. kube-vip always says port 179.
-fn kube_vip(out: &mut Exposition, peers: &[PeerStatus]) {
-    let samples = peers.iter().flat_map(|peer| {
+fn kube_vip(out: &mut Exposition, known: &[(&PeerStatus, &BgpSession)]) {
+    let samples = known.iter().flat_map(|(peer, bgp)| {
         let name = format!("{}:179", peer.name);
         STATES.iter().map(move |state| {
             let word = format!("SESSION_STATE_{}", state.to_ascii_uppercase());
-            sample([("state", &*word), ("peer", &*name)], u8::from(*state == peer.state))
+            sample([("state", &*word), ("peer", &*name)], u8::from(*state == bgp.state))
         })
     });
     let help = "Whether a session is in a state (1) or not (0).";

@@ -14,8 +14,8 @@ impl Backend for Empty {
     fn observe(&mut self) -> Result<Observation, Refusal> {
         Ok(Observation::default())
     }
-    fn apply(&mut self, _command: &Command) -> Result<(), Refusal> {
-        Ok(())
+    fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        commands.iter().map(|_| Ok(())).collect()
     }
     fn poll_notice(&mut self, _cx: &mut Context<'_>) -> Poll<Notice> {
         Poll::Pending

@@ -1,12 +1,13 @@
 //! The contract: commands in the caller's turn, notices of what the kernel and the peers say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use viplet_backend_api::{
-    Backend, Command, Lifetime, LinkName, Notice, Observation, PeerStatus, Presence, Refusal, Vip,
+    Backend, Command, Lifetime, LinkName, NodeSettings, Notice, Observation, PeerStatus, Peers,
+    Presence, Refusal, Vip,
 };
 
 use super::{Bgp, Leaving};
@@ -30,23 +31,14 @@ impl Backend for Bgp {
         Ok(observation)
     }
 
-    fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        self.apply_all(std::slice::from_ref(command)).pop().unwrap_or(Ok(()))
-    }
-
     fn apply_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
-        let withdrawal = |command: &Command| matches!(command, Command::Withdraw { .. });
-        let mut refused = BTreeSet::new();
         let mut outcomes = Vec::with_capacity(commands.len());
-        for run in commands.chunk_by(|a, b| withdrawal(a) == withdrawal(b)) {
-            let some = match run.first().is_some_and(withdrawal) {
-                true => self.withdraw_all(run),
-                false => self.take_all(run, &refused),
-            };
-            for (command, outcome) in run.iter().zip(&some) {
-                refused.extend(outcome.is_err().then(|| command.address()));
-            }
-            outcomes.extend(some);
+        for alike in commands.chunk_by(|a, b| discriminant(a) == discriminant(b)) {
+            outcomes.extend(match alike.first() {
+                Some(Command::Withdraw { .. }) => self.withdraw_all(alike),
+                Some(Command::Install { .. }) => self.install_all(alike),
+                Some(Command::Announce { .. }) | None => self.announce_all(alike),
+            });
         }
         self.wake();
         outcomes
@@ -57,8 +49,13 @@ impl Backend for Bgp {
             self.waker = Some(cx.waker().clone());
         }
         loop {
-            if let Some(notice) = self.notices.pop_front() {
-                return Poll::Ready(notice);
+            match self.notices.pop_front() {
+                Some(Notice::Reach(reach)) => match self.counted.latest(reach) {
+                    Some(reach) => return Poll::Ready(Notice::Reach(reach)),
+                    None => continue,
+                },
+                Some(notice) => return Poll::Ready(notice),
+                None => {}
             }
             if let Poll::Ready(notice) = self.kernel.poll_notice(cx) {
                 return Poll::Ready(self.heard(notice));
@@ -73,18 +70,21 @@ impl Backend for Bgp {
         }
     }
 
-    fn peers(&self) -> Vec<PeerStatus> {
+    fn peers(&mut self) -> Option<&mut dyn Peers> {
+        Some(self)
+    }
+
+    fn node_settings(&mut self) -> Option<&mut dyn NodeSettings> {
+        let wanted = self.source.as_ref().is_some_and(|source| source.prefix().is_some());
+        wanted.then_some(self)
+    }
+}
+
+impl Peers for Bgp {
+    fn statuses(&self) -> Vec<PeerStatus> {
         let now = self.now();
-        let waiting = self.text.as_ref().and_then(|text| text.status(now));
+        let waiting = self.source.as_ref().and_then(|source| source.status(now));
         waiting.into_iter().chain(self.neighbours.iter().map(|peer| peer.status(now))).collect()
-    }
-
-    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
-        self.read_annotations(annotations);
-    }
-
-    fn annotation_prefix(&self) -> Option<&str> {
-        self.text.as_ref()?.prefix()
     }
 
     fn settled(&mut self) {
@@ -126,28 +126,15 @@ impl Bgp {
         Ok(())
     }
 
-    /// Installs, then announcements: peers are told of all new addresses together.
-    fn take_all(
-        &mut self,
-        commands: &[Command],
-        before: &BTreeSet<IpAddr>,
-    ) -> Vec<Result<(), Refusal>> {
-        let mut refused = before.clone();
-        let mut placed = self.install_all(commands).into_iter();
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            let outcome = match command {
-                Command::Install { .. } => placed.next().unwrap_or(Ok(())),
-                Command::Announce { vip } if refused.contains(&vip.address) => Ok(()),
-                Command::Announce { vip } => self.announce(vip),
-                Command::Withdraw { .. } => Ok(()), // Never among these.
-            };
-            if outcome.is_err() {
-                refused.insert(command.address());
-            }
-            outcomes.push(outcome);
-        }
+    /// Peers are told of all new addresses together.
+    fn announce_all(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let vips = commands.iter().filter_map(|command| match command {
+            Command::Announce { vip } => Some(vip),
+            Command::Install { .. } | Command::Withdraw { .. } => None,
+        });
+        let outcomes = vips.map(|vip| self.announce(vip)).collect();
         self.pump();
+        self.count();
         outcomes
     }
 

@@ -157,5 +157,4 @@ fn made_of(address: &Ipv6Addr) -> Ipv4Addr {
 }
 
 #[cfg(test)]
-#[path = "ground_tests.rs"]
 mod tests;

@@ -1,11 +1,14 @@
 //! One peer: its session, its connections, what it was told.
 
+mod address;
+mod outage;
+mod status;
+
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 use std::task::{Context, Poll};
 
-use viplet_backend_api::{LinkName, PeerStatus};
 use viplet_netlink::Kernel;
 
 use super::dial::{self, plain};
@@ -13,13 +16,13 @@ use super::discovery::Discovery;
 use super::ground::{Ground, Hops};
 use super::offer;
 use super::stream::{Arrived, Stream};
-use crate::bfd;
 use crate::machine::{Action, Config, Event, Moment, Session, Side, State, Terms};
-use crate::settings::{Peer, PeerAddress, Settings, Source};
+use crate::settings::{Peer, PeerAddress, Settings};
 use crate::table::{Channel, Completeness, Table, Told};
 use crate::wire;
 use crate::wire::notification::{Notification, cease};
 use crate::wire::open::{Open, Phase};
+use outage::Outage;
 
 /// Messages looked at before the others get their turn.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -53,8 +56,10 @@ pub(super) struct Neighbour {
     discovery: Option<Discovery>,
     hops: [Hops; 2],
     warning: Option<String>,
+    /// Why there is no session, as far as the log has said it.
+    outage: Outage,
     /// As BFD saw it last.
-    pub(super) path: bfd::State,
+    pub(super) path: viplet_bfd::State,
     state: (State, Moment),
     counts: Counts,
 }
@@ -88,7 +93,8 @@ impl Neighbour {
             discovery,
             hops: [Hops::default(); 2],
             warning: None,
-            path: bfd::State::Down,
+            outage: Outage::default(),
+            path: viplet_bfd::State::Down,
             state: (State::Idle, now),
             counts: Counts::default(),
             peer,
@@ -146,6 +152,19 @@ impl Neighbour {
             self.state = (state, now);
             log::debug!("peer {}: {}", self.name, state.name());
         }
+        if !self.is_up() {
+            self.say_why_not();
+        }
+    }
+
+    /// What `viplet status` shows as the last error is in the log too, each reason once for each
+    /// time without a session, however often the session is tried.
+    fn say_why_not(&mut self) {
+        if let Some(why) = self.last_error()
+            && self.outage.is_news(&why)
+        {
+            log::warn!("peer {}: no session: {why}; it is tried again", self.name);
+        }
     }
 
     fn slot(&mut self, side: Side) -> &mut Option<Stream> {
@@ -171,65 +190,6 @@ impl Neighbour {
             .map_err(|error| format!("cannot watch a socket: {}", plain(&error)))?;
         *self.slot(Side::Ours) = Some(stream);
         Ok(())
-    }
-
-    /// The peer's address, once it is known.
-    pub(super) fn address(&self) -> Option<IpAddr> {
-        match &self.peer.address {
-            PeerAddress::Ip(address) => Some(*address),
-            PeerAddress::LinkLocal(address, _) => Some(IpAddr::V6(*address)),
-            PeerAddress::Unnumbered(_) => {
-                self.discovery.as_ref().and_then(Discovery::neighbour).map(IpAddr::V6)
-            }
-        }
-    }
-
-    fn target(&self, turn: &Turn<'_>) -> Result<SocketAddr, String> {
-        let on = |address: Ipv6Addr, link: &LinkName| {
-            let known = turn.kernel.link_as_known(link);
-            let index = known.map(|facts| facts.index);
-            let index =
-                index.ok_or_else(|| format!("the link {link} does not exist: waiting for it"))?;
-            Ok(SocketAddr::V6(SocketAddrV6::new(address, self.peer.port, 0, index)))
-        };
-        match &self.peer.address {
-            PeerAddress::Ip(address) => Ok(SocketAddr::new(*address, self.peer.port)),
-            PeerAddress::LinkLocal(address, link) => on(*address, link),
-            PeerAddress::Unnumbered(link) => {
-                let neighbour = self.discovery.as_ref().and_then(Discovery::neighbour);
-                let neighbour = neighbour.ok_or_else(|| {
-                    format!(
-                        "no router has been seen on {link} yet; asking for one: \
-                         is IPv6 on at both ends of the link?"
-                    )
-                })?;
-                on(neighbour, link)
-            }
-        }
-    }
-
-    /// The link that the settings name.
-    fn link(&self) -> Option<&LinkName> {
-        match (&self.peer.address, &self.peer.source) {
-            (PeerAddress::LinkLocal(_, link) | PeerAddress::Unnumbered(link), _)
-            | (PeerAddress::Ip(_), Source::Link(link)) => Some(link),
-            _ => None,
-        }
-    }
-
-    /// Whether a connection from `from` is this peer's.
-    pub(super) fn is_at(&self, from: SocketAddr, kernel: &Kernel) -> bool {
-        let on = |link: &LinkName| match from {
-            SocketAddr::V6(from) => {
-                kernel.link_as_known(link).is_some_and(|facts| facts.index == from.scope_id())
-            }
-            SocketAddr::V4(_) => false,
-        };
-        match &self.peer.address {
-            PeerAddress::Ip(address) => *address == from.ip(),
-            PeerAddress::LinkLocal(address, link) => IpAddr::V6(*address) == from.ip() && on(link),
-            PeerAddress::Unnumbered(link) => on(link),
-        }
     }
 
     /// A connection that the peer opened.
@@ -274,9 +234,6 @@ impl Neighbour {
         let link = offer::hop_link(&self.peer, turn.ground).or_else(|| self.link());
         let hops = turn.ground.hops(&self.peer, local.ip(), link);
         self.warning = offer::missing(&self.peer, &hops);
-        if let Some(why) = &self.warning {
-            log::warn!("peer {}: {why}", self.name);
-        }
         *self.hops_of(side) = hops;
         Ok(offer::open(&self.peer, identifier, &hops, turn))
     }
@@ -297,14 +254,20 @@ impl Neighbour {
         let told = Told::new(offer::path(turn, terms.relation, terms.as_width), channels.collect());
         self.told = Some((side, told));
         self.counts.established += 1;
-        log::info!("peer {} (AS {}): session established", self.name, terms.remote_as);
+        self.outage.end();
+        let (name, number) = (&self.name, terms.remote_as);
+        match &self.warning {
+            None => log::info!("peer {name} (AS {number}): session established"),
+            Some(why) => log::warn!("peer {name} (AS {number}): session established, but {why}"),
+        }
     }
 
     fn down(&mut self) {
         self.told = None;
         self.counts.lost += 1;
-        let why = self.session.last_error().unwrap_or("closed");
-        log::warn!("peer {}: session lost: {why}", self.name);
+        let why = self.last_error().unwrap_or_else(|| "closed".to_owned());
+        log::warn!("peer {}: session lost: {why}; it is tried again", self.name);
+        self.outage.is_news(&why);
         if let Some(discovery) = &mut self.discovery {
             discovery.ask_again();
         }
@@ -435,38 +398,6 @@ impl Neighbour {
     /// Ends the session for good.
     pub(super) fn stop(&mut self, said: Notification, turn: &Turn<'_>) {
         self.handle(Event::Stop(said), turn);
-    }
-
-    fn last_error(&self) -> Option<String> {
-        let last = self.session.last_error().or(self.warning.as_deref())?;
-        // The peer's kernel drops what is signed with another password: we see nothing but silence.
-        let signed = self.peer.password.is_some() && last.starts_with("no answer");
-        Some(format!("{last}{}", if signed { " Has it the same password?" } else { "" }))
-    }
-
-    /// For `viplet status`.
-    pub(super) fn status(&self, now: Moment) -> PeerStatus {
-        let (state, since) = self.state;
-        PeerStatus {
-            name: self.name.clone(),
-            remote_as: self.session.remote_as(),
-            session: match state {
-                State::Established => viplet_backend_api::Session::Up,
-                _ => viplet_backend_api::Session::Down,
-            },
-            state: state.name().into(),
-            since: now.saturating_sub(since),
-            prefixes: self
-                .told
-                .as_ref()
-                .map_or(0, |(_, told)| told.len().try_into().unwrap_or(u32::MAX)),
-            bfd: self.peer.bfd.map(|_| self.path.name().into()),
-            last_error: self.last_error(),
-            established: self.counts.established,
-            lost: self.counts.lost,
-            messages: (self.counts.sent, self.counts.received),
-            updates: self.counts.updates,
-        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 
+use viplet_bfd::{Endpoint, Event as Seen, Hops, State};
+
 use super::Bgp;
 use super::neighbour::{Neighbour, Turn};
-use crate::bfd::{Endpoint, Event as Seen, State};
 use crate::machine::Event;
-use crate::settings::{PeerAddress, Source};
+use crate::settings::{Distance, PeerAddress, Source};
 
 impl Bgp {
     /// Watches the peers whose addresses are known, after that has changed.
@@ -62,5 +63,9 @@ fn endpoint(neighbour: &Neighbour) -> Option<Endpoint> {
         Source::Address(address) if address.is_ipv4() == peer.is_ipv4() => Some(*address),
         _ => None,
     };
-    Some(Endpoint { peer, link, source, distance: neighbour.peer.distance })
+    let hops = match neighbour.peer.distance {
+        Distance::Direct | Distance::Secured(1) => Hops::One,
+        Distance::Multihop(_) | Distance::Secured(_) => Hops::Several,
+    };
+    Some(Endpoint { peer, link, source, hops })
 }

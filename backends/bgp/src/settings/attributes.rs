@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::Attributes;
-use super::read::Reader;
+use super::reader::Reader;
 
 /// Communities with a name (RFC 1997, RFC 8326, RFC 3765).
 const WELL_KNOWN: &[(&str, u32)] = &[

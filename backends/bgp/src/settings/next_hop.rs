@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::peer::Common;
-use super::read::Reader;
+use super::reader::Reader;
 use super::{Families, NextHop, Peer, PeerAddress, Source};
 
 const MODES: &str = "fixed, auto_sourceip, auto_sourceif";

@@ -9,7 +9,8 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::read::{MULTIHOP_TTL, Reader, new_peer};
+use super::read::{MULTIHOP_TTL, new_peer};
+use super::reader::Findings;
 use super::{Distance, Password, Peer, RemoteAs, RouterId, peer};
 
 const SETTING: &str = "annotation";
@@ -41,28 +42,28 @@ struct Annotations<'a> {
     generations: Vec<Option<u16>>,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, prefix: &str, all: &BTreeMap<String, String>) -> Found {
+pub(super) fn read(found: &mut Findings, prefix: &str, all: &BTreeMap<String, String>) -> Found {
     let annotations = Annotations::new(prefix, all);
     let missing = annotations.missing();
     if !missing.is_empty() {
         return Found::Missing(missing);
     }
     let number = "1 to 4294967295";
-    let local_as = annotations.value(reader, (None, "node-asn"), number);
+    let local_as = annotations.value(found, (None, "node-asn"), number);
     if local_as == Some(0) {
-        refuse(reader, &annotations.name(None, "node-asn"), number);
+        refuse(found, &annotations.name(None, "node-asn"), number);
     }
-    let source = annotations.value(reader, (None, "src-ip"), "an IP address");
+    let source = annotations.value(found, (None, "src-ip"), "an IP address");
     let router_id = match source {
         Some(IpAddr::V4(v4)) => RouterId::Fixed(v4),
         _ => RouterId::Automatic,
     };
-    let peers = annotations.peers(reader);
+    let peers = annotations.peers(found);
     Found::All(Node { local_as: local_as.unwrap_or(0), router_id, source, peers })
 }
 
-fn refuse(reader: &mut Reader<'_>, name: &str, accepted: &str) {
-    reader.refuse(SETTING, format!("the node's {name} cannot be taken; accepted: {accepted}"));
+fn refuse(found: &mut Findings, name: &str, accepted: &str) {
+    found.refuse(SETTING, format!("the node's {name} cannot be taken; accepted: {accepted}"));
 }
 
 impl<'a> Annotations<'a> {
@@ -109,29 +110,29 @@ impl<'a> Annotations<'a> {
 
     fn value<T: FromStr>(
         &self,
-        reader: &mut Reader<'_>,
+        found: &mut Findings,
         which: (Option<u16>, &str),
         accepted: &str,
     ) -> Option<T> {
         let (name, text) = self.text(which.0, which.1)?;
         let value = text.parse().ok();
         if value.is_none() {
-            refuse(reader, &name, accepted);
+            refuse(found, &name, accepted);
         }
         value
     }
 
     /// All peers of all numbers, in order, each once.
-    fn peers(&self, reader: &mut Reader<'_>) -> Vec<Peer> {
+    fn peers(&self, found: &mut Findings) -> Vec<Peer> {
         let mut peers: Vec<Peer> = Vec::new();
         for generation in &self.generations {
             let Some((name, addresses)) = self.exactly(*generation, "peer-ip") else { continue };
-            let remote_as = self.remote_as(reader, *generation);
-            let password = self.password(reader, *generation);
-            let distance = self.distance(reader, *generation);
+            let remote_as = self.remote_as(found, *generation);
+            let password = self.password(found, *generation);
+            let distance = self.distance(found, *generation);
             for text in addresses.split(',').map(str::trim).filter(|text| !text.is_empty()) {
                 let Some(address) = text.parse().ok().and_then(|a| peer::address(a).ok()) else {
-                    refuse(reader, &name, "IP addresses of peers, comma separated");
+                    refuse(found, &name, "IP addresses of peers, comma separated");
                     continue;
                 };
                 let mut peer = new_peer(address, remote_as);
@@ -145,33 +146,33 @@ impl<'a> Annotations<'a> {
         peers
     }
 
-    fn remote_as(&self, reader: &mut Reader<'_>, generation: Option<u16>) -> RemoteAs {
+    fn remote_as(&self, found: &mut Findings, generation: Option<u16>) -> RemoteAs {
         let accepted = "1 to 4294967295";
-        let number = self.value(reader, (generation, "peer-asn"), accepted);
+        let number = self.value(found, (generation, "peer-asn"), accepted);
         if number.is_none_or(|number| number == 0) {
-            refuse(reader, &self.name(generation, "peer-asn"), accepted);
+            refuse(found, &self.name(generation, "peer-asn"), accepted);
         }
         RemoteAs::Number(number.unwrap_or(0))
     }
 
-    fn password(&self, reader: &mut Reader<'_>, generation: Option<u16>) -> Option<Password> {
+    fn password(&self, found: &mut Findings, generation: Option<u16>) -> Option<Password> {
         let (name, text) = self.text(generation, "bgp-pass")?;
         let password = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         match password.filter(|password| !password.is_empty()) {
             Some(password) => Some(Password(password)),
             None => {
-                refuse(reader, &name, "a password in base64");
+                refuse(found, &name, "a password in base64");
                 None
             }
         }
     }
 
-    fn distance(&self, reader: &mut Reader<'_>, generation: Option<u16>) -> Distance {
+    fn distance(&self, found: &mut Findings, generation: Option<u16>) -> Distance {
         match self.text(generation, "peer-multi-hop") {
             None | Some((_, "false")) => Distance::Direct,
             Some((_, "true")) => Distance::Multihop(MULTIHOP_TTL),
             Some((name, _)) => {
-                refuse(reader, &name, "true or false");
+                refuse(found, &name, "true or false");
                 Distance::Direct
             }
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read};
 
-use super::read::Reader;
+use super::reader::Findings;
 use super::{Password, Peer};
 
 /// What is at a path.
@@ -49,28 +49,26 @@ pub(super) enum Passwords<'a> {
 
 impl<'a> Passwords<'a> {
     pub(super) fn open(
-        reader: &mut Reader<'_>,
+        found: &mut Findings,
+        path: &str,
         files: &'a dyn Fn(&str) -> Result<File, String>,
     ) -> Self {
-        let path = reader.text(SETTING).trim_end_matches('/').to_owned();
         if path.is_empty() {
             return Self::None;
         }
-        match files(&path) {
-            Ok(File::Text(text)) => {
-                first_line(reader, &path, &text).map_or(Self::None, Self::Common)
-            }
-            Ok(File::Folder) => Self::Folder(path, files),
+        match files(path) {
+            Ok(File::Text(text)) => first_line(found, path, &text).map_or(Self::None, Self::Common),
+            Ok(File::Folder) => Self::Folder(path.to_owned(), files),
             Ok(File::Absent) => {
                 let why = format!(
                     "{path} does not exist; accepted: a file with a password, or a folder with a \
                      file for each peer"
                 );
-                reader.refuse(SETTING, why);
+                found.refuse(SETTING, why);
                 Self::None
             }
             Err(error) => {
-                reader.refuse(
+                found.refuse(
                     SETTING,
                     format!("cannot read {path}: {error}; accepted: one that can be read"),
                 );
@@ -81,19 +79,19 @@ impl<'a> Passwords<'a> {
 
     /// That of a peer. In a folder its file has the peer's name, with `-` for what a key of a
     /// Secret cannot have: `192.0.2.1`, `2001-db8--1`, `unnumbered-eth0`. No file: no password.
-    pub(super) fn of(&self, reader: &mut Reader<'_>, peer: &Peer) -> Option<Password> {
+    pub(super) fn of(&self, found: &mut Findings, peer: &Peer) -> Option<Password> {
         match self {
             Self::None => None,
             Self::Common(password) => Some(password.clone()),
             Self::Folder(folder, files) => {
                 let path = format!("{folder}/{}", peer.name().replace([':', '%'], "-"));
                 match files(&path) {
-                    Ok(File::Text(text)) => first_line(reader, &path, &text),
+                    Ok(File::Text(text)) => first_line(found, &path, &text),
                     Ok(File::Absent | File::Folder) => None,
                     Err(error) => {
                         let why =
                             format!("cannot read {path}: {error}; accepted: one that can be read");
-                        reader.refuse(SETTING, why);
+                        found.refuse(SETTING, why);
                         None
                     }
                 }
@@ -103,10 +101,10 @@ impl<'a> Passwords<'a> {
 }
 
 /// The password without the end of its line.
-fn first_line(reader: &mut Reader<'_>, path: &str, text: &str) -> Option<Password> {
+fn first_line(found: &mut Findings, path: &str, text: &str) -> Option<Password> {
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        reader.refuse(SETTING, format!("{path} is empty; accepted: a file with a password"));
+        found.refuse(SETTING, format!("{path} is empty; accepted: a file with a password"));
         return None;
     }
     Some(Password(line.to_owned()))

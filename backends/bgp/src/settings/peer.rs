@@ -7,7 +7,8 @@ use std::time::Duration;
 use viplet_backend_api::LinkName;
 
 use super::next_hop::NextHops;
-use super::read::{MULTIHOP_TTL, PORT, Reader, new_peer};
+use super::read::{MULTIHOP_TTL, PORT, new_peer};
+use super::reader::Reader;
 use super::{Bfd, Distance, Password, Peer, PeerAddress, RemoteAs, Source};
 
 const SETTING: &str = "bgp_peers";
@@ -18,6 +19,7 @@ const FASTEST: u64 = 10;
 const SLOWEST: u64 = 60_000;
 
 /// What a peer that says nothing of it has: the common next hops, and the source that they need.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Common {
     pub(super) next_hops: NextHops,
     pub(super) source: Source,
@@ -31,9 +33,15 @@ pub(super) fn list(reader: &mut Reader<'_>, common: &Common) -> Vec<Peer> {
         if item.trim().is_empty() {
             continue;
         }
+        let place = place + 1;
         match one(item.trim_start(), common) {
-            Ok(peer) => peers.push(peer),
-            Err(why) => reader.refuse(SETTING, format!("peer {}: {why}", place + 1)),
+            Ok(peer) => {
+                let doubt = misplaced_multihop(item.trim_start(), &peer);
+                let doubt = doubt.map(|why| format!("{SETTING}, peer {place}: {why}"));
+                reader.found.warnings.extend(doubt);
+                peers.push(peer);
+            }
+            Err(why) => reader.refuse(SETTING, format!("peer {place}: {why}")),
         }
     }
     peers
@@ -68,6 +76,7 @@ fn one(text: &str, common: &Common) -> Result<Peer, String> {
         PeerAddress::Unnumbered(_) => Missing::External,
         _ => Missing::Wrong,
     };
+    next_hops_in_their_field(rest)?;
     let mut fields = rest.splitn(5, ':');
     let mut next = || fields.next().unwrap_or_default();
     let mut peer = new_peer(address, remote_as(next(), missing)?);
@@ -81,6 +90,67 @@ fn one(text: &str, common: &Common) -> Result<Peer, String> {
     peer.families = NextHops::of_peer(families)?.or(&common.next_hops).families(&peer, common)?;
     peer.bfd = self::bfd(bfd)?;
     Ok(peer)
+}
+
+/// The password's field comes before multihop's, and is easily forgotten: kube-vip takes the word
+/// as the password, and so do we.
+fn misplaced_multihop(text: &str, peer: &Peer) -> Option<String> {
+    let password = peer.password.as_ref()?;
+    let word = matches!(password.0.to_ascii_lowercase().as_str(), "true" | "false");
+    let RemoteAs::Number(number) = peer.remote_as else { return None };
+    let last = text.ends_with(&format!("{number}:{}", password.0));
+    (word && last).then(|| {
+        let name = bracketed(peer);
+        format!(
+            "what looks like multihop's true or false stands in the password's field and is \
+             taken as the password of {}, as kube-vip takes it; if multihop is meant, leave the \
+             password empty: {name}:{number}::true (bgp_multihop is for the peer of \
+             bgp_peeraddress alone)",
+            peer.name()
+        )
+    })
+}
+
+fn bracketed(peer: &Peer) -> String {
+    match &peer.address {
+        PeerAddress::Ip(IpAddr::V4(v4)) => v4.to_string(),
+        PeerAddress::Ip(IpAddr::V6(_)) | PeerAddress::LinkLocal(..) => format!("[{}]", peer.name()),
+        PeerAddress::Unnumbered(_) => peer.name(),
+    }
+}
+
+/// Options of MP-BGP that stand after a slash, or in the place of another field.
+fn next_hops_in_their_field(rest: &str) -> Result<(), String> {
+    const OPTION: &str = "mpbgp_";
+    let field = rest.split(':').position(|field| field.contains(OPTION));
+    if field.is_none_or(|place| place >= 4) && !rest.contains("/mpbgp_") {
+        return Ok(());
+    }
+    Err("its MP-BGP options stand after a slash or in the place of another field; they are the \
+         sixth field, after the port, which may be empty: \
+         address:as:password:multihop:port:mpbgp_nexthop=fixed;mpbgp_ipv6=2001:db8::1. For all \
+         peers alike there are the settings mpbgp_nexthop, mpbgp_ipv4 and mpbgp_ipv6; accepted: \
+         either"
+        .to_owned())
+}
+
+/// In which of their own values two peers of one address differ, by the words of the settings.
+pub(super) fn differences(one: &Peer, other: &Peer) -> Vec<String> {
+    let number = |peer: &Peer| match peer.remote_as {
+        RemoteAs::Number(number) => number.to_string(),
+        RemoteAs::External => "any".to_owned(),
+    };
+    let mut found = Vec::new();
+    if one.remote_as != other.remote_as {
+        found.push(format!("AS number ({} and {})", number(one), number(other)));
+    }
+    let mut also = |same: bool, what: &str| found.extend((!same).then(|| what.to_owned()));
+    also(one.password == other.password, "password");
+    also(one.distance == other.distance, "multihop");
+    also(one.port == other.port, "port");
+    also(one.families == other.families, "MP-BGP part");
+    also(one.bfd == other.bfd, "BFD part");
+    found
 }
 
 /// How a missing AS number is read.

@@ -1,20 +1,19 @@
-//! From the text of the settings and of a node's annotations to [`Settings`]. Pure: files are
-//! read by the caller's function. No message repeats a value that may hold a password.
+//! From the text of the settings to [`Declared`]. No message repeats a value that may hold a password.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::str::FromStr;
 use std::time::Duration;
 
-use viplet_backend_api::{Given, LinkName, Unacceptable};
+use viplet_backend_api::{Given, Unacceptable};
 
+use super::declared::{Declared, Shared, with_families};
 use super::next_hop::NextHops;
-use super::password::{File, Passwords};
+use super::password::File;
 use super::peer::Common;
+use super::reader::{Findings, Reader};
 use super::{
     Distance, Families, GracefulRestart, Listen, Peer, PeerAddress, RemoteAs, RouterId, Settings,
-    Source, attributes, node, peer,
+    Source, attributes, peer,
 };
 
 /// `bgp_as`, `bgp_peeras`: kube-vip's default.
@@ -26,116 +25,38 @@ pub(super) const MULTIHOP_TTL: u8 = 50;
 /// Longest planned stop: the manifests give a pod 10 s to end (`terminationGracePeriodSeconds`).
 const LONGEST_STOP: Duration = Duration::from_secs(8);
 
-/// What is known of the settings by now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// All of them.
-    Ready(Box<Settings>),
-    /// `annotation` is set, and these annotations are still missing on the node, by the first
-    /// of their names.
-    Waiting(Vec<String>),
-}
-
-/// Reads the settings. `annotations` are the node's, where they are known already; they matter
-/// only where the setting `annotation` is given. `files` reads a file or a folder's entry:
-/// [`super::from_disk`].
+/// Reads and checks the settings, once at the start: without the node's annotations, and without
+/// looking into files.
 ///
 /// # Errors
 /// Every setting that cannot be taken, with what is accepted.
-pub fn read(
-    given: &Given,
-    annotations: Option<&BTreeMap<String, String>>,
-    files: &dyn Fn(&str) -> Result<File, String>,
-) -> Result<Reading, Vec<Unacceptable>> {
-    let mut reader = Reader { given, wrong: Vec::new() };
-    let mut settings = common(&mut reader);
+pub fn declare(given: &Given) -> Result<Declared, Vec<Unacceptable>> {
+    let mut reader = Reader::new(given);
+    let mut settings = speaker(&mut reader);
+    let common = Common { next_hops: NextHops::common(&mut reader), source: source(&mut reader) };
     let prefix = reader.text("annotation").trim_end_matches('/');
-    let mut common =
-        Common { next_hops: NextHops::common(&mut reader), source: source(&mut reader) };
-    let mut waiting = None;
-    if prefix.is_empty() {
+    let annotation = (!prefix.is_empty()).then(|| prefix.to_owned());
+    if annotation.is_none() {
         settings.peers = given_peers(&mut reader, &common);
-    } else {
-        match node::read(&mut reader, prefix, annotations.unwrap_or(&BTreeMap::new())) {
-            node::Found::Missing(missing) => waiting = Some(missing),
-            node::Found::All(found) => annotated(&mut reader, &mut settings, &mut common, found),
-        }
     }
-    complete(&mut reader, &mut settings.peers, &common, files);
-    unique(&mut reader, &settings.peers);
-    match waiting {
-        _ if !reader.wrong.is_empty() => Err(reader.wrong),
-        Some(missing) => Ok(Reading::Waiting(missing)),
-        None => Ok(Reading::Ready(Box::new(settings))),
-    }
-}
-
-/// What is wrong with the settings, as far as it can be known at the start of the program:
-/// without the node's annotations, and without looking into files.
-#[must_use]
-pub fn check(given: &Given) -> Vec<Unacceptable> {
-    read(given, None, &|_| Ok(File::Folder)).err().unwrap_or_default()
-}
-
-/// The settings by name, and what was wrong with them so far.
-pub(super) struct Reader<'a> {
-    given: &'a Given,
-    pub(super) wrong: Vec<Unacceptable>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn text(&self, setting: &str) -> &'a str {
-        self.given.text(setting).trim()
-    }
-
-    /// As it was written: a password may end with a space.
-    pub(super) fn untrimmed(&self, setting: &str) -> &'a str {
-        self.given.text(setting)
-    }
-
-    pub(super) fn refuse(&mut self, setting: &'static str, why: impl Into<String>) {
-        self.wrong.push(Unacceptable { setting, why: why.into() });
-    }
-
-    /// A value of a type that says itself what it takes; `None` where nothing is given.
-    pub(super) fn value<T: FromStr>(&mut self, setting: &'static str, accepted: &str) -> Option<T> {
-        let text = self.text(setting);
-        if text.is_empty() {
-            return None;
-        }
-        let parsed = text.parse().ok();
-        if parsed.is_none() {
-            self.refuse(setting, format!("it cannot be read; accepted: {accepted}"));
-        }
-        parsed
-    }
-
-    /// A number between limits, both included.
-    pub(super) fn number(&mut self, setting: &'static str, limits: (u32, u32), usual: u32) -> u32 {
-        let (least, most) = limits;
-        let accepted = format!("a whole number from {least} to {most}");
-        let number = self.value(setting, &accepted).unwrap_or(usual);
-        if !(least..=most).contains(&number) {
-            self.refuse(setting, format!("it is out of range; accepted: {accepted}"));
-        }
-        number
-    }
-
-    pub(super) fn link(&mut self, setting: &'static str) -> Option<LinkName> {
-        let text = self.text(setting);
-        if text.is_empty() {
-            return None;
-        }
-        let link = LinkName::new(text);
-        if link.is_none() {
-            self.refuse(setting, "it is not the name of an interface; accepted: eth0");
-        }
-        link
-    }
+    let (hold, keepalive) = timers(&mut reader);
+    let hops = reader.number("bgp_ttl_security", (0, 254), 0);
+    let shared = Shared {
+        common,
+        hold,
+        keepalive,
+        hops: u8::try_from(hops).unwrap_or(0),
+        password_file: reader.text("bgp_password_file").trim_end_matches('/').to_owned(),
+    };
+    let Findings { mut wrong, warnings } = reader.found;
+    let declared = Declared { settings, shared, annotation, warnings };
+    // What can be said without annotations and files is said now.
+    wrong.extend(declared.resolve(None, &|_| Ok(File::Folder)).err().into_iter().flatten());
+    if wrong.is_empty() { Ok(declared) } else { Err(wrong) }
 }
 
 /// All but the peers.
-fn common(reader: &mut Reader<'_>) -> Settings {
+fn speaker(reader: &mut Reader<'_>) -> Settings {
     let restart = reader.number("bgp_graceful_restart_seconds", (0, 4095), 15);
     let listen = reader.number("bgp_listen_port", (0, 65_535), 0);
     Settings {
@@ -193,65 +114,79 @@ fn stop(reader: &mut Reader<'_>) -> Duration {
     }
 }
 
-/// `bgp_peers`, and the peer of `bgp_peeraddress` after them.
+/// `bgp_peers`, and the peer of `bgp_peeraddress` after them; each once.
 fn given_peers(reader: &mut Reader<'_>, common: &Common) -> Vec<Peer> {
-    let before = reader.wrong.len();
-    let mut peers = peer::list(reader, common);
-    let accepted = "an IPv4 or IPv6 address, as 192.0.2.1";
-    if let Some(address) = reader.value::<IpAddr>("bgp_peeraddress", accepted) {
-        let remote_as = reader.number("bgp_peeras", (1, u32::MAX), AS);
-        let password = reader.untrimmed("bgp_peerpass").to_owned();
-        let multihop = reader.value("bgp_multihop", "true or false").unwrap_or(false);
-        match peer::address(address) {
-            Ok(address) => {
-                let mut peer = new_peer(address, RemoteAs::Number(remote_as));
-                peer.password = (!password.is_empty()).then_some(super::Password(password));
-                if multihop {
-                    peer.distance = Distance::Multihop(MULTIHOP_TTL);
-                }
-                with_families(reader, &mut peer, common);
-                peers.push(peer);
-            }
-            Err(why) => reader.refuse("bgp_peeraddress", why),
-        }
-    }
-    if peers.is_empty() && reader.wrong.len() == before {
+    let before = reader.found.wrong.len();
+    let listed = peer::list(reader, common);
+    let alone = single_peer(reader, common);
+    if listed.is_empty() && alone.is_none() && reader.found.wrong.len() == before {
         let why = "no peer is given; accepted: at least one in bgp_peers or bgp_peeraddress, or \
                    annotation for those of the node's annotations";
         reader.refuse("bgp_peers", why);
     }
-    peers
+    let listed = listed.into_iter().map(|peer| (peer, "bgp_peers"));
+    let all = listed.chain(alone.map(|peer| (peer, "bgp_peeraddress")));
+    each_once(&mut reader.found, all)
 }
 
-/// The families of a peer that says nothing of its own about them.
-fn with_families(reader: &mut Reader<'_>, peer: &mut Peer, common: &Common) {
-    match common.next_hops.families(peer, common) {
-        Ok(families) => peer.families = families,
-        Err(why) => reader.refuse("mpbgp_nexthop", why),
+/// The peer of `bgp_peeraddress`.
+fn single_peer(reader: &mut Reader<'_>, common: &Common) -> Option<Peer> {
+    let accepted = "an IPv4 or IPv6 address, as 192.0.2.1";
+    let address = reader.value::<IpAddr>("bgp_peeraddress", accepted)?;
+    let remote_as = reader.number("bgp_peeras", (1, u32::MAX), AS);
+    let password = reader.untrimmed("bgp_peerpass").to_owned();
+    let multihop = reader.value("bgp_multihop", "true or false").unwrap_or(false);
+    match peer::address(address) {
+        Ok(address) => {
+            let mut peer = new_peer(address, RemoteAs::Number(remote_as));
+            peer.password = (!password.is_empty()).then_some(super::Password(password));
+            if multihop {
+                peer.distance = Distance::Multihop(MULTIHOP_TTL);
+            }
+            with_families(&mut reader.found, &mut peer, common);
+            Some(peer)
+        }
+        Err(why) => {
+            reader.refuse("bgp_peeraddress", why);
+            None
+        }
     }
 }
 
-/// The node's annotations take the place of the settings; `src-ip` that of `bgp_sourceip`.
-fn annotated(
-    reader: &mut Reader<'_>,
-    settings: &mut Settings,
-    common: &mut Common,
-    found: node::Node,
-) {
-    if matches!(common.source, Source::Link(_)) {
-        let why = "the node's annotation src-ip gives the source; accepted: not both";
-        reader.refuse("bgp_sourceif", why);
+/// The same peer twice is one peer, with a warning; one that is given in two ways is refused.
+fn each_once(found: &mut Findings, all: impl Iterator<Item = (Peer, &'static str)>) -> Vec<Peer> {
+    let mut kept: Vec<(Peer, &'static str)> = Vec::new();
+    for (peer, setting) in all {
+        let Some((first, before)) = kept.iter().find(|(other, _)| other.name() == peer.name())
+        else {
+            kept.push((peer, setting));
+            continue;
+        };
+        let name = peer.name();
+        let places = match *before == setting {
+            true => format!("twice in {setting}"),
+            false => format!("in {before} and in {setting}"),
+        };
+        match peer::differences(first, &peer) {
+            none if none.is_empty() => found.warnings.push(format!(
+                "the peer {name} is given {places}, the same both times: it is one peer; one of \
+                 the two can go"
+            )),
+            differ => found.refuse(
+                "bgp_peers",
+                format!(
+                    "{name} is given {places}, with another {}; accepted: each peer once, or \
+                     twice with the same values (bgp_peeraddress has its own in bgp_peeras, \
+                     bgp_peerpass and bgp_multihop)",
+                    differ.join(", another ")
+                ),
+            ),
+        }
     }
-    common.source = found.source.map_or(Source::Any, Source::Address);
-    settings.local_as = found.local_as;
-    settings.router_id = found.router_id;
-    settings.peers = found.peers;
-    for peer in &mut settings.peers {
-        with_families(reader, peer, common);
-    }
+    kept.into_iter().map(|(peer, _)| peer).collect()
 }
 
-/// A peer about which nothing more is known; [`complete`] adds what all have in common.
+/// A peer about which nothing more is known; [`Declared::resolve`] adds what all have in common.
 pub(super) fn new_peer(address: PeerAddress, remote_as: RemoteAs) -> Peer {
     Peer {
         address,
@@ -264,29 +199,6 @@ pub(super) fn new_peer(address: PeerAddress, remote_as: RemoteAs) -> Peer {
         hold: Duration::ZERO,
         keepalive: Duration::ZERO,
         bfd: None,
-    }
-}
-
-/// What all peers have in common, beside what each says for itself.
-fn complete(
-    reader: &mut Reader<'_>,
-    peers: &mut [Peer],
-    common: &Common,
-    files: &dyn Fn(&str) -> Result<File, String>,
-) {
-    let (hold, keepalive) = timers(reader);
-    let security = reader.number("bgp_ttl_security", (0, 254), 0);
-    let security = u8::try_from(security).unwrap_or(0);
-    let passwords = Passwords::open(reader, files);
-    for peer in peers {
-        peer.hold = hold;
-        peer.keepalive = keepalive;
-        peer.source = source_for(&common.source, &peer.address);
-        secure(reader, peer, security);
-        if peer.password.is_none() {
-            peer.password = passwords.of(reader, peer);
-        }
-        password_fits(reader, peer);
     }
 }
 
@@ -320,48 +232,5 @@ fn source(reader: &mut Reader<'_>) -> Source {
     }
 }
 
-/// An address serves the peers of its family; the others are reached from wherever the kernel says.
-fn source_for(common: &Source, peer: &PeerAddress) -> Source {
-    match (common, peer) {
-        (Source::Address(ours), PeerAddress::Ip(theirs)) if ours.is_ipv4() == theirs.is_ipv4() => {
-            common.clone()
-        }
-        (Source::Link(_), PeerAddress::Ip(_)) => common.clone(),
-        _ => Source::Any,
-    }
-}
-
-fn secure(reader: &mut Reader<'_>, peer: &mut Peer, hops: u8) {
-    if hops == 0 {
-        return;
-    }
-    if hops == 1 && matches!(peer.distance, Distance::Multihop(_)) {
-        let name = peer.name();
-        let why = format!("1 hop is too near for the multihop peer {name}; accepted: more hops");
-        reader.refuse("bgp_ttl_security", why);
-    }
-    peer.distance = Distance::Secured(hops);
-}
-
-fn password_fits(reader: &mut Reader<'_>, peer: &Peer) {
-    /// `TCP_MD5SIG_MAXKEYLEN` (`linux/tcp.h`).
-    const MOST: usize = 80;
-    if peer.password.as_ref().is_some_and(|password| password.0.len() > MOST) {
-        let why = format!("the password of {} is too long; accepted: 80 bytes", peer.name());
-        reader.refuse("bgp_peers", why);
-    }
-}
-
-fn unique(reader: &mut Reader<'_>, peers: &[Peer]) {
-    let mut names = BTreeSet::new();
-    for name in peers.iter().map(Peer::name) {
-        if names.contains(&name) {
-            reader.refuse("bgp_peers", format!("{name} is given twice; accepted: each peer once"));
-        }
-        names.insert(name);
-    }
-}
-
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;

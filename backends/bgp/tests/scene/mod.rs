@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use viplet_backend_api::{
-    Backend, Command, DuplicateDetection, Lifetime, LinkName, Notice, PeerStatus, Presence, Scope,
-    Tag, Vip,
+    Backend, BgpSession, Command, DuplicateDetection, Lifetime, LinkName, Notice, PeerStatus,
+    Peers, Presence, Scope, Tag, Vip,
 };
 use viplet_bgp::Bgp;
 use viplet_bgp::settings::{
@@ -80,6 +81,29 @@ pub(crate) fn take(vips: &[Vip]) -> Vec<Command> {
     vips.iter().map(|vip| install(vip, 300)).chain(vips.iter().map(announce)).collect()
 }
 
+/// What was logged in this process, from the first call on; each test has a process of its own.
+pub(crate) fn logged() -> Vec<String> {
+    static LOG: Memory = Memory(Mutex::new(Vec::new()));
+    if log::set_logger(&LOG).is_ok() {
+        log::set_max_level(log::LevelFilter::Info);
+    }
+    LOG.0.lock().unwrap().clone()
+}
+
+struct Memory(Mutex<Vec<String>>);
+
+impl log::Log for Memory {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() <= log::Level::Info {
+            self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+        }
+    }
+    fn flush(&self) {}
+}
+
 /// A speaker, and what it noticed.
 pub(crate) struct Scene {
     pub(crate) bgp: Bgp,
@@ -111,13 +135,17 @@ impl Scene {
     pub(crate) fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !condition(self) {
-            assert!(start.elapsed() < PATIENCE, "never: {what}; {:?}", self.bgp.peers());
+            assert!(start.elapsed() < PATIENCE, "never: {what}; {:?}", self.bgp.statuses());
             self.turn();
         }
     }
 
     pub(crate) fn status(&self) -> PeerStatus {
-        self.bgp.peers().swap_remove(0)
+        self.bgp.statuses().swap_remove(0)
+    }
+
+    pub(crate) fn bgp_status(&self) -> BgpSession {
+        self.status().bgp.unwrap()
     }
 
     pub(crate) fn until_error(&mut self, words: &str) {

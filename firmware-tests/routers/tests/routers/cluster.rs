@@ -275,9 +275,9 @@ fn seen(programs: &Programs) {
         let status = fixture.cluster.status(0).expect("it answers");
         let peers = status["peers"].as_array().expect("peers").clone();
         assert_eq!(peers.len(), 2, "{status}");
-        assert_eq!(peers[0]["state"], "Established", "{status}");
-        assert_eq!(peers[0]["prefixes"], 1, "{status}");
-        assert_ne!(peers[1]["state"], "Established", "{status}");
+        assert_eq!(peers[0]["bgp"]["state"], "Established", "{status}");
+        assert_eq!(peers[0]["addresses"], 1, "{status}");
+        assert_ne!(peers[1]["bgp"]["state"], "Established", "{status}");
         wait_until("what is wrong is said", PATIENCE, || {
             let status = fixture.cluster.status(0).expect("it answers");
             status["peers"][1]["last_error"].is_string()

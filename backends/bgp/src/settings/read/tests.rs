@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::super::{Bfd, NextHop, Password};
+use std::collections::BTreeMap;
+
+use viplet_backend_api::LinkName;
+
+use super::super::{Bfd, NextHop, Password, Reading};
 use super::*;
 
 const SETTINGS: &[&str] = &[
@@ -40,6 +44,23 @@ fn given(pairs: &[(&'static str, &str)]) -> Given {
         assert!(SETTINGS.contains(name), "{name}");
     }
     Given(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+}
+
+/// Both steps, as the program does them.
+fn read(
+    given: &Given,
+    annotations: Option<&BTreeMap<String, String>>,
+    files: &dyn Fn(&str) -> Result<File, String>,
+) -> Result<Reading, Vec<Unacceptable>> {
+    declare(given)?.resolve(annotations, files)
+}
+
+fn check(given: &Given) -> Vec<Unacceptable> {
+    declare(given).err().unwrap_or_default()
+}
+
+fn warnings(pairs: &[(&'static str, &str)]) -> String {
+    declare(&given(pairs)).unwrap().warnings().join("\n")
 }
 
 fn no_files(path: &str) -> Result<File, String> {
@@ -199,11 +220,84 @@ fn the_single_peer_comes_after_the_others() {
 }
 
 #[test]
-fn a_peer_given_twice_is_refused() {
+fn a_peer_given_twice_with_other_values_is_refused_by_both_settings_and_what_differs() {
     let pairs = [("bgp_peers", "192.0.2.1:65001"), ("bgp_peeraddress", "192.0.2.1")];
-    assert!(refused(&pairs).1.contains("192.0.2.1 is given twice"));
-    let again = [("bgp_peers", "[2001:db8::1]:1,[2001:db8:0::1]:1")];
-    assert!(refused(&again).1.contains("2001:db8::1 is given twice"));
+    let (_, why) = refused(&pairs);
+    for words in ["192.0.2.1", "in bgp_peers and in bgp_peeraddress", "AS number (65001 and 65000)"]
+    {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let again = [("bgp_peers", "[2001:db8::1]:1:secret,[2001:db8:0::1]:1:other:true:1790")];
+    let (_, why) = refused(&again);
+    assert!(why.contains("2001:db8::1 is given twice in bgp_peers"), "{why}");
+    assert!(why.contains("another password, another multihop, another port"), "{why}");
+    assert!(!why.contains("secret") && !why.contains("other:"), "{why}");
+}
+
+#[test]
+fn a_peer_given_twice_alike_is_one_peer_and_a_warning() {
+    let both = [
+        ("bgp_peers", "192.0.2.1:65001:secret"),
+        ("bgp_peeraddress", "192.0.2.1"),
+        ("bgp_peeras", "65001"),
+        ("bgp_peerpass", "secret"),
+    ];
+    assert_eq!(settings(&both).peers.len(), 1);
+    let said = warnings(&both);
+    assert!(said.contains("192.0.2.1 is given in bgp_peers and in bgp_peeraddress"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+    let twice = [("bgp_peers", "192.0.2.1:1,192.0.2.2:1,192.0.2.1:1::false")];
+    assert_eq!(settings(&twice).peers.len(), 2);
+    assert!(warnings(&twice).contains("192.0.2.1 is given twice in bgp_peers"));
+    assert_eq!(warnings(&[("bgp_peers", "192.0.2.1:1,192.0.2.2:1")]), "");
+}
+
+#[test]
+fn multihop_in_the_passwords_field_is_a_password_as_in_kube_vip_and_a_warning() {
+    for (text, meant) in [
+        ("192.0.2.1:65001:true", "192.0.2.1:65001::true"),
+        ("192.0.2.1:65001:false", "192.0.2.1:65001::"),
+        ("[2001:db8::1]:65001:false", "[2001:db8::1]:65001::"),
+    ] {
+        let said = warnings(&[("bgp_peers", text)]);
+        assert!(said.contains("bgp_peers, peer 1") && said.contains(meant), "{text}: {said}");
+        assert!(said.contains("bgp_multihop"), "{said}");
+        assert!(peer(text).password.is_some() && peer(text).distance == Distance::Direct);
+    }
+    for plain in
+        ["192.0.2.1:65001::true", "192.0.2.1:65001:false:true", "192.0.2.1:65001:falsehood"]
+    {
+        assert_eq!(warnings(&[("bgp_peers", plain)]), "", "{plain}");
+    }
+}
+
+#[test]
+fn mp_bgp_options_in_another_place_are_refused_by_the_one_where_they_belong() {
+    for text in [
+        "192.0.2.1:65001/mpbgp_nexthop=auto_sourceif",
+        "192.0.2.1:65001::false/mpbgp_nexthop=auto_sourceif",
+        "192.0.2.1:65001:secret/mpbgp_nexthop=fixed;mpbgp_ipv6=2001:db8::1",
+        "192.0.2.1:65001::false:179/mpbgp_nexthop=auto_sourceif",
+        "192.0.2.1:65001::false:mpbgp_nexthop=fixed;mpbgp_ipv6=2001:db8::1",
+    ] {
+        let (settings, why) = refused(&[("bgp_peers", text)]);
+        assert_eq!(settings, ["bgp_peers"], "{text}");
+        for words in ["sixth field", ":port:mpbgp_nexthop=", "settings mpbgp_nexthop"] {
+            assert!(why.contains(words), "{text}: {why}");
+        }
+        assert!(!why.contains("secret"), "{why}");
+    }
+}
+
+#[test]
+fn what_is_declared_is_compared_and_shown_without_a_password() {
+    let one = declare(&given(&[("bgp_peers", "192.0.2.1:1:hush")])).unwrap();
+    let same = declare(&given(&[("bgp_peers", "192.0.2.1:1:hush"), ("bgp_as", "65000")])).unwrap();
+    let other = declare(&given(&[("bgp_peers", "192.0.2.1:1:shush")])).unwrap();
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+    assert!(!format!("{one:?}{:?}", one.lines()).contains("hush"), "{one:?}");
+    assert!(one.lines().contains(&("BGP AS", "65000".to_owned())));
 }
 
 #[test]

@@ -8,10 +8,8 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use super::driver::Endpoint;
-use super::wire::LENGTH;
-use crate::settings::Distance;
-use crate::sys;
+use super::{Endpoint, Hops};
+use crate::wire::LENGTH;
 
 /// RFC 5881 §4.
 const SINGLE_HOP: u16 = 3784;
@@ -38,11 +36,11 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        match (endpoint.distance, endpoint.peer) {
-            (Distance::Direct | Distance::Secured(1), IpAddr::V4(_)) => Self::SingleHopV4,
-            (Distance::Direct | Distance::Secured(1), IpAddr::V6(_)) => Self::SingleHopV6,
-            (_, IpAddr::V4(_)) => Self::MultihopV4,
-            (_, IpAddr::V6(_)) => Self::MultihopV6,
+        match (endpoint.hops, endpoint.peer) {
+            (Hops::One, IpAddr::V4(_)) => Self::SingleHopV4,
+            (Hops::One, IpAddr::V6(_)) => Self::SingleHopV6,
+            (Hops::Several, IpAddr::V4(_)) => Self::MultihopV4,
+            (Hops::Several, IpAddr::V6(_)) => Self::MultihopV6,
         }
     }
 
@@ -72,13 +70,13 @@ impl Kind {
 
 /// Receives for all sessions of a kind.
 #[derive(Debug, Default)]
-pub(super) struct Ear {
+pub(super) struct Receiver {
     socket: Option<Async<UdpSocket>>,
     /// More than any packet that we take.
     buffer: [u8; LENGTH],
 }
 
-impl Ear {
+impl Receiver {
     /// Opens it, unless it is open.
     pub(super) fn open(&mut self, kind: Kind) -> Result<(), String> {
         if self.socket.is_none() {
@@ -119,19 +117,20 @@ impl Ear {
 
 /// Sends for one session, always from the same port (RFC 5881 §4).
 #[derive(Debug)]
-pub(super) struct Mouth {
+pub(super) struct Sender {
     socket: UdpSocket,
     to: SocketAddr,
 }
 
-impl Mouth {
+impl Sender {
     /// Binds to the link, our address and a free port; which is tried first is up to `start`.
     pub(super) fn open(endpoint: &Endpoint, start: u32) -> Result<Self, String> {
         let kind = Kind::of(endpoint);
         let socket = udp(kind).map_err(|error| error.to_string())?;
         let mut scope = 0;
         if let Some(link) = &endpoint.link {
-            scope = sys::link_index(link).map_err(|error| format!("link {link}: {error}"))?;
+            scope = rustix::net::netdevice::name_to_index(&socket, link.as_str())
+                .map_err(|error| format!("link {link}: {error}"))?;
             let bound = socket.bind_device(Some(link.as_str().as_bytes()));
             bound.map_err(|error| format!("link {link}: {error}"))?;
         }

@@ -1,83 +1,94 @@
-//! A speaker by the text of its settings, and by the node's annotations where they hold some of it.
+//! A speaker of what was declared, and of the node's annotations where they hold some of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use viplet_backend_api::{Class, Given, PeerStatus, Refusal, Session, Tag, Unacceptable};
+use viplet_backend_api::{
+    BgpSession, Class, NodeSettings, PeerStatus, Refusal, Session, Tag, Unacceptable,
+};
 
 use super::Bgp;
 use crate::machine::Moment;
 use crate::settings::{
-    Attributes, GracefulRestart, Listen, Reading, RouterId, Settings, from_disk, read,
+    Attributes, Declared, GracefulRestart, Listen, Reading, RouterId, Settings, from_disk,
 };
 
-/// The text of the settings, for when the node's annotations change.
+/// What was declared, for when the node's annotations change.
 #[derive(Debug)]
-pub(super) struct Text {
-    given: Given,
-    /// Without a slash at its end; empty: annotations do not matter.
-    prefix: String,
+pub(super) struct Source {
+    declared: Declared,
     /// Why the annotations cannot be used, and since when.
     waiting: Option<(String, Moment)>,
 }
 
-impl Text {
+impl Source {
     pub(super) fn prefix(&self) -> Option<&str> {
-        (!self.prefix.is_empty()).then_some(self.prefix.as_str())
+        self.declared.annotation_prefix()
     }
 
     /// What `viplet status` shows while there are no peers yet, or other ones are wanted.
     pub(super) fn status(&self, now: Moment) -> Option<PeerStatus> {
         let (why, since) = self.waiting.as_ref()?;
         Some(PeerStatus {
-            name: format!("annotation:{}", self.prefix),
-            remote_as: None,
+            name: format!("annotation:{}", self.prefix().unwrap_or_default()),
             session: Session::Down,
-            state: "Idle".into(),
             since: now.saturating_sub(*since),
-            prefixes: 0,
-            bfd: None,
+            addresses: 0,
             last_error: Some(why.clone()),
             established: 0,
             lost: 0,
-            messages: (0, 0),
-            updates: 0,
+            bgp: Some(BgpSession {
+                remote_as: None,
+                state: "Idle".into(),
+                bfd: None,
+                sent: 0,
+                received: 0,
+                updates: 0,
+            }),
         })
     }
 }
 
 impl Bgp {
-    /// As [`Bgp::open`], from the text of the settings. Where they say that peers are in the
-    /// node's annotations (`annotation`), it waits for them without any peer.
+    /// As [`Bgp::open`], of what was declared. Where peers are in the node's annotations
+    /// (`annotation`), it waits for them without any peer.
     ///
     /// # Errors
-    /// When the kernel refuses a netlink socket, or a setting cannot be taken (`Misconfigured`).
-    pub fn from_given(tag: Tag, given: Given) -> Result<Self, Refusal> {
-        let reading = read(&given, None, &from_disk).map_err(|wrong| Refusal {
+    /// When the kernel refuses a netlink socket, or a file of passwords cannot be taken
+    /// (`Misconfigured`).
+    pub fn from_declared(tag: Tag, declared: Declared) -> Result<Self, Refusal> {
+        let reading = declared.resolve(None, &from_disk).map_err(|wrong| Refusal {
             class: Class::Misconfigured,
             reason: format!("the settings of BGP cannot be taken: {}", listed(&wrong)),
         })?;
-        let prefix = given.text("annotation").trim().trim_end_matches('/').to_owned();
-        let mut text = Text { given, prefix, waiting: None };
+        let mut waiting = None;
         let settings = match reading {
             Reading::Ready(settings) => *settings,
             Reading::Waiting(missing) => {
-                text.waiting = Some((awaited(&missing), Moment::ZERO));
+                let why = awaited(&missing);
+                log::warn!("BGP: {why}");
+                waiting = Some((why, Moment::ZERO));
                 without_peers()
             }
         };
         let mut bgp = Self::open(tag, settings)?;
-        bgp.text = Some(text);
+        bgp.source = Some(Source { declared, waiting });
         Ok(bgp)
     }
+}
 
-    /// Takes what the node's annotations say now. While they cannot be used, all stays as it is.
-    pub(super) fn read_annotations(&mut self, annotations: &BTreeMap<String, String>) {
+impl NodeSettings for Bgp {
+    fn prefix(&self) -> &str {
+        self.source.as_ref().and_then(Source::prefix).unwrap_or_default()
+    }
+
+    /// While the annotations cannot be used, all stays as it is.
+    fn annotated(&mut self, annotations: &BTreeMap<String, String>) {
         let now = self.now();
-        let Some(text) = &mut self.text else { return };
-        let waiting = match read(&text.given, Some(annotations), &from_disk) {
+        let Some(source) = &mut self.source else { return };
+        let waiting = match source.declared.resolve(Some(annotations), &from_disk) {
             Ok(Reading::Ready(settings)) => {
-                text.waiting = None;
+                source.waiting = None;
                 if *settings != self.settings {
                     self.reconfigure(*settings);
                 }
@@ -86,9 +97,9 @@ impl Bgp {
             Ok(Reading::Waiting(missing)) => awaited(&missing),
             Err(wrong) => listed(&wrong),
         };
-        if text.waiting.as_ref().is_none_or(|(before, _)| *before != waiting) {
+        if source.waiting.as_ref().is_none_or(|(before, _)| *before != waiting) {
             log::warn!("BGP: {waiting}");
-            text.waiting = Some((waiting, now));
+            source.waiting = Some((waiting, now));
         }
     }
 }

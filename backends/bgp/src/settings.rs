@@ -1,14 +1,19 @@
-//! What a person says about this speaker and its peers: typed, and read from text in `read`.
+//! What a person says about this speaker and its peers: read from text in `read`, once; completed
+//! by the node's annotations and files of passwords in `declared`.
 
 mod attributes;
+mod declared;
 mod next_hop;
 mod node;
 mod password;
 mod peer;
 mod read;
+mod reader;
 
+pub use declared::{Declared, Reading};
 pub use password::{File, from_disk};
-pub use read::{Reading, check, read};
+pub use read::declare;
+pub use viplet_bfd::Settings as Bfd;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -182,17 +187,6 @@ pub enum NextHop {
     OfSourceAddress,
     /// `auto_sourceif`: the first address that is not link-local of the source link.
     OfSourceLink,
-}
-
-/// BFD to one peer (RFC 5880 §6.8.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bfd {
-    /// `bfd.RequiredMinRxInterval`.
-    pub receive: Duration,
-    /// `bfd.DesiredMinTxInterval`.
-    pub transmit: Duration,
-    /// `bfd.DetectMult`, 1 to 255.
-    pub multiplier: u8,
 }
 
 impl Peer {

@@ -5,17 +5,27 @@
 use std::time::Duration;
 
 use super::wire::{Demand, Diagnostic, Packet, Sequence, State};
-use crate::settings;
 
 /// Slowest that a session which is not up may send (RFC 5880 §6.8.3).
 const SLOW: Duration = Duration::from_secs(1);
 /// No settings make us send faster.
 const FASTEST: Duration = Duration::from_millis(1);
 
+/// What a person says about one session (RFC 5880 §6.8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `bfd.RequiredMinRxInterval`.
+    pub receive: Duration,
+    /// `bfd.DesiredMinTxInterval`.
+    pub transmit: Duration,
+    /// `bfd.DetectMult`, 1 to 255.
+    pub multiplier: u8,
+}
+
 /// A session with one peer. [`Session::receive`] and [`Session::tick`] say what is to be sent.
 #[derive(Clone, Debug)]
 pub struct Session {
-    settings: settings::Bfd,
+    settings: Settings,
     discriminator: u32,
     random: u64,
     state: State,
@@ -90,7 +100,7 @@ impl Session {
     /// A session that is down and sends its first packet at `now`. `discriminator` is not 0 and
     /// no other session's; `seed` is any number.
     #[must_use]
-    pub fn new(settings: settings::Bfd, discriminator: u32, seed: u64, now: Duration) -> Self {
+    pub fn new(settings: Settings, discriminator: u32, seed: u64, now: Duration) -> Self {
         let mut session = Self {
             settings,
             discriminator,
@@ -163,7 +173,7 @@ impl Session {
     }
 
     /// Other intervals, in place: the session stays up (§6.8.3).
-    pub fn set(&mut self, settings: settings::Bfd) {
+    pub fn set(&mut self, settings: Settings) {
         if settings != self.settings {
             self.settings = settings;
             self.change_intervals();
@@ -317,5 +327,4 @@ fn micros(interval: Duration) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

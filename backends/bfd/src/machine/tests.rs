@@ -6,9 +6,9 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn intervals(receive: u64, transmit: u64, multiplier: u8) -> settings::Bfd {
+fn intervals(receive: u64, transmit: u64, multiplier: u8) -> Settings {
     let ms = Duration::from_millis;
-    settings::Bfd { receive: ms(receive), transmit: ms(transmit), multiplier }
+    Settings { receive: ms(receive), transmit: ms(transmit), multiplier }
 }
 
 /// Two sessions and the time; packets take no time.
@@ -27,7 +27,7 @@ enum Cut {
 }
 
 impl Pair {
-    fn new(left: settings::Bfd, right: settings::Bfd) -> Self {
+    fn new(left: Settings, right: Settings) -> Self {
         let session = |settings, n| Session::new(settings, n, 7 * u64::from(n), Duration::ZERO);
         let sides = [session(left, 1), session(right, 2)];
         Self { sides, now: Duration::ZERO, cut: Cut::No, changes: vec![], sent: vec![] }
@@ -75,7 +75,7 @@ impl Pair {
     }
 }
 
-fn up(left: settings::Bfd, right: settings::Bfd) -> Pair {
+fn up(left: Settings, right: Settings) -> Pair {
     let mut pair = Pair::new(left, right);
     pair.run(Duration::from_secs(5));
     assert_eq!(pair.states(), [State::Up; 2]);

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use zettabgp::prelude::*;
 
-use super::open::{AsWidth, Capabilities, NextHops, Open, Phase, Restart};
-use super::update::{self, Form, NextHop, Path, Relation};
-use super::*;
+use super::super::open::{AsWidth, Capabilities, NextHops, Open, Phase, Restart};
+use super::super::update::{self, Form, NextHop, Path, Relation};
+use super::super::*;
 
 const HEADER: usize = 19;
 

@@ -264,5 +264,4 @@ impl Packet {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! Tests of `wire`: messages by their bytes, and decoders on any bytes.
 
+mod witness;
+
 use std::net::IpAddr;
 
 use proptest::prelude::*;

@@ -11,29 +11,28 @@ use std::time::Duration;
 
 use async_io::{Async, Timer};
 use viplet_backend_api::LinkName;
-use viplet_bgp::bfd::wire::{Demand, Packet, Sequence};
-use viplet_bgp::bfd::{Bfd, Diagnostic, Endpoint, Event, State};
-use viplet_bgp::settings::{self, Distance};
+use viplet_bfd::wire::{Demand, Packet, Sequence};
+use viplet_bfd::{Bfd, Diagnostic, Endpoint, Event, Hops, Settings, State};
 use viplet_namespace::{PATIENCE, Station, cable, in_namespace, ip};
 
 const PEER: &str = "VIPLET_TEST_BFD_PEER";
 
-fn intervals(receive: u64, transmit: u64, multiplier: u8) -> settings::Bfd {
+fn intervals(receive: u64, transmit: u64, multiplier: u8) -> Settings {
     let ms = Duration::from_millis;
-    settings::Bfd { receive: ms(receive), transmit: ms(transmit), multiplier }
+    Settings { receive: ms(receive), transmit: ms(transmit), multiplier }
 }
 
 /// `address`, `address%link`, or `address*` for several hops.
 fn endpoint(text: &str) -> Endpoint {
-    let (text, distance) = match text.strip_suffix('*') {
-        Some(text) => (text, Distance::Multihop(50)),
-        None => (text, Distance::Direct),
+    let (text, hops) = match text.strip_suffix('*') {
+        Some(text) => (text, Hops::Several),
+        None => (text, Hops::One),
     };
     let (address, link) = text.split_once('%').map_or((text, None), |(a, l)| (a, LinkName::new(l)));
-    Endpoint { peer: address.parse().unwrap(), link, source: None, distance }
+    Endpoint { peer: address.parse().unwrap(), link, source: None, hops }
 }
 
-fn one(peer: Endpoint, intervals: settings::Bfd) -> Bfd {
+fn one(peer: Endpoint, intervals: Settings) -> Bfd {
     let mut bfd = Bfd::new(u64::from(std::process::id()));
     bfd.set_peers(vec![("peer".to_owned(), peer, intervals)]);
     bfd

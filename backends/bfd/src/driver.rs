@@ -1,6 +1,8 @@
 //! [`Bfd`]: the sessions with their sockets and the timer. Packets that have arrived are always
 //! read before anyone is declared down: a process that came late blames nobody for it.
 
+mod socket;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -10,10 +12,9 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use viplet_backend_api::LinkName;
 
-use super::machine::{Change, Outcome, Session};
-use super::socket::{Ear, Kind, Mouth};
-use super::wire::{self, Diagnostic, Packet, State};
-use crate::settings::{self, Distance};
+use crate::machine::{Change, Outcome, Session, Settings};
+use crate::wire::{self, Diagnostic, Packet, State};
+use socket::{Kind, Receiver, Sender};
 
 /// Packets read before the deadlines are looked at, however many wait.
 const PACKETS_AT_ONCE: usize = 1024;
@@ -27,8 +28,17 @@ pub struct Endpoint {
     pub link: Option<LinkName>,
     /// Our address, else the one that the kernel takes.
     pub source: Option<IpAddr>,
-    /// One hop (RFC 5881) for `Direct` and `Secured(1)`, else several (RFC 5883).
-    pub distance: Distance,
+    /// How far away the peer may be.
+    pub hops: Hops,
+}
+
+/// How many hops a session goes over: it decides about the port and the check of the TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hops {
+    /// One (RFC 5881): what has passed a router is not heard.
+    One,
+    /// Several (RFC 5883).
+    Several,
 }
 
 /// The state of a session changed.
@@ -51,7 +61,7 @@ pub struct Bfd {
     start: Instant,
     random: u64,
     sessions: BTreeMap<String, Live>,
-    ears: BTreeMap<Kind, Ear>,
+    receivers: BTreeMap<Kind, Receiver>,
     events: VecDeque<Event>,
     timer: Timer,
 }
@@ -61,10 +71,11 @@ pub struct Bfd {
 struct Live {
     endpoint: Endpoint,
     session: Session,
-    mouth: Option<Mouth>,
-    /// Why nothing can be received, or sent.
-    deaf: Option<String>,
-    dumb: Option<String>,
+    sender: Option<Sender>,
+    /// Why nothing can be received here.
+    receive_error: Option<String>,
+    /// Why nothing can be sent.
+    send_error: Option<String>,
 }
 
 impl Bfd {
@@ -75,7 +86,7 @@ impl Bfd {
             start: Instant::now(),
             random: seed | 1,
             sessions: BTreeMap::new(),
-            ears: BTreeMap::new(),
+            receivers: BTreeMap::new(),
             events: VecDeque::new(),
             timer: Timer::never(),
         }
@@ -83,7 +94,7 @@ impl Bfd {
 
     /// The peers from now on, each key once. A session whose endpoint stays keeps its state, with
     /// other intervals too; the peers of those that end are told so. Call [`Bfd::poll_event`] next.
-    pub fn set_peers(&mut self, peers: Vec<(String, Endpoint, settings::Bfd)>) {
+    pub fn set_peers(&mut self, peers: Vec<(String, Endpoint, Settings)>) {
         let now = self.now();
         let mut before = std::mem::take(&mut self.sessions);
         for (key, endpoint, intervals) in peers {
@@ -101,7 +112,7 @@ impl Bfd {
             live.say_goodbye(now);
         }
         let sessions = &self.sessions;
-        self.ears.retain(|kind, _| sessions.values().any(|live| live.kind() == *kind));
+        self.receivers.retain(|kind, _| sessions.values().any(|live| live.kind() == *kind));
     }
 
     /// Waits for the next change of a session's state.
@@ -136,7 +147,7 @@ impl Bfd {
     #[must_use]
     pub fn error(&self, key: &str) -> Option<&str> {
         let live = self.sessions.get(key)?;
-        live.deaf.as_deref().or(live.dumb.as_deref())
+        live.receive_error.as_deref().or(live.send_error.as_deref())
     }
 
     /// Holds all sessions down on purpose and tells their peers at once.
@@ -151,11 +162,11 @@ impl Bfd {
         self.start.elapsed()
     }
 
-    fn begin(&mut self, endpoint: Endpoint, intervals: settings::Bfd, now: Duration) -> Live {
+    fn begin(&mut self, endpoint: Endpoint, intervals: Settings, now: Duration) -> Live {
         let discriminator = self.discriminator();
         let seed = self.next_random();
         let session = Session::new(intervals, discriminator, seed, now);
-        Live { endpoint, session, mouth: None, deaf: None, dumb: None }
+        Live { endpoint, session, sender: None, receive_error: None, send_error: None }
     }
 
     /// One that no session has, and not 0 (RFC 5880 §6.8.1).
@@ -178,9 +189,9 @@ impl Bfd {
 
     /// Reads what has arrived.
     fn hear(&mut self, cx: &mut Context<'_>, now: Duration) {
-        for (kind, ear) in &mut self.ears {
+        for (kind, receiver) in &mut self.receivers {
             for _ in 0..PACKETS_AT_ONCE {
-                let Poll::Ready((bytes, from)) = ear.poll_packet(cx) else { break };
+                let Poll::Ready((bytes, from)) = receiver.poll_packet(cx) else { break };
                 let Ok(packet) = wire::decode(bytes) else { continue };
                 let found = self.sessions.iter_mut().find(|(_, live)| {
                     live.kind() == *kind && live.is_from(&from) && live.is_for(&packet)
@@ -199,8 +210,8 @@ impl Bfd {
             if live.session.deadline() > now {
                 continue;
             }
-            let ear = self.ears.entry(live.kind()).or_default().open(live.kind());
-            note(&mut live.deaf, ear.err());
+            let opened = self.receivers.entry(live.kind()).or_default().open(live.kind());
+            note(&mut live.receive_error, opened.err());
             let outcome = live.session.tick(now);
             self.events.extend(live.carry_out(outcome).map(|change| event(key, change)));
         }
@@ -218,7 +229,7 @@ impl Live {
     }
 
     fn is_from(&self, from: &SocketAddr) -> bool {
-        let scope = self.mouth.as_ref().and_then(Mouth::scope);
+        let scope = self.sender.as_ref().and_then(Sender::scope);
         let same_link = match from {
             SocketAddr::V6(from) => scope.is_none_or(|scope| scope == from.scope_id()),
             SocketAddr::V4(_) => true,
@@ -245,15 +256,15 @@ impl Live {
     }
 
     fn send(&mut self, packet: &Packet) {
-        let opened = match self.mouth.take() {
-            Some(mouth) => Ok(mouth),
-            None => Mouth::open(&self.endpoint, self.session.discriminator()),
+        let opened = match self.sender.take() {
+            Some(sender) => Ok(sender),
+            None => Sender::open(&self.endpoint, self.session.discriminator()),
         };
-        let sent = opened.and_then(|mouth| mouth.send(&packet.encode()).map(|()| mouth));
+        let sent = opened.and_then(|sender| sender.send(&packet.encode()).map(|()| sender));
         let why = sent.as_ref().err();
         let why = why.map(|why| format!("cannot send BFD to {}: {why}", self.endpoint.peer));
-        self.mouth = sent.ok();
-        note(&mut self.dumb, why);
+        self.sender = sent.ok();
+        note(&mut self.send_error, why);
     }
 }
 
