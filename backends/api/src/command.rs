@@ -153,20 +153,20 @@ pub enum Command {
     /// Make the address present for at most `lifetime`; present already: refresh it. Change in
     /// place: never a delete and an add.
     Install {
-        /// The address.
+        /// The address, and how it is to be on its link.
         vip: Vip,
-        /// The dead-man.
+        /// When it goes if it is not refreshed before.
         lifetime: Lifetime,
     },
     /// Tell the network at once who has the address (gratuitous ARP, unsolicited NA).
     Announce {
-        /// The address.
+        /// The address, as it was installed.
         vip: Vip,
     },
     /// Take the address away from this link, with whatever prefix length it is there. Absent
     /// already is success, and a copy on another link is left alone.
     Withdraw {
-        /// The address.
+        /// The address that goes.
         address: IpAddr,
         /// The link that is to lose it.
         link: LinkName,

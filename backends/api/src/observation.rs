@@ -107,13 +107,13 @@ pub enum Usability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Address {
-    /// The link.
+    /// The link that carries it.
     pub link: LinkName,
-    /// The address.
+    /// IPv4 or IPv6, without a prefix length.
     pub address: IpAddr,
-    /// Its prefix length.
+    /// Its prefix length, 0 to 32 or 128.
     pub prefix_len: u8,
-    /// Whose it is.
+    /// Whether viplet may touch it.
     pub owner: Owner,
     /// What was left of its valid lifetime when this was reported; `None`: for ever.
     pub valid_for: Option<Duration>,
@@ -135,7 +135,7 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rival {
-    /// The address.
+    /// The address that both claim.
     pub address: IpAddr,
     /// The link on which it was heard.
     pub link: LinkName,
@@ -159,9 +159,9 @@ pub enum Notice {
     Address(Address),
     /// An address is gone from a link.
     AddressGone {
-        /// The link.
+        /// The link that no longer carries it.
         link: LinkName,
-        /// The address.
+        /// The address, whatever its prefix length was.
         address: IpAddr,
     },
     /// Another station announced one of the addresses held here.
@@ -174,7 +174,7 @@ pub enum Notice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reach {
-    /// The address.
+    /// The address that is announced to peers.
     pub address: IpAddr,
     /// Peers that were told.
     pub told: u32,

@@ -109,7 +109,7 @@ impl Bfd {
             self.sessions.insert(key, live);
         }
         for mut live in before.into_values() {
-            live.say_goodbye(now);
+            live.send_admin_down(now);
         }
         let sessions = &self.sessions;
         self.receivers.retain(|kind, _| sessions.values().any(|live| live.kind() == *kind));
@@ -154,7 +154,7 @@ impl Bfd {
     pub fn admin_down(&mut self) {
         let now = self.now();
         for live in self.sessions.values_mut() {
-            live.say_goodbye(now);
+            live.send_admin_down(now);
         }
     }
 
@@ -250,7 +250,7 @@ impl Live {
         outcome.change
     }
 
-    fn say_goodbye(&mut self, now: Duration) {
+    fn send_admin_down(&mut self, now: Duration) {
         let packet = self.session.admin_down(now);
         self.send(&packet);
     }

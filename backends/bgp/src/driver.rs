@@ -2,14 +2,14 @@
 //! caller's turn; sockets and deadlines are looked after whenever the caller waits for a notice.
 
 mod backend;
+mod bfd;
 mod declared;
 mod dial;
 mod discovery;
-mod ground;
 mod listener;
 mod neighbour;
+mod node_addresses;
 mod offer;
-mod path;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,9 +29,9 @@ use crate::settings::{GracefulRestart, Peer, Settings};
 use crate::table::{Completeness, Table};
 use crate::wire::notification::{Notification, cease};
 use crate::wire::open::Phase;
-use ground::Ground;
 use listener::Listener;
-use neighbour::{Leaving, Neighbour, Turn};
+use neighbour::{Around, Leaving, Neighbour};
+use node_addresses::NodeAddresses;
 
 /// A BGP speaker that announces this node's virtual addresses.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Bgp {
     kernel: Kernel,
     settings: Settings,
     source: Option<declared::Source>,
-    ground: Ground,
+    node: NodeAddresses,
     holdings: Holdings,
     table: Table,
     completeness: Completeness,
@@ -89,7 +89,7 @@ impl Bgp {
         let mut bgp = Self {
             kernel: Kernel::open(tag)?,
             source: None,
-            ground: Ground::default(),
+            node: NodeAddresses::default(),
             holdings: Holdings::default(),
             table: Table::default(),
             completeness: Completeness::Partial,
@@ -129,7 +129,7 @@ impl Bgp {
                 let again =
                     settings.peers.iter().any(|peer| peer.address == neighbour.peer.address);
                 let subcode = if again { cease::OTHER_CONFIGURATION_CHANGE } else { ended.subcode };
-                neighbour.stop(Notification::cease(subcode), &self.turn());
+                neighbour.stop(Notification::cease(subcode), &self.around());
             }
         }
         before.retain(|neighbour| settings.peers.contains(&neighbour.peer) && !all);
@@ -145,8 +145,8 @@ impl Bgp {
             .collect();
         self.listener.close();
         self.watched = None;
-        self.repaint();
-        self.pump();
+        self.readvertise();
+        self.advertise();
         self.wake();
     }
 
@@ -154,11 +154,11 @@ impl Bgp {
         self.started.elapsed()
     }
 
-    fn turn(&self) -> Turn<'_> {
-        Turn {
+    fn around(&self) -> Around<'_> {
+        Around {
             settings: &self.settings,
             kernel: &self.kernel,
-            ground: &self.ground,
+            node: &self.node,
             phase: self.phase(),
             leaving: self.leaving,
             now: self.now(),
@@ -178,30 +178,30 @@ impl Bgp {
     }
 
     /// Does `each` with every peer.
-    fn with_neighbours(&mut self, mut each: impl FnMut(&mut Neighbour, &Turn<'_>, &Table)) {
+    fn with_neighbours(&mut self, mut each: impl FnMut(&mut Neighbour, &Around<'_>, &Table)) {
         let mut neighbours = std::mem::take(&mut self.neighbours);
-        let turn = self.turn();
+        let around = self.around();
         for neighbour in &mut neighbours {
-            each(neighbour, &turn, &self.table);
+            each(neighbour, &around, &self.table);
         }
         self.neighbours = neighbours;
     }
 
     /// Tells every peer what it does not know yet, as much as each takes now.
-    fn pump(&mut self) {
+    fn advertise(&mut self) {
         let completeness = self.completeness;
         let mut changed = false;
-        self.with_neighbours(|neighbour, turn, table| {
+        self.with_neighbours(|neighbour, around, table| {
             let before = neighbour.is_up();
-            changed |= neighbour.pump(table, completeness, turn) > 0;
+            changed |= neighbour.advertise(table, completeness, around) > 0;
             changed |= neighbour.is_up() != before;
         });
         self.counted.stale |= changed;
     }
 
-    fn repaint(&mut self) {
+    fn readvertise(&mut self) {
         self.counted.stale = true;
-        self.with_neighbours(|neighbour, turn, _| neighbour.repaint(turn));
+        self.with_neighbours(|neighbour, around, _| neighbour.readvertise(around));
     }
 
     fn wake(&mut self) {
@@ -217,20 +217,20 @@ impl Bgp {
             happened = Poll::Ready(());
         }
         let mut changed = false;
-        self.with_neighbours(|neighbour, turn, _| {
+        self.with_neighbours(|neighbour, around, _| {
             let before = neighbour.is_up();
             // What has arrived counts before a hold time that ran out while nobody looked.
-            if neighbour.poll(turn, cx).is_ready() {
+            if neighbour.poll(around, cx).is_ready() {
                 happened = Poll::Ready(());
             }
-            if neighbour.deadline().is_some_and(|at| at <= turn.now) {
-                neighbour.handle(Event::Tick, turn);
+            if neighbour.deadline().is_some_and(|at| at <= around.now) {
+                neighbour.handle(Event::Tick, around);
             }
             changed |= neighbour.is_up() != before;
         });
         self.counted.stale |= changed;
         self.expire();
-        self.pump();
+        self.advertise();
         happened
     }
 
@@ -244,7 +244,7 @@ impl Bgp {
             Some(at) => {
                 let mut neighbours = std::mem::take(&mut self.neighbours);
                 if let Some(neighbour) = neighbours.get_mut(at) {
-                    neighbour.accept(socket, from, &self.turn());
+                    neighbour.accept(socket, from, &self.around());
                 }
                 self.neighbours = neighbours;
             }
@@ -318,10 +318,10 @@ impl Drop for Bgp {
     /// Peers are told that this is meant (RFC 9003), and forget the routes at once.
     fn drop(&mut self) {
         self.bfd.admin_down();
-        self.with_neighbours(|neighbour, turn, table| {
+        self.with_neighbours(|neighbour, around, table| {
             let said = Notification::shutdown(cease::ADMINISTRATIVE_SHUTDOWN, "viplet stops");
-            neighbour.pump(table, Completeness::Partial, turn);
-            neighbour.stop(said, turn);
+            neighbour.advertise(table, Completeness::Partial, around);
+            neighbour.stop(said, around);
         });
     }
 }

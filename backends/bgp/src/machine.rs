@@ -125,7 +125,7 @@ impl Session {
     }
 
     /// The way to the peer is known now: an attempt that waits is due.
-    pub(crate) fn hurry(&mut self, now: Moment) {
+    pub(crate) fn retry_now(&mut self, now: Moment) {
         if let Attempt::Waiting(_) = self.attempt {
             self.attempt = Attempt::Waiting(now);
         }
@@ -274,7 +274,7 @@ impl Session {
             }
             Heard::Up(terms) => self.up(side, terms, now, actions),
             Heard::Refresh(family) => actions.push(Action::Refresh(family)),
-            Heard::Ended(notification) => self.told_off(side, &notification, now, actions),
+            Heard::Ended(notification) => self.notified(side, &notification, now, actions),
             Heard::Wrong(answer, why) => self.refuse(side, (answer, why), now, actions),
         }
     }
@@ -309,7 +309,7 @@ impl Session {
     }
 
     /// The peer ended the session by a NOTIFICATION.
-    fn told_off(
+    fn notified(
         &mut self,
         side: Side,
         said: &Notification,

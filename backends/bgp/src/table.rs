@@ -70,9 +70,9 @@ enum EndOfRib {
     Sent,
 }
 
-/// What one peer has been told in its present session.
+/// What one peer has been told in its present session (Adj-RIB-Out, RFC 4271 §3.2).
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct AdjRibOut {
     path: Path,
     channels: Vec<(Channel, EndOfRib)>,
     /// Each with the round in which it was told.
@@ -92,12 +92,12 @@ pub(crate) enum Completeness {
 
 /// Messages to one peer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Written {
     /// Routes announced or withdrawn: somebody may count again.
     pub(crate) routes: usize,
 }
 
-impl Told {
+impl AdjRibOut {
     pub(crate) fn new(path: Path, channels: Vec<Channel>) -> Self {
         Self {
             path,
@@ -141,7 +141,7 @@ impl Told {
         table: &Table,
         completeness: Completeness,
         to: &mut Vec<u8>,
-    ) -> Option<Said> {
+    ) -> Option<Written> {
         if self.done != Some(table.revision) {
             for at in 0..self.channels.len() {
                 let Some((channel, _)) = self.channels.get(at).cloned() else { continue };
@@ -160,10 +160,10 @@ impl Told {
         let (channel, end) = self.channels.iter_mut().find(|(_, end)| *end == EndOfRib::Due)?;
         *end = EndOfRib::Sent;
         update::end_of_rib(channel.family, to);
-        Some(Said { routes: 0 })
+        Some(Written { routes: 0 })
     }
 
-    fn withdraw(&mut self, channel: &Channel, table: &Table, to: &mut Vec<u8>) -> Option<Said> {
+    fn withdraw(&mut self, channel: &Channel, table: &Table, to: &mut Vec<u8>) -> Option<Written> {
         let gone: Vec<IpAddr> = self
             .routes
             .keys()
@@ -178,10 +178,10 @@ impl Told {
         for address in gone.iter().take(count) {
             self.routes.remove(address);
         }
-        Some(Said { routes: count })
+        Some(Written { routes: count })
     }
 
-    fn announce(&mut self, channel: &Channel, table: &Table, to: &mut Vec<u8>) -> Option<Said> {
+    fn announce(&mut self, channel: &Channel, table: &Table, to: &mut Vec<u8>) -> Option<Written> {
         let round = self.rounds.get(&channel.family).copied().unwrap_or(0);
         let new: Vec<IpAddr> = table
             .iter()
@@ -196,7 +196,7 @@ impl Told {
         let told = new.iter().take(count).map(|address| (*address, round));
         self.routes.extend(told);
         // Attributes that leave no room are excluded by their bounds; a loop would be worse.
-        (count > 0).then_some(Said { routes: count })
+        (count > 0).then_some(Written { routes: count })
     }
 }
 

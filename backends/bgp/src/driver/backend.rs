@@ -24,7 +24,7 @@ impl Backend for Bgp {
 
     fn observe(&mut self) -> Result<Observation, Refusal> {
         let mut observation = self.kernel.observe()?;
-        self.ground.replace(&observation);
+        self.node.replace(&observation);
         self.holdings.replace(&observation);
         self.withdraw_what_is_not_here();
         observation.addresses.extend(self.holdings.made_known(self.now()));
@@ -89,14 +89,14 @@ impl Peers for Bgp {
 
     fn settled(&mut self) {
         self.completeness = Completeness::Whole;
-        self.pump();
+        self.advertise();
         self.wake();
     }
 
     fn prepare_to_stop(&mut self) -> Duration {
         self.leaving = Leaving::Soon;
-        self.repaint();
-        self.pump();
+        self.readvertise();
+        self.advertise();
         self.wake();
         let told = self.neighbours.iter().any(super::Neighbour::is_up) && !self.table.is_empty();
         if told { self.settings.graceful_shutdown } else { Duration::ZERO }
@@ -115,7 +115,7 @@ impl Bgp {
                 self.table.remove(address);
             }
         }
-        self.pump();
+        self.advertise();
         commands.iter().map(|command| self.withdraw(command.address(), command.link())).collect()
     }
 
@@ -133,7 +133,7 @@ impl Bgp {
             Command::Install { .. } | Command::Withdraw { .. } => None,
         });
         let outcomes = vips.map(|vip| self.announce(vip)).collect();
-        self.pump();
+        self.advertise();
         self.count();
         outcomes
     }
@@ -164,7 +164,7 @@ impl Bgp {
     }
 
     fn make_known(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<(), Refusal> {
-        if let Some(link) = self.ground.link_of(vip.address) {
+        if let Some(link) = self.node.link_of(vip.address) {
             return Err(error::node_own(vip, link));
         }
         let now = self.now();
@@ -192,7 +192,7 @@ impl Bgp {
             Notice::AddressGone { address, .. } => self.is_still_there(*address),
             _ => false,
         };
-        self.ground.notice(&notice);
+        self.node.notice(&notice);
         if !stale {
             self.holdings.notice(&notice);
         }
@@ -230,6 +230,6 @@ impl Bgp {
             log::warn!("{address} is gone from its link: withdrawn from all peers");
             self.table.remove(address);
         }
-        self.pump();
+        self.advertise();
     }
 }

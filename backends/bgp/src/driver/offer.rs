@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use viplet_backend_api::LinkName;
 
-use super::ground::{Ground, Hops};
-use super::neighbour::{Leaving, Turn};
+use super::neighbour::{Around, Leaving};
+use super::node_addresses::{LocalNextHops, NodeAddresses};
 use crate::machine::Terms;
 use crate::settings::{Families, GracefulRestart, Peer, Source};
 use crate::wire::Family;
@@ -16,18 +16,23 @@ use crate::wire::update::{GRACEFUL_SHUTDOWN, NextHop, Path, Relation};
 const LOCAL_PREFERENCE: u32 = 100;
 
 /// What we say of ourselves.
-pub(super) fn open(peer: &Peer, identifier: Ipv4Addr, hops: &Hops, turn: &Turn<'_>) -> Open {
+pub(super) fn open(
+    peer: &Peer,
+    identifier: Ipv4Addr,
+    hops: &LocalNextHops,
+    around: &Around<'_>,
+) -> Open {
     let mut families = Vec::new();
     families.extend((hops.v4.is_some() || hops.v4_over_v6.is_some()).then_some(Family::V4));
     families.extend(hops.v6.is_some().then_some(Family::V6));
-    let graceful_restart = match turn.settings.graceful_restart {
+    let graceful_restart = match around.settings.graceful_restart {
         GracefulRestart::Off => None,
         GracefulRestart::Within(seconds) => {
-            Some(Restart { phase: turn.phase, seconds, preserved: families.clone() })
+            Some(Restart { phase: around.phase, seconds, preserved: families.clone() })
         }
     };
     Open {
-        asn: turn.settings.local_as,
+        asn: around.settings.local_as,
         hold: u16::try_from(peer.hold.as_secs()).unwrap_or(u16::MAX),
         identifier,
         capabilities: Capabilities {
@@ -40,17 +45,17 @@ pub(super) fn open(peer: &Peer, identifier: Ipv4Addr, hops: &Hops, turn: &Turn<'
 }
 
 /// The link whose addresses are next hops, where the settings say so.
-pub(super) fn hop_link<'a>(peer: &'a Peer, ground: &'a Ground) -> Option<&'a LinkName> {
+pub(super) fn hop_link<'a>(peer: &'a Peer, node: &'a NodeAddresses) -> Option<&'a LinkName> {
     use crate::settings::NextHop::{OfSourceAddress, OfSourceLink};
     match (&peer.families, &peer.source) {
-        (Families::Both(OfSourceAddress), Source::Address(address)) => ground.link_of(*address),
+        (Families::Both(OfSourceAddress), Source::Address(address)) => node.link_of(*address),
         (Families::Both(OfSourceLink), Source::Link(link)) => Some(link),
         _ => None,
     }
 }
 
 /// MP-BGP where one family has no next hop costs that family, not the session.
-pub(super) fn missing(peer: &Peer, hops: &Hops) -> Option<String> {
+pub(super) fn missing(peer: &Peer, hops: &LocalNextHops) -> Option<String> {
     if peer.families == Families::Own {
         return None;
     }
@@ -67,17 +72,17 @@ pub(super) fn missing(peer: &Peer, hops: &Hops) -> Option<String> {
 }
 
 /// What all routes to a peer carry now.
-pub(super) fn path(turn: &Turn<'_>, relation: Relation, as_width: AsWidth) -> Path {
-    let attributes = &turn.settings.attributes;
+pub(super) fn path(around: &Around<'_>, relation: Relation, as_width: AsWidth) -> Path {
+    let attributes = &around.settings.attributes;
     let mut communities = attributes.communities.clone();
     let mut local_preference = attributes.local_preference.unwrap_or(LOCAL_PREFERENCE);
-    if turn.leaving == Leaving::Soon {
+    if around.leaving == Leaving::Soon {
         communities.insert(0, GRACEFUL_SHUTDOWN);
         local_preference = 0;
     }
     Path {
         relation,
-        local_as: turn.settings.local_as,
+        local_as: around.settings.local_as,
         as_width,
         prepend: attributes.prepend,
         local_preference,
@@ -88,7 +93,12 @@ pub(super) fn path(turn: &Turn<'_>, relation: Relation, as_width: AsWidth) -> Pa
 }
 
 /// Where a family's routes go over a session; `None`: the peer cannot use any next hop of ours.
-pub(super) fn next_hop(family: Family, hops: &Hops, terms: &Terms, peer: &Peer) -> Option<NextHop> {
+pub(super) fn next_hop(
+    family: Family,
+    hops: &LocalNextHops,
+    terms: &Terms,
+    peer: &Peer,
+) -> Option<NextHop> {
     let extended = hops.v4_over_v6.filter(|_| terms.next_hops == NextHops::Extended);
     let extended = extended.map(NextHop::Multiprotocol);
     let classic = hops.v4.map(NextHop::Classic);

@@ -20,10 +20,10 @@ fn path() -> Path {
     }
 }
 
-fn told() -> Told {
+fn told() -> AdjRibOut {
     let v4 = Channel { family: Family::V4, next_hop: NextHop::Classic([10, 0, 0, 1].into()) };
     let hop = NextHop::Multiprotocol("fd00::1".parse().unwrap());
-    Told::new(path(), vec![v4, Channel { family: Family::V6, next_hop: hop }])
+    AdjRibOut::new(path(), vec![v4, Channel { family: Family::V6, next_hop: hop }])
 }
 
 fn address(n: u32) -> IpAddr {
@@ -41,7 +41,7 @@ fn table(n: u32) -> Table {
 }
 
 /// The bodies of all that is to be said now.
-fn said(told: &mut Told, table: &Table, completeness: Completeness) -> Vec<Vec<u8>> {
+fn said(told: &mut AdjRibOut, table: &Table, completeness: Completeness) -> Vec<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut bodies = Vec::new();
     while told.next(table, completeness, &mut bytes).is_some() {

@@ -6,7 +6,7 @@ use viplet_backend_api::LinkName;
 use viplet_netlink::Kernel;
 
 use super::super::discovery::Discovery;
-use super::{Neighbour, Turn};
+use super::{Around, Neighbour};
 use crate::settings::{PeerAddress, Source};
 
 impl Neighbour {
@@ -21,9 +21,9 @@ impl Neighbour {
         }
     }
 
-    pub(super) fn target(&self, turn: &Turn<'_>) -> Result<SocketAddr, String> {
+    pub(super) fn target(&self, around: &Around<'_>) -> Result<SocketAddr, String> {
         let on = |address: Ipv6Addr, link: &LinkName| {
-            let known = turn.kernel.link_as_known(link);
+            let known = around.kernel.link_as_known(link);
             let index = known.map(|facts| facts.index);
             let index =
                 index.ok_or_else(|| format!("the link {link} does not exist: waiting for it"))?;

@@ -17,7 +17,7 @@ impl Neighbour {
     /// As of now.
     pub(in crate::driver) fn status(&self, now: Moment) -> PeerStatus {
         let (state, since) = self.state;
-        let told = self.told.as_ref().map_or(0, |(_, told)| told.len());
+        let told = self.rib_out.as_ref().map_or(0, |(_, rib_out)| rib_out.len());
         PeerStatus {
             name: self.name.clone(),
             session: match state {

@@ -1,4 +1,4 @@
-//! Tests of `ground`: router ids and next hops of nodes with one family, with both, with neither.
+//! Tests of `node_addresses`: router ids and next hops of nodes with one family, with both, with neither.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ fn link(name: &str) -> LinkName {
     LinkName::new(name).unwrap()
 }
 
-fn ground(addresses: &[(&str, &str)]) -> Ground {
-    let mut ground = Ground::default();
+fn node(addresses: &[(&str, &str)]) -> NodeAddresses {
+    let mut node = NodeAddresses::default();
     for (on, address) in addresses {
-        ground.notice(&Notice::Address(Address {
+        node.notice(&Notice::Address(Address {
             link: link(on),
             address: address.parse().unwrap(),
             prefix_len: 24,
@@ -21,7 +21,7 @@ fn ground(addresses: &[(&str, &str)]) -> Ground {
             usability: Usability::Usable,
         }));
     }
-    ground
+    node
 }
 
 fn peer(families: Families, source: Source) -> Peer {
@@ -45,8 +45,8 @@ fn both_of_link() -> Families {
 
 #[test]
 fn the_router_id_is_the_source_address_else_the_first_of_the_node() {
-    let ground = ground(&[("lo", "127.0.0.1"), ("eth0", "169.254.1.1"), ("eth0", "192.0.2.7")]);
-    let id = |peers: &[Peer]| ground.router_id(&RouterId::Automatic, peers).unwrap();
+    let node = node(&[("lo", "127.0.0.1"), ("eth0", "169.254.1.1"), ("eth0", "192.0.2.7")]);
+    let id = |peers: &[Peer]| node.router_id(&RouterId::Automatic, peers).unwrap();
     assert_eq!(id(&[]), Ipv4Addr::new(192, 0, 2, 7));
     let source = Source::Address("198.51.100.1".parse().unwrap());
     assert_eq!(id(&[peer(Families::Own, source)]), Ipv4Addr::new(198, 51, 100, 1));
@@ -55,44 +55,44 @@ fn the_router_id_is_the_source_address_else_the_first_of_the_node() {
 #[test]
 fn a_node_with_ipv6_only_has_a_router_id_that_stays() {
     let id = |address| {
-        ground(&[("eth0", address), ("eth0", "fe80::1")]).router_id(&RouterId::Automatic, &[])
+        node(&[("eth0", address), ("eth0", "fe80::1")]).router_id(&RouterId::Automatic, &[])
     };
     assert_eq!(id("2001:db8::1"), id("2001:db8::1"));
     assert_ne!(id("2001:db8::1"), id("2001:db8::2"));
-    let none = ground(&[("eth0", "fe80::1")]).router_id(&RouterId::Automatic, &[]);
+    let none = node(&[("eth0", "fe80::1")]).router_id(&RouterId::Automatic, &[]);
     assert!(none.unwrap_err().contains("bgp_routerid"));
 }
 
 #[test]
 fn the_router_id_of_a_link_is_waited_for() {
     let wanted = RouterId::OfLink(link("eth1"));
-    let before = ground(&[("eth0", "192.0.2.7")]).router_id(&wanted, &[]);
+    let before = node(&[("eth0", "192.0.2.7")]).router_id(&wanted, &[]);
     assert!(before.unwrap_err().contains("eth1"));
-    let after = ground(&[("eth1", "198.51.100.7")]).router_id(&wanted, &[]);
+    let after = node(&[("eth1", "198.51.100.7")]).router_id(&wanted, &[]);
     assert_eq!(after.unwrap(), Ipv4Addr::new(198, 51, 100, 7));
 }
 
 #[test]
 fn a_node_with_one_family_has_next_hops_of_that_family_alone() {
-    let ground = ground(&[("eth0", "192.0.2.7"), ("eth0", "fe80::7")]);
+    let node = node(&[("eth0", "192.0.2.7"), ("eth0", "fe80::7")]);
     for families in [Families::Own, both_of_link()] {
-        let hops = ground.hops(&peer(families, Source::Any), "192.0.2.7".parse().unwrap(), None);
+        let hops = node.hops(&peer(families, Source::Any), "192.0.2.7".parse().unwrap(), None);
         assert_eq!((hops.v4.is_some(), hops.v6, hops.v4_over_v6), (true, None, None));
     }
 }
 
 #[test]
 fn the_next_hop_of_the_other_family_is_of_the_same_link() {
-    let ground = ground(&[
+    let node = node(&[
         ("eth0", "192.0.2.7"),
         ("eth0", "2001:db8::7"),
         ("eth1", "2001:db8:1::7"),
         ("eth1", "198.51.100.7"),
     ]);
     let peer = peer(both_of_link(), Source::Any);
-    let hops = ground.hops(&peer, "198.51.100.7".parse().unwrap(), None);
+    let hops = node.hops(&peer, "198.51.100.7".parse().unwrap(), None);
     assert_eq!(hops.v6, Some("2001:db8:1::7".parse().unwrap()));
-    let hops = ground.hops(&peer, "2001:db8::7".parse().unwrap(), None);
+    let hops = node.hops(&peer, "2001:db8::7".parse().unwrap(), None);
     assert_eq!(hops.v4, Some(Ipv4Addr::new(192, 0, 2, 7)));
     assert_eq!(hops.v4_over_v6, Some("2001:db8::7".parse().unwrap()));
 }
@@ -101,15 +101,18 @@ fn the_next_hop_of_the_other_family_is_of_the_same_link() {
 fn fixed_next_hops_are_those_of_the_settings() {
     let v6 = Some("2001:db8::99".parse().unwrap());
     let fixed = Families::Both(NextHop::Fixed { v4: None, v6 });
-    let hops =
-        Ground::default().hops(&peer(fixed, Source::Any), "192.0.2.7".parse().unwrap(), None);
+    let hops = NodeAddresses::default().hops(
+        &peer(fixed, Source::Any),
+        "192.0.2.7".parse().unwrap(),
+        None,
+    );
     assert_eq!((hops.v4, hops.v6), (Some(Ipv4Addr::new(192, 0, 2, 7)), v6));
 }
 
 #[test]
 fn virtual_addresses_are_no_next_hops() {
-    let mut ground = ground(&[]);
-    ground.notice(&Notice::Address(Address {
+    let mut node = node(&[]);
+    node.notice(&Notice::Address(Address {
         link: link("eth0"),
         address: "192.0.2.100".parse().unwrap(),
         prefix_len: 32,
@@ -117,5 +120,5 @@ fn virtual_addresses_are_no_next_hops() {
         valid_for: Some(Duration::from_secs(15)),
         usability: Usability::Usable,
     }));
-    assert!(ground.router_id(&RouterId::Automatic, &[]).is_err());
+    assert!(node.router_id(&RouterId::Automatic, &[]).is_err());
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use viplet_bfd::{Endpoint, Event as Seen, Hops, State};
 
 use super::Bgp;
-use super::neighbour::{Neighbour, Turn};
+use super::neighbour::{Around, Neighbour};
 use crate::machine::Event;
 use crate::settings::{Distance, PeerAddress, Source};
 
@@ -31,9 +31,9 @@ impl Bgp {
         let mut happened = Poll::Pending;
         while let Poll::Ready(seen) = self.bfd.poll_event(cx) {
             happened = Poll::Ready(());
-            self.with_neighbours(|neighbour, turn, _| {
+            self.with_neighbours(|neighbour, around, _| {
                 if neighbour.name == seen.key {
-                    tell(neighbour, &seen, turn);
+                    tell(neighbour, &seen, around);
                 }
             });
         }
@@ -42,13 +42,13 @@ impl Bgp {
 }
 
 /// A path that never was up says nothing: the peer may have no BFD (RFC 5882 §4.2).
-fn tell(neighbour: &mut Neighbour, seen: &Seen, turn: &Turn<'_>) {
+fn tell(neighbour: &mut Neighbour, seen: &Seen, around: &Around<'_>) {
     let before = std::mem::replace(&mut neighbour.path, seen.state);
     let on_purpose = seen.remote == State::AdminDown || seen.state == State::AdminDown;
     if seen.state == State::Up || on_purpose {
-        neighbour.handle(Event::PathUp, turn);
+        neighbour.handle(Event::PathUp, around);
     } else if before == State::Up {
-        neighbour.handle(Event::PathDown, turn);
+        neighbour.handle(Event::PathDown, around);
     }
 }
 

@@ -10,13 +10,13 @@ use crate::wire::open::NextHops;
 
 /// The node's own addresses: no virtual ones.
 #[derive(Debug, Default)]
-pub(super) struct Ground {
+pub(super) struct NodeAddresses {
     addresses: BTreeSet<(LinkName, IpAddr)>,
 }
 
 /// Next hops for one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hops {
+pub(super) struct LocalNextHops {
     /// For IPv4 routes.
     pub(super) v4: Option<Ipv4Addr>,
     /// For IPv6 routes.
@@ -25,13 +25,13 @@ pub(super) struct Hops {
     pub(super) v4_over_v6: Option<Ipv6Addr>,
 }
 
-impl Hops {
+impl LocalNextHops {
     pub(super) fn extended(&self) -> NextHops {
         if self.v4_over_v6.is_some() { NextHops::Extended } else { NextHops::SameFamily }
     }
 }
 
-impl Ground {
+impl NodeAddresses {
     pub(super) fn notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Snapshot(observation) => self.replace(observation),
@@ -106,7 +106,7 @@ impl Ground {
     }
 
     /// Next hops for a connection from `local`; `on` is the link that the settings name, if they do.
-    pub(super) fn hops(&self, peer: &Peer, local: IpAddr, on: Option<&LinkName>) -> Hops {
+    pub(super) fn hops(&self, peer: &Peer, local: IpAddr, on: Option<&LinkName>) -> LocalNextHops {
         let link = on.or_else(|| self.link_of(local));
         let v4_near = || link.and_then(|link| self.v4_on(link));
         let v6_near = || link.and_then(|link| self.v6_on(link));
@@ -121,8 +121,10 @@ impl Ground {
             }
         };
         match local {
-            IpAddr::V4(local) => Hops { v4: Some(local), v6: other_v6, v4_over_v6: None },
-            IpAddr::V6(local) => Hops { v4: other_v4, v6: Some(local), v4_over_v6: Some(local) },
+            IpAddr::V4(local) => LocalNextHops { v4: Some(local), v6: other_v6, v4_over_v6: None },
+            IpAddr::V6(local) => {
+                LocalNextHops { v4: other_v4, v6: Some(local), v4_over_v6: Some(local) }
+            }
         }
     }
 }
