@@ -168,7 +168,7 @@ fn an_address_that_no_peer_has_heard_of_is_not_called_announced() {
     fixture.settle();
     let (state, why) = fixture.state(0, "web");
     assert_eq!(state, ServiceState::Pending);
-    assert!(why.contains("none of the 2 peers"), "{why}");
+    assert!(why.contains("none of 2 peers was told"), "{why}");
     assert_eq!(fixture.service_writes, 0);
     fixture.give(0, reach(1));
     fixture.settle();
