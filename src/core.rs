@@ -131,6 +131,7 @@ impl Core {
             return;
         }
         let from = effects.len();
+        self.count_unreadable(&input);
         self.take(input, now, effects);
         self.drive(now, effects);
         self.count(effects.get(from..).unwrap_or_default());
@@ -200,6 +201,17 @@ impl Core {
                 None => self.reject("services are not served"),
             },
         }
+    }
+
+    fn count_unreadable(&mut self, input: &Input) {
+        let (what, number) = match input {
+            Input::Services(change) => ("a Service that cannot be read", change.unreadable()),
+            Input::Endpoints(change) => ("endpoints that cannot be read", change.unreadable()),
+            Input::Nodes(change) => ("a Node that cannot be read", change.unreadable()),
+            Input::Leases(change) => ("a Lease that cannot be read", change.unreadable()),
+            _ => return,
+        };
+        (0..number).for_each(|_| self.reject(what));
     }
 
     fn begin_to_stop(&mut self, now: Moment) {

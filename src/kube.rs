@@ -9,7 +9,7 @@
 use k8s_openapi as _;
 
 pub mod access;
-mod backoff;
+
 mod connection;
 mod dial;
 mod endpoint;

@@ -7,10 +7,12 @@
 // Only for its feature: it chooses the Kubernetes version that `kube` speaks.
 use k8s_openapi as _;
 
+mod backoff;
 pub mod build_info;
 pub mod cli;
 pub mod config;
 pub mod core;
+mod dates;
 pub mod kube;
 mod ordered;
 pub mod registry;

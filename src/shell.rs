@@ -3,8 +3,8 @@
 //! [`run`] puts the parts of one node together: the loop of [`node`], its [`api_tasks`], the
 //! listeners of [`http`], all on one thread.
 
+pub mod api_seen;
 pub mod api_tasks;
-pub mod calendar;
 pub mod clock;
 pub mod dump;
 pub mod http;
@@ -21,7 +21,6 @@ pub mod signals;
 pub mod source;
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::rc::Rc;
 
 use smol::LocalExecutor;
@@ -72,7 +71,7 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
     let backend = Box::new(Opening::new(Box::new(open)));
     let (timer, signals) = (clock::Timer::new()?, signals::Signals::new()?);
     let mut core = settings.core.clone();
-    core.seed = RandomState::new().build_hasher().finish();
+    core.seed = fastrand::u64(..);
     let elected = core.control_plane.iter().filter(|p| p.election == PlaneElection::ByLease);
     let leases: Vec<_> = elected.map(|plane| plane.lease.clone()).collect();
 
@@ -112,7 +111,7 @@ impl Orders for Console<'_> {
             backend: self.settings.backend.lines(),
             page: &page,
             counters: &self.shared.counters(),
-            now: calendar::Civil::now(),
+            now: std::time::SystemTime::now(),
             process: std::process::id(),
             metrics_at: &self
                 .settings

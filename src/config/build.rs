@@ -170,6 +170,7 @@ fn access(values: &Gathered, inputs: &Inputs<'_>) -> AccessSettings {
         detect_control_plane: if values.is_on("cp_detect") { Detect::On } else { Detect::Off },
         port: u16::try_from(values.integer("port")).unwrap_or_default(),
         control_plane: if values.is_on("cp_enable") { ControlPlane::On } else { ControlPlane::Off },
+        virtual_addresses: values.control_plane_targets().1.to_vec(),
     }
 }
 

@@ -3,3 +3,4 @@
 pub(crate) mod endpoints;
 pub(crate) mod nodes;
 pub mod record;
+pub(crate) mod unreadable;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use viplet_backend_api::fnv1a;
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, and good enough to spread retries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +41,7 @@ impl Jitter {
 #[must_use]
 pub fn rank(parts: &[&str], most: Duration) -> Duration {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Jitter::new(hash).up_to(most)
+    Jitter::new(fnv1a(bytes)).up_to(most)
 }
 
 /// How long to wait after a number of failures in a row: `first`, doubled each time, at most

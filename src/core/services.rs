@@ -34,6 +34,7 @@ use crate::core::addresses::requester::Address;
 use crate::core::cluster::endpoints::Endpoints;
 use crate::core::cluster::nodes::Nodes;
 use crate::core::cluster::record::{ServiceName, ServiceRecord};
+use crate::core::cluster::unreadable::UnreadableObjects;
 use crate::core::control_plane::{Group, Stopping};
 use crate::core::rights::candidacy::{Seat, Told};
 use crate::core::rights::election::Tally;
@@ -138,6 +139,7 @@ pub struct Services {
     pub(in crate::core) partings: BTreeMap<ServiceName, Parting>,
     pub(in crate::core) endpoints: Endpoints,
     pub(in crate::core) nodes: Nodes,
+    pub(in crate::core) unreadable: UnreadableObjects,
     pub(in crate::core) book: LeaseBook,
     pub(in crate::core) lookups: BTreeMap<(Rc<str>, DnsMode), Lookup>,
     pub(in crate::core) addresses: BTreeMap<IpAddr, Box<Address>>,
@@ -198,6 +200,7 @@ impl Services {
             partings: BTreeMap::new(),
             endpoints: Endpoints::default(),
             nodes: Nodes::default(),
+            unreadable: UnreadableObjects::default(),
             book: LeaseBook::default(),
             lookups: BTreeMap::new(),
             addresses: BTreeMap::new(),

@@ -20,7 +20,7 @@ impl ResourceVersion {
     pub fn is_older(&self, known: &Self) -> bool {
         match (self, known) {
             (Self::Number(version), Self::Number(known)) => version < known,
-            _ => false,
+            _ => is_older(&self.to_string(), &known.to_string()),
         }
     }
 }
@@ -61,10 +61,14 @@ impl fmt::Display for ResourceVersion {
 /// (KEP-5504); where they are not numbers, nothing counts as older.
 #[must_use]
 pub fn is_older(version: &str, known: &str) -> bool {
-    match (version.parse::<u128>(), known.parse::<u128>()) {
-        (Ok(version), Ok(known)) => version < known,
-        _ => false,
-    }
+    // Of numbers without leading zeros the longer one is the greater, whatever its length.
+    let is_number = |text: &str| {
+        !text.is_empty()
+            && (text == "0" || !text.starts_with('0'))
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let both = is_number(version) && is_number(known);
+    both && (version.len(), version) < (known.len(), known)
 }
 
 #[cfg(test)]
@@ -72,19 +76,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_written_back_as_it_was_and_only_numbers_are_compared() {
+    fn a_version_is_written_back_as_it_was() {
         for text in ["", "0", "007", "+1", "18446744073709551615", "18446744073709551616", "opaque"]
         {
             assert_eq!(ResourceVersion::from(text).to_string(), text);
         }
-        let older = |a: &str, b: &str| ResourceVersion::from(a).is_older(&b.into());
-        assert!(older("9", "10") && !older("10", "9") && !older("10", "10"));
-        assert!(!older("9", "opaque") && !older("", "10"));
     }
 
     #[test]
     fn versions_are_compared_as_numbers_and_what_is_none_is_never_older() {
-        assert!(is_older("9", "10") && !is_older("10", "9") && !is_older("10", "10"));
-        assert!(!is_older("9", "opaque") && !is_older("", "10"));
+        let long = "18446744073709551616";
+        for older in [is_older, |a: &str, b: &str| ResourceVersion::from(a).is_older(&b.into())] {
+            assert!(older("9", "10") && !older("10", "9") && !older("10", "10"));
+            assert!(older("7", long) && !older(long, "7") && older(long, &format!("{long}0")));
+            assert!(!older("9", "opaque") && !older("", "10") && !older("007", "10"));
+        }
     }
 }

@@ -2,11 +2,12 @@
 //! an explicit kubeconfig, kubeadm's `admin.conf`, the home folder's, the pod's service account.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::endpoint::{Endpoint, Host, Scheme};
 use super::kubeconfig;
+use crate::core::settings::Target;
 
 /// kubeadm's kubeconfig, also the default of `k8s_config_file`.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
@@ -26,6 +27,9 @@ pub struct AccessSettings {
     pub port: u16,
     /// `cp_enable`.
     pub control_plane: ControlPlane,
+    /// The control plane's own addresses and names (`address`), where it is held from here: nobody
+    /// holds them before one node has reached an API server by another way.
+    pub virtual_addresses: Vec<Target>,
 }
 
 /// `cp_detect`: whether to use the API server of this very node.
@@ -61,6 +65,36 @@ pub struct Access {
     pub identity: Option<Identity>,
     /// Our token or password.
     pub credential: Credential,
+    /// Whether the way to the server leads over what this node is to hold itself.
+    pub way: Way,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By the endpoint's host.
+    Direct,
+    /// By the endpoint's host; but where that is one of these, or resolves to one, an API server
+    /// on this node is tried first.
+    NotBy(Vec<Target>),
+}
+
+impl Way {
+    /// Whether the way leads over what this node is to hold itself: by `host`, or by `resolved`,
+    /// its addresses.
+    pub(crate) fn avoids(&self, host: &Host, resolved: &[IpAddr]) -> bool {
+        let Self::NotBy(targets) = self else { return false };
+        targets.iter().any(|target| match (target, host) {
+            (Target::Address(virtual_address), Host::Address(address)) => {
+                virtual_address == address
+            }
+            (Target::Name(virtual_name), Host::Name(name)) => {
+                virtual_name.eq_ignore_ascii_case(name)
+            }
+            (Target::Address(virtual_address), Host::Name(_)) => resolved.contains(virtual_address),
+            (_, Host::Loopback) | (Target::Name(_), Host::Address(_)) => false,
+        })
+    }
 }
 
 impl fmt::Debug for Access {
@@ -108,6 +142,8 @@ pub enum NameCheck {
     Named(String),
     /// Any: the server is this node's own, and the authority is checked all the same.
     Any,
+    /// One of these: this node's own server is asked instead of the control plane's address.
+    OneOf(Vec<String>),
 }
 
 /// A client certificate.
@@ -262,7 +298,23 @@ pub fn find(settings: &AccessSettings, places: &Places) -> Result<Access, Access
         }
         (None, false, _) => {}
     }
+    if settings.control_plane == ControlPlane::On {
+        avoid_circle(&mut access, &settings.virtual_addresses);
+    }
     Ok(access)
+}
+
+/// A server that is the control plane's own address cannot be what lets this node hold it.
+fn avoid_circle(access: &mut Access, virtual_addresses: &[Target]) {
+    access.way = Way::NotBy(virtual_addresses.to_vec());
+    if let (Host::Address(address), NameCheck::Endpoint) =
+        (&access.endpoint.host, &access.name_check)
+        && access.way.avoids(&access.endpoint.host, &[])
+    {
+        // Every API server's certificate carries the second name, whether or not it carries the
+        // address.
+        access.name_check = NameCheck::OneOf(vec![address.to_string(), "kubernetes".to_owned()]);
+    }
 }
 
 fn own_endpoint(host: Host, port: u16) -> Endpoint {
@@ -312,5 +364,6 @@ fn in_cluster(folder: &Path, host: &str, port: &str) -> Result<Access, AccessErr
         name_check: NameCheck::Endpoint,
         identity: None,
         credential: Credential::TokenFile(folder.join("token")),
+        way: Way::Direct,
     })
 }

@@ -80,7 +80,8 @@ impl Connection {
 
     /// Sends `request` (its URI is a path) and reads the whole answer, opening a connection when
     /// there is none. A request that a kept connection broke under is repeated once when that is
-    /// safe; a 401 is tried again once with freshly read credentials.
+    /// safe; after a 401, and where no connection comes about, it is tried again once with freshly read
+    /// credentials if they have changed.
     ///
     /// # Errors
     /// Every status but 2xx, no answer within `deadline`, and all that can go wrong before.
@@ -159,25 +160,67 @@ impl Connection {
         request: &Request<Vec<u8>>,
         sent: Sent,
     ) -> Result<(Response<Incoming>, Live, Sent), Kind> {
+        let mut sent = sent;
         if let Some(live) = self.kept().await {
             match exchange(&self.api, live, request).await {
                 Ok((response, live)) => return Ok((response, live, sent)),
                 Err(Lost { seen: Seen::Never, .. }) => {}
                 Err(Lost { kind, .. }) if !repeatable(request.method()) => return Err(kind),
-                Err(Lost { .. }) => {
-                    let live = dial::open(&self.api).await?;
-                    return match exchange(&self.api, live, request).await {
-                        Ok((response, live)) => Ok((response, live, Sent::MaybeTwice)),
-                        Err(Lost { kind, .. }) => Err(kind),
-                    };
-                }
+                Err(Lost { .. }) => sent = Sent::MaybeTwice,
             }
         }
-        let live = dial::open(&self.api).await?;
+        let live = self.open().await?;
+        let generation = live.generation;
         match exchange(&self.api, live, request).await {
             Ok((response, live)) => Ok((response, live, sent)),
+            // In TLS 1.3 a server refuses our certificate after we hold the handshake for complete.
+            Err(Lost { kind: Kind::Tls(text), .. }) => {
+                let kind = self.reread(generation, Kind::Tls(text))?;
+                if !repeatable(request.method()) {
+                    return Err(kind);
+                }
+                let live = dial::open(&self.api).await?;
+                match exchange(&self.api, live, request).await {
+                    Ok((response, live)) => Ok((response, live, Sent::MaybeTwice)),
+                    Err(Lost { kind, .. }) => Err(kind),
+                }
+            }
             Err(Lost { kind, .. }) => Err(kind),
         }
+    }
+
+    /// Opens a connection. Where none comes about, the cluster's authority, our certificate or the
+    /// server's address may be others by now.
+    async fn open(&self) -> Result<Live, Kind> {
+        let generation = self.api.generation();
+        match dial::open(&self.api).await {
+            Err(kind @ (Kind::Tls(_) | Kind::Unreachable(_))) => {
+                self.reread(generation, kind)?;
+                dial::open(&self.api).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Reads all files again after `kind` has happened with the access of `generation`, and gives
+    /// `kind` back when it is worth another try: there is a newer access by now.
+    ///
+    /// # Errors
+    /// `kind`, when all is as before, with the reason if files could not be read.
+    fn reread(&self, generation: u64, kind: Kind) -> Result<Kind, Kind> {
+        let reread = self.api.reload();
+        if self.api.generation() != generation {
+            log::info!("credentials were read again and have changed, after this: {kind}");
+            return Ok(kind);
+        }
+        let Err(unread) = reread else { return Err(kind) };
+        Err(match kind {
+            Kind::Tls(text) => Kind::Tls(format!("{text}; and when read again, {unread}")),
+            Kind::Unreachable(text) => {
+                Kind::Unreachable(format!("{text}; and when read again, {unread}"))
+            }
+            kind => kind,
+        })
     }
 
     /// The open connection, if it is still usable and opened with the access of today.

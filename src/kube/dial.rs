@@ -16,11 +16,11 @@ use rustix::net::sockopt;
 use smol::{Async, Task};
 use smol_hyper::rt::FuturesIo;
 
-use super::access::NameCheck;
+use super::access::{Access, NameCheck};
 use super::endpoint::{Endpoint, Host};
 use super::error::{Kind, with_causes};
 use super::tls;
-use super::transport::Api;
+use super::transport::{Api, Dial};
 
 /// The peer is asked whether it is alive after this time of silence, and then this often.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
@@ -30,6 +30,10 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// One address of several gets no more time than this before the next has its turn: a renewal
 /// must get through in time. The last one has all that is left.
 const TURN: Duration = Duration::from_millis(400);
+/// This node's own API server, where it is asked instead of the control plane's address, has no
+/// more time than this.
+const OWN_TURN: Duration = Duration::from_secs(1);
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 /// Headers of an answer, or one chunk, in memory.
 const READ_BUFFER: usize = 16 * 1024;
 
@@ -54,11 +58,40 @@ impl Live {
 /// Opens a connection.
 pub(crate) async fn open(api: &Api) -> Result<Live, Kind> {
     let dial = api.dial();
-    let stream = connect(&dial.access.endpoint).await?;
-    let Some(config) = dial.tls else {
+    let Access { endpoint, way, .. } = &dial.access;
+    let addresses = addresses(endpoint).await?;
+    if !way.avoids(&endpoint.host, &addresses) {
+        return open_at(api, &dial, &addresses).await;
+    }
+    // This node's own API server listens on the same port: the address leads to nothing else.
+    let limit = async {
+        smol::Timer::after(OWN_TURN).await;
+        Err(Kind::Timeout(OWN_TURN))
+    };
+    let own = match smol::future::or(open_at(api, &dial, &LOOPBACK), limit).await {
+        Ok(live) => return Ok(live),
+        Err(kind) => kind,
+    };
+    open_at(api, &dial, &addresses).await.map_err(|kind| circle(&dial.access, own, kind))
+}
+
+/// Nobody holds the address before one node has reached an API server by another way.
+fn circle(access: &Access, own: Kind, theirs: Kind) -> Kind {
+    Kind::Unreachable(format!(
+        "the server {} of {} is the control plane's own virtual address, which nobody holds before \
+         an API server was reached by another way ({theirs}), and this node's own API server was \
+         not reached either ({own}); start it, or name another server in {} or in kubernetes_addr",
+        access.endpoint, access.origin, access.origin
+    ))
+}
+
+async fn open_at(api: &Api, dial: &Dial, addresses: &[IpAddr]) -> Result<Live, Kind> {
+    let Access { endpoint, name_check, .. } = &dial.access;
+    let stream = connect(addresses, endpoint.port).await?;
+    let Some(config) = &dial.tls else {
         return start(api, FuturesIo::new(stream), dial.generation).await;
     };
-    let stream = encrypt(stream, config, &dial.access.endpoint, &dial.access.name_check).await?;
+    let stream = encrypt(stream, Arc::clone(config), endpoint, name_check).await?;
     start(api, FuturesIo::new(stream), dial.generation).await
 }
 
@@ -91,17 +124,19 @@ async fn encrypt(
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| of_transport(&error))
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Async<TcpStream>, Kind> {
-    let addresses = match &endpoint.host {
-        Host::Address(address) => vec![SocketAddr::new(*address, endpoint.port)],
-        Host::Loopback => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-            .map(|address| SocketAddr::new(address, endpoint.port))
-            .to_vec(),
-        Host::Name(name) => resolve(name, endpoint.port).await?,
-    };
+async fn addresses(endpoint: &Endpoint) -> Result<Vec<IpAddr>, Kind> {
+    match &endpoint.host {
+        Host::Address(address) => Ok(vec![*address]),
+        Host::Loopback => Ok(LOOPBACK.to_vec()),
+        Host::Name(name) => resolve(name, endpoint.port).await,
+    }
+}
+
+async fn connect(addresses: &[IpAddr], port: u16) -> Result<Async<TcpStream>, Kind> {
     let mut reasons = Vec::new();
     let last = addresses.len().saturating_sub(1);
-    for (turn, address) in addresses.into_iter().enumerate() {
+    for (turn, address) in addresses.iter().enumerate() {
+        let address = SocketAddr::new(*address, port);
         let limit = async {
             if turn == last {
                 return std::future::pending().await;
@@ -121,9 +156,9 @@ async fn connect(endpoint: &Endpoint) -> Result<Async<TcpStream>, Kind> {
 }
 
 /// A resolver thread runs for the length of this call.
-async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Kind> {
+async fn resolve(name: &str, port: u16) -> Result<Vec<IpAddr>, Kind> {
     match smol::net::resolve((name, port)).await {
-        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(found) if !found.is_empty() => Ok(found.iter().map(SocketAddr::ip).collect()),
         Ok(_) => Err(Kind::Unreachable(format!("the name \"{name}\" has no address"))),
         Err(error) => Err(Kind::Unreachable(format!(
             "the name \"{name}\" cannot be resolved ({error}); give it an address in the hosts file or set kubernetes_addr"

@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 use ::kube::core::Request;
 use ::kube::core::params::PostParams;
 use serde_json::{Value, json};
+use viplet_backend_api::fnv1a;
 
 use super::connection::Connection;
 use super::error::{ApiError, Kind};
 use super::json::cut;
-use super::lease::second_time;
 use crate::core::input::{EventWeight, ServiceEvent};
+use crate::dates::rfc3339;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The API server's bounds.
@@ -49,7 +50,7 @@ pub async fn record_event(
 
 fn body(event: &ServiceEvent, own: &str, now: SystemTime) -> Value {
     let (namespace, name) = (event.service.namespace(), event.service.name());
-    let time = second_time(now);
+    let time = rfc3339(now);
     let mut source = json!({"component": COMPONENT});
     if let (Some(node), Some(source)) = (&event.node, source.as_object_mut()) {
         source.insert("host".to_owned(), json!(node));
@@ -84,11 +85,8 @@ fn digest(event: &ServiceEvent, now: SystemTime) -> u64 {
     let node = event.node.as_deref().unwrap_or_default();
     let uid = event.uid.to_string();
     let parts = [&*uid, &event.reason, &event.message, node, &bucket];
-    // FNV-1a; a byte that is in no text ends each part.
-    let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    // A byte that is in no text ends each part.
+    fnv1a(parts.into_iter().flat_map(|part| part.bytes().chain([0xff])))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::access::{Access, AccessError, Credential, Identity, NameCheck, Origin, Trust};
+use super::access::{Access, AccessError, Credential, Identity, NameCheck, Origin, Trust, Way};
 use super::endpoint::Endpoint;
 
 /// Larger files are refused.
@@ -192,6 +192,7 @@ fn access(
         name_check,
         identity,
         credential,
+        way: Way::Direct,
     })
 }
 

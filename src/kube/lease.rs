@@ -2,7 +2,7 @@
 //! must write back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::watch::Watched;
 use crate::core::rights::lease::MOVED;
 use crate::core::uid::Uid;
 use crate::core::{LeaseName, LeaseRecord, LeaseView, Stamp};
+use crate::dates;
 
 const HOLDER: &str = "holderIdentity";
 const DURATION: &str = "leaseDurationSeconds";
@@ -77,7 +78,12 @@ impl Watched for Lease {
     }
 
     fn key(json: &str) -> Result<Option<LeaseName>, String> {
-        let wire: Wire<'_> = read_json(json)?;
+        #[derive(Deserialize)]
+        struct Named<'a> {
+            #[serde(borrow)]
+            metadata: Fields<'a>,
+        }
+        let wire: Named<'_> = read_json(json)?;
         let mut name = LeaseName { namespace: String::new(), name: String::new() };
         for (key, value) in wire.metadata.0 {
             match key.as_ref() {
@@ -166,7 +172,7 @@ impl Lease {
         LeaseView::Present { version: self.version, record: self.record }
     }
 
-    /// Which one it is.
+    /// Its namespace and name.
     #[must_use]
     pub fn lease(&self) -> LeaseName {
         LeaseName { namespace: self.namespace.clone(), name: self.name.clone() }
@@ -208,7 +214,7 @@ impl Kept {
         }
         for (field, stamp) in [(ACQUIRED, &record.acquired), (RENEWED, &record.renewed)] {
             let time = match stamp {
-                Stamp::Now => micro_time(now),
+                Stamp::Now => dates::rfc3339_micros(now),
                 Stamp::At(text) => text.clone(),
                 Stamp::Absent => continue,
             };
@@ -268,34 +274,6 @@ pub(crate) fn collection(lease: &LeaseName) -> Result<String, Kind> {
     } else {
         Err(Kind::Local(format!("\"{lease}\" is no name of a Lease")))
     }
-}
-
-/// RFC 3339 in UTC, as `metav1.Time`.
-pub(crate) fn second_time(now: SystemTime) -> String {
-    let text = micro_time(now);
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
-}
-
-/// RFC 3339 in UTC with microseconds, as `metav1.MicroTime`.
-pub(crate) fn micro_time(now: SystemTime) -> String {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (day, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Days since 0000-03-01 of the proleptic Gregorian calendar, in eras of 400 years.
-    let days = day + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day_of_month:02}T{:02}:{:02}:{:02}.{:06}Z",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_micros()
-    )
 }
 
 #[cfg(test)]

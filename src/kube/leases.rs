@@ -37,7 +37,7 @@ pub async fn watch_lease(
     };
     let fields = Some(format!("metadata.name={}", lease.name));
     let watch = Watch::new(&api, Scope { path, fields, labels: None, page: 1 }, pace);
-    let mut view = Viewer { lease, memory, unreadable: false };
+    let view = Viewer { lease, memory };
     watch
         .run(async |event| {
             if let Some(news) = view.news(event) {
@@ -51,34 +51,36 @@ pub async fn watch_lease(
 struct Viewer {
     lease: LeaseName,
     memory: LeaseMemory,
-    /// The Lease is there, and makes no sense.
-    unreadable: bool,
 }
 
 impl Viewer {
-    fn news(&mut self, event: Event<Lease, LeaseName>) -> Option<LeaseNews> {
+    fn news(&self, event: Event<Lease, LeaseName>) -> Option<LeaseNews> {
         let view = match event {
             Event::Trouble(text) => return Some(LeaseNews::Trouble(text)),
             Event::Recovered => return Some(LeaseNews::Recovered),
-            Event::Rejected(reason) => {
-                self.unreadable = true;
-                let lease = self.lease.clone();
-                return Some(LeaseNews::Input(Input::LeaseUnreadable { lease, reason }));
+            Event::Rejected(reason) => return Some(self.unreadable(reason)),
+            Event::Unreadable(one) if one.key.name == self.lease.name => {
+                return Some(self.unreadable(one.reason));
             }
-            Event::Replaced(all) => all.into_iter().find(|one| one.name == self.lease.name),
+            Event::Replaced(all) => self.own(all),
+            Event::ReplacedExcept(all, unreadable) => {
+                let own = unreadable.into_iter().find(|one| one.key.name == self.lease.name);
+                match own {
+                    Some(own) => return Some(self.unreadable(own.reason)),
+                    None => self.own(all),
+                }
+            }
             Event::Applied(one) if one.name == self.lease.name => Some(one),
-            Event::Deleted(gone) if gone.name == self.lease.name => {
-                self.unreadable = false;
-                None
+            Event::Deleted(gone) if gone.name == self.lease.name => None,
+            Event::Applied(_) | Event::Unreadable(_) | Event::Deleted(_) | Event::Reached(_) => {
+                return None;
             }
-            Event::Applied(_) | Event::Deleted(_) | Event::Reached(_) => return None,
         };
         let view = match view {
             Some(lease) => {
                 self.memory.watched(&self.lease, &lease);
                 lease.view()
             }
-            None if std::mem::take(&mut self.unreadable) => return None,
             None => {
                 self.memory.forget(&self.lease);
                 LeaseView::Absent
@@ -86,6 +88,16 @@ impl Viewer {
         };
         let (lease, origin) = (self.lease.clone(), Origin::Watch);
         Some(LeaseNews::Input(Input::Lease { lease, origin, view }))
+    }
+
+    fn own(&self, all: Vec<Lease>) -> Option<Lease> {
+        all.into_iter().find(|one| one.name == self.lease.name)
+    }
+
+    /// The Lease is there: what is known of it stays.
+    fn unreadable(&self, reason: String) -> LeaseNews {
+        let lease = self.lease.clone();
+        LeaseNews::Input(Input::LeaseUnreadable { lease, reason })
     }
 }
 
@@ -129,6 +141,12 @@ impl Coverage {
                 memory.replaced(&all, |name| self.covers(name));
                 Change::Replaced(all.into_iter().map(seen).collect())
             }
+            Change::ReplacedExcept(all, unreadable) => {
+                let stays = |name: &LeaseName| unreadable.iter().any(|one| one.key == *name);
+                memory.replaced(&all, |name| self.covers(name) && !stays(name));
+                Change::ReplacedExcept(all.into_iter().map(seen).collect(), unreadable)
+            }
+            Change::Unreadable(one) => Change::Unreadable(one),
             Change::Applied(one) => {
                 memory.watched(&one.lease(), &one);
                 Change::Applied(seen(one))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Request, Uri};
 use smol::LocalExecutor;
 
-use super::access::{Access, Credential, NameCheck, Origin, Trust};
+use super::access::{Access, Credential, NameCheck, Origin, Trust, Way};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::kubeconfig::read_bounded;
@@ -45,6 +45,7 @@ impl Probe {
             name_check: NameCheck::Endpoint,
             identity: None,
             credential: Credential::Nothing,
+            way: Way::Direct,
         };
         let api = Api::with_access(access, executor).map_err(|error| error.to_string())?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();

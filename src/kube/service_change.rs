@@ -176,18 +176,23 @@ fn ports_of(entry: &Map<String, Value>) -> Option<Vec<ServicePort>> {
     };
     let works =
         |port: &&Value| port.get("error").and_then(Value::as_str).unwrap_or_default().is_empty();
-    all.iter().filter(works).map(port_of).collect()
+    // Nor does it hold those whose protocol is of a later Kubernetes.
+    let known = |port: &&Value| protocol(port).is_some();
+    all.iter().filter(works).filter(known).map(port_of).collect()
 }
 
 fn port_of(value: &Value) -> Option<ServicePort> {
     let port = value.get("port")?.as_u64().and_then(|port| u16::try_from(port).ok())?;
-    let protocol = match value.get("protocol").and_then(Value::as_str) {
-        Some("TCP") | None => Protocol::Tcp,
-        Some("UDP") => Protocol::Udp,
-        Some("SCTP") => Protocol::Sctp,
-        Some(_) => return None,
-    };
-    Some(ServicePort { port, protocol })
+    Some(ServicePort { port, protocol: protocol(value)? })
+}
+
+fn protocol(port: &Value) -> Option<Protocol> {
+    match port.get("protocol").and_then(Value::as_str) {
+        Some("TCP" | "") | None => Some(Protocol::Tcp),
+        Some("UDP") => Some(Protocol::Udp),
+        Some("SCTP") => Some(Protocol::Sctp),
+        Some(_) => None,
+    }
 }
 
 fn change_condition(

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::connection::Connection;
 use super::error::{ApiError, Kind};
-use super::lease::second_time;
 use super::service_change::{Applied, NotApplied, apply_to_service};
 use crate::core::input::{ServiceOutcome, ServiceUpdate};
+use crate::dates::rfc3339;
 
 /// Both requests must be answered within this time.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ async fn attempt(
     let answer = connection.call(get, DEADLINE).await?;
     let mut service: Value = serde_json::from_slice(&answer.body)
         .map_err(|error| named(Kind::Malformed(error.to_string())))?;
-    match apply_to_service(&mut service, update, &second_time(now)) {
+    match apply_to_service(&mut service, update, &rfc3339(now)) {
         Ok(Applied::Changed) => {}
         Ok(Applied::Unchanged) => return Ok(ServiceOutcome::Done),
         Err(NotApplied::AnotherUid) => return Ok(ServiceOutcome::Gone),

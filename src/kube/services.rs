@@ -55,8 +55,8 @@ pub(crate) struct Name {
 #[derive(Deserialize)]
 struct Service<'a> {
     metadata: Metadata,
-    #[serde(default)]
-    spec: Option<Spec>,
+    #[serde(borrow)]
+    spec: Option<Spec<'a>>,
     #[serde(borrow)]
     status: Option<Status<'a>>,
 }
@@ -96,55 +96,27 @@ struct Annotations {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Spec {
+struct Spec<'a> {
     load_balancer_class: Option<Box<str>>,
-    external_traffic_policy: Option<Policy>,
-    ip_families: Option<Vec<Family>>,
-    ip_family_policy: Option<FamilyPolicy>,
-    ports: Option<Vec<Port>>,
+    #[serde(borrow)]
+    external_traffic_policy: Option<Text<'a>>,
+    #[serde(borrow)]
+    ip_families: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    ip_family_policy: Option<Text<'a>>,
+    #[serde(borrow)]
+    ports: Option<Vec<Port<'a>>>,
     #[serde(rename = "loadBalancerIP")]
     load_balancer_ip: Option<Box<str>>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-enum Policy {
-    #[serde(alias = "")]
-    Cluster,
-    Local,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Family {
-    IPv4,
-    IPv6,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-enum FamilyPolicy {
-    #[serde(rename = "SingleStack", alias = "")]
-    Single,
-    #[serde(rename = "PreferDualStack")]
-    PreferDual,
-    #[serde(rename = "RequireDualStack")]
-    RequireDual,
-}
-
 #[derive(Deserialize)]
-struct Port {
+struct Port<'a> {
     port: u16,
-    protocol: Option<WireProtocol>,
+    #[serde(borrow)]
+    protocol: Option<Text<'a>>,
     /// Only in a status: why the port is not served.
     error: Option<Box<str>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-enum WireProtocol {
-    #[serde(rename = "TCP", alias = "")]
-    Tcp,
-    #[serde(rename = "UDP")]
-    Udp,
-    #[serde(rename = "SCTP")]
-    Sctp,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +139,8 @@ struct WireIngress<'a> {
     #[serde(borrow)]
     ip: Option<Text<'a>>,
     hostname: Option<Box<str>>,
-    ports: Option<Vec<Port>>,
+    #[serde(borrow)]
+    ports: Option<Vec<Port<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -190,10 +163,10 @@ impl Service<'_> {
             }
         }
         let spec = self.spec.unwrap_or_default();
-        let families = spec.families();
+        let (policy, families) = (spec.policy(), spec.families());
         let status = self.status.unwrap_or(Status { load_balancer: None, conditions: None });
         let ingress = status.load_balancer.and_then(|balancer| balancer.ingress);
-        let ports: Rc<[ServicePort]> = spec.ports.iter().flatten().map(Port::port).collect();
+        let ports: Rc<[ServicePort]> = spec.ports.iter().flatten().filter_map(Port::port).collect();
         let ingress = ingress.into_iter().flatten().map(|entry| entry.entry(&ports)).collect();
         Ok(ServiceRecord {
             name: ServiceName::new(&namespace, &name),
@@ -201,10 +174,7 @@ impl Service<'_> {
             version: ResourceVersion::from(&*resource_version),
             created: creation_timestamp.as_deref().unwrap_or_default().into(),
             class: spec.load_balancer_class,
-            policy: match spec.external_traffic_policy {
-                Some(Policy::Local) => TrafficPolicy::Local,
-                Some(Policy::Cluster) | None => TrafficPolicy::Cluster,
-            },
+            policy,
             families,
             ports,
             load_balancer_ip: some(spec.load_balancer_ip),
@@ -215,16 +185,31 @@ impl Service<'_> {
     }
 }
 
-impl Spec {
+impl Spec<'_> {
+    /// A policy of a later Kubernetes counts as `Cluster`, as for kube-vip: any node may hold the
+    /// address.
+    fn policy(&self) -> TrafficPolicy {
+        match said(self.external_traffic_policy.as_ref()) {
+            "Local" => TrafficPolicy::Local,
+            _ => TrafficPolicy::Cluster,
+        }
+    }
+
+    /// A family that we do not know is left out; a policy that we do not know says no more than
+    /// the families do.
     fn families(&self) -> Families {
-        let families = self.ip_families.as_deref().unwrap_or_default();
-        let both = families.contains(&Family::IPv4) && families.contains(&Family::IPv6);
-        match (self.ip_family_policy, families.first()) {
-            (Some(FamilyPolicy::RequireDual), _) => Families::DualRequired,
-            (Some(FamilyPolicy::PreferDual), _) => Families::Dual,
+        let listed = self.ip_families.iter().flatten().filter_map(|Text(family)| match &**family {
+            "IPv4" => Some(Families::V4),
+            "IPv6" => Some(Families::V6),
+            _ => None,
+        });
+        let families: Vec<Families> = listed.collect();
+        let both = families.contains(&Families::V4) && families.contains(&Families::V6);
+        match (said(self.ip_family_policy.as_ref()), families.first()) {
+            ("RequireDualStack", _) => Families::DualRequired,
+            ("PreferDualStack", _) => Families::Dual,
             _ if both => Families::Dual,
-            (_, Some(Family::IPv4)) => Families::V4,
-            (_, Some(Family::IPv6)) => Families::V6,
+            (_, Some(first)) => *first,
             (_, None) => Families::Any,
         }
     }
@@ -248,14 +233,17 @@ impl Annotations {
     }
 }
 
-impl Port {
-    fn port(&self) -> ServicePort {
-        let protocol = match self.protocol {
-            Some(WireProtocol::Tcp) | None => Protocol::Tcp,
-            Some(WireProtocol::Udp) => Protocol::Udp,
-            Some(WireProtocol::Sctp) => Protocol::Sctp,
+impl Port<'_> {
+    /// `None` for a protocol of a later Kubernetes: such a port is in no conflict with others on
+    /// its address, and is not written to the status.
+    fn port(&self) -> Option<ServicePort> {
+        let protocol = match said(self.protocol.as_ref()) {
+            "TCP" | "" => Protocol::Tcp,
+            "UDP" => Protocol::Udp,
+            "SCTP" => Protocol::Sctp,
+            _ => return None,
         };
-        ServicePort { port: self.port, protocol }
+        Some(ServicePort { port: self.port, protocol })
     }
 
     fn works(&self) -> bool {
@@ -267,7 +255,7 @@ impl WireIngress<'_> {
     /// The record of it, given the Service's own ports.
     fn entry(self, own: &Rc<[ServicePort]>) -> Ingress {
         let ports = self.ports.unwrap_or_default();
-        let ports = || ports.iter().filter(|port| port.works()).map(Port::port);
+        let ports = || ports.iter().filter(|port| port.works()).filter_map(Port::port);
         Ingress {
             address: self.ip.and_then(|Text(ip)| ip.trim().parse::<IpAddr>().ok()),
             hostname: some(self.hostname),
@@ -285,6 +273,10 @@ fn ours(conditions: Option<Vec<WireCondition<'_>>>) -> Option<Box<Condition>> {
     };
     let (reason, message) = (one.reason.unwrap_or_default(), one.message.unwrap_or_default());
     Some(Box::new(Condition { served, reason, message }))
+}
+
+fn said<'a>(text: Option<&'a Text<'_>>) -> &'a str {
+    text.map_or("", |Text(text)| text)
 }
 
 fn some(text: Option<Box<str>>) -> Option<Box<str>> {

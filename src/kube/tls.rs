@@ -1,23 +1,23 @@
 //! TLS as rustls wants it: whom to believe, what to show, and which name to ask for.
 
+mod certificate;
+mod verifier;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use futures_rustls::pki_types::pem::PemObject as _;
-use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use futures_rustls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use futures_rustls::rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
-use futures_rustls::rustls::crypto::{self, WebPkiSupportedAlgorithms};
-use futures_rustls::rustls::server::ParsedCertificate;
-use futures_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use futures_rustls::rustls::client::Resumption;
+use futures_rustls::rustls::crypto::{self, CryptoProvider};
+use futures_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use futures_rustls::rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore};
 
-use super::access::{Access, AccessError, NameCheck, Origin, Trust};
+use super::access::{Access, AccessError, Identity, NameCheck, Origin, Trust};
 use super::endpoint::{Endpoint, Host};
 use super::kubeconfig::read_bounded;
+use certificate::{Certificate, Version};
+use verifier::{Names, Trusted, Verifier};
 
 /// Where distributions keep the system's authorities.
 pub(super) const SYSTEM_AUTHORITIES: [&str; 4] = [
@@ -27,41 +27,67 @@ pub(super) const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// A field with more certificates than this holds authorities, and not a server's own certificate.
+const MOST_THEMSELVES: usize = 16;
+
 /// The TLS settings for `access`.
 ///
 /// # Errors
 /// Names the file and the part of it that makes no sense.
 pub(crate) fn client_config(access: &Access) -> Result<Arc<ClientConfig>, AccessError> {
     let provider = Arc::new(crypto::ring::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
+    let verifier = Verifier {
+        trusted: trusted(access)?,
+        names: names(access)?,
+        algorithms: provider.signature_verification_algorithms,
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| malformed(access, "TLS", &error))?;
-    let builder = match (&access.trust, &access.name_check) {
-        (Trust::Anything, _) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Lenient { roots: None, algorithms })),
-        (_, NameCheck::Any) => {
-            let roots = Some(roots(access)?);
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Lenient { roots, algorithms }))
-        }
-        (_, _) => builder.with_root_certificates(roots(access)?),
-    };
+        .map_err(|error| malformed(access, "TLS", &error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &access.identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = certificates(access, "client-certificate", &identity.chain)?;
-            let key = PrivateKeyDer::from_pem_slice(&identity.key)
-                .map_err(|error| malformed(access, "client-key", &error))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| malformed(access, "client-certificate and client-key", &error))?
+            let shown = shown(access, identity, &provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)))
         }
     };
     config.resumption = Resumption::in_memory_sessions(2);
     Ok(Arc::new(config))
+}
+
+/// The client certificate with its key. Not rustls' own `with_client_auth_cert`: that refuses
+/// certificates of version 1, which Go's clients and servers accept.
+fn shown(
+    access: &Access,
+    identity: &Identity,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, AccessError> {
+    let chain = certificates(access, "client-certificate", &identity.chain)?;
+    let key = PrivateKeyDer::from_pem_slice(&identity.key)
+        .map_err(|error| malformed(access, "client-key", &error))?;
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| malformed(access, "client-key", &error))?;
+    let shown = CertifiedKey::new(chain, key);
+    match keys_match(&shown) {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(shown),
+        Err(error) => Err(malformed(access, "client-certificate and client-key", &error)),
+    }
+}
+
+fn keys_match(shown: &CertifiedKey) -> Result<(), Error> {
+    match Certificate::read(shown.end_entity_cert()?) {
+        Some(read) if read.version == Version::V1 => match shown.key.public_key() {
+            Some(key) if key.as_ref() != read.public_key => {
+                Err(InconsistentKeys::KeyMismatch.into())
+            }
+            _ => Ok(()),
+        },
+        _ => shown.keys_match(),
+    }
 }
 
 /// The name to ask the server for, as `access` says.
@@ -81,17 +107,39 @@ pub(crate) fn server_name(
         .map_err(|_| format!("\"{name}\" is no name that a certificate can carry"))
 }
 
-fn roots(access: &Access) -> Result<RootCertStore, AccessError> {
-    let found = match &access.trust {
+fn names(access: &Access) -> Result<Names, AccessError> {
+    match &access.name_check {
+        NameCheck::Any => Ok(Names::Any),
+        NameCheck::Endpoint | NameCheck::Named(_) => Ok(Names::Asked),
+        NameCheck::OneOf(names) => {
+            let name = |name: &String| {
+                ServerName::try_from(name.clone()).map_err(|_| {
+                    malformed(
+                        access,
+                        "server",
+                        &format!("\"{name}\" is no name that a certificate can carry"),
+                    )
+                })
+            };
+            names.iter().map(name).collect::<Result<_, _>>().map(Names::OneOf)
+        }
+    }
+}
+
+fn trusted(access: &Access) -> Result<Trusted, AccessError> {
+    let themselves = match &access.trust {
+        Trust::Anything => return Ok(Trusted::Anything),
         Trust::Authority(pem) => certificates(access, "certificate-authority", pem)?,
-        Trust::System | Trust::Anything => system_authorities(access)?,
+        Trust::System => system_authorities(access)?,
     };
     let mut roots = RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(found);
+    let (usable, _) = roots.add_parsable_certificates(themselves.iter().cloned());
     if usable == 0 {
         return Err(malformed(access, "certificate-authority", &"no usable certificate in it"));
     }
-    Ok(roots)
+    // A bundle of a hundred authorities is not kept a second time in memory.
+    let themselves = if themselves.len() > MOST_THEMSELVES { Vec::new() } else { themselves };
+    Ok(Trusted::These { roots, themselves })
 }
 
 fn system_authorities(access: &Access) -> Result<Vec<CertificateDer<'static>>, AccessError> {
@@ -128,57 +176,4 @@ fn malformed(access: &Access, field: &str, text: &dyn std::fmt::Display) -> Acce
         (Origin::ServiceAccount(folder), field) => (folder.clone(), field.to_owned()),
     };
     AccessError::Malformed { path, field, text: text.to_string() }
-}
-
-/// Checks the signatures and, where there are `roots`, the chain; never the name.
-#[derive(Debug)]
-struct Lenient {
-    roots: Option<RootCertStore>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for Lenient {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if let Some(roots) = &self.roots {
-            let parsed = ParsedCertificate::try_from(certificate)?;
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                roots,
-                intermediates,
-                now,
-                algorithms,
-            )?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

@@ -125,26 +125,33 @@ impl Api {
         self.shared.state.borrow().access.origin.to_string()
     }
 
-    /// Reads all files again (SIGHUP, 401). On an error what was read before stays.
+    /// Reads all files again (SIGHUP, 401, no connection). On an error what was read before stays.
     ///
     /// # Errors
     /// As [`Api::new`].
     pub fn reload(&self) -> Result<Reloaded, AccessError> {
         let Some((settings, places)) = &self.shared.search else { return Ok(Reloaded::Same) };
         let access = access::find(settings, places)?;
-        let tls = tls_for(&access)?;
         let mut state = self.shared.state.borrow_mut();
+        if let Some(token) = &mut state.token {
+            token.read_at = None;
+        }
         if access == state.access {
-            if let Some(token) = &mut state.token {
-                token.read_at = None;
-            }
             return Ok(Reloaded::Same);
         }
+        let tls = tls_for(&access)?;
         state.token = None;
         state.access = access;
         state.tls = tls;
         state.generation += 1;
         Ok(Reloaded::Changed)
+    }
+
+    /// Whether the server is, by its name or address, what this node is to hold itself.
+    #[must_use]
+    pub fn is_circular(&self) -> bool {
+        let state = self.shared.state.borrow();
+        state.access.way.avoids(&state.access.endpoint.host, &[])
     }
 
     pub(crate) fn executor(&self) -> &LocalExecutor<'static> {

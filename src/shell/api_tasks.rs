@@ -22,6 +22,7 @@ use std::time::Duration;
 use smol::LocalExecutor;
 use smol::channel::{RecvError, Sender};
 
+use super::api_seen::Asker;
 use super::resolver;
 use super::shared::Shared;
 use crate::config::HealthCheck;
@@ -68,6 +69,14 @@ impl LazyApi {
         let api = Api::new(self.settings.clone(), places, &self.executor)
             .map_err(|error| error.to_string())?;
         log::info!("API server {} by {}", api.server(), api.origin());
+        if api.is_circular() {
+            log::warn!(
+                "that is the control plane's own virtual address, which nobody holds before an API \
+                 server was reached by another way: the API server of this node is asked instead \
+                 where there is one; name another server in {} or in kubernetes_addr",
+                api.origin()
+            );
+        }
         *self.api.borrow_mut() = Some(api.clone());
         Ok(api)
     }
@@ -111,7 +120,7 @@ impl TaskContext {
         loop {
             match self.lazy_api.api() {
                 Ok(api) => return api,
-                Err(why) => self.shared.api_said(Err(why)),
+                Err(why) => self.shared.api_said(Asker::Credentials, Err(why)),
             }
             smol::Timer::after(LOOK_AGAIN).await;
         }

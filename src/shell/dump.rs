@@ -2,9 +2,8 @@
 //! state. Pure: all it says is given.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::calendar::Civil;
 use super::source::{ApiHealth, StatusPage};
 use crate::cli::services::Listing;
 use crate::cli::status::for_a_person;
@@ -14,6 +13,7 @@ use crate::core::settings::{
     Target,
 };
 use crate::core::status::{AddressState, Counters, ServiceState};
+use crate::dates::rfc3339;
 
 mod services;
 
@@ -36,7 +36,7 @@ pub struct Dump<'a> {
     /// The counters.
     pub counters: &'a Counters,
     /// The wall clock.
-    pub now: Civil,
+    pub now: SystemTime,
     /// The process's id.
     pub process: u32,
     /// Where `/metrics` is (`prometheus_server`), empty when it is off.
@@ -50,7 +50,7 @@ impl Dump<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = format!("\n{RULE}\n                   KUBE-VIP CONFIGURATION DUMP\n{RULE}\n");
-        line(&mut out, "Timestamp", self.now.rfc3339());
+        line(&mut out, "Timestamp", rfc3339(self.now));
         line(&mut out, "Node Name", &self.settings.node);
         line(&mut out, "Process ID", self.process);
         let _ = writeln!(out, "{RULE}");

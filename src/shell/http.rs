@@ -16,7 +16,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ::http::StatusCode;
 use async_io::{Async, Timer};
@@ -30,6 +30,7 @@ use request::{LONGEST_HEAD, Method};
 
 use super::process::Process;
 use super::source::Source;
+use crate::backoff::Backoff;
 
 /// Connections at once, per listener, from other machines.
 const REMOTE_PLACES: usize = 12;
@@ -46,37 +47,30 @@ const LIMITS: Limits = Limits {
 const LINGER_TIME: Duration = Duration::from_millis(500);
 const LINGER_READS: usize = 64;
 /// Between two tries to listen.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Serves for ever. Where the place is taken, says so and tries again, for ever. Dropping the
 /// future closes everything.
 pub async fn serve(listen: Listen, source: Rc<dyn Source>) -> Infallible {
     let started = Process::started();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let reason = match listen.bind().await {
             Ok(listener) => {
                 log::info!("serving /metrics, /status, /why, /healthz and /readyz at {listen}");
-                pause = FIRST_PAUSE;
+                backoff.reset();
                 accept_all(&listener, &source, started, LIMITS).await
             }
             Err(reason) => reason,
         };
+        let pause = backoff.wait();
         log::warn!(
-            "cannot serve metrics and health at {listen}: {reason}; trying again in {} s",
-            pause.as_secs()
+            "cannot serve metrics and health at {listen}: {reason}; trying again in {:.1} s",
+            pause.as_secs_f64()
         );
-        Timer::after(pause + jitter(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        Timer::after(pause).await;
     }
-}
-
-/// Up to a quarter, from the clock's digits that nobody chose.
-fn jitter(pause: Duration) -> Duration {
-    let nanos =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-    pause / 4 * (nanos % 1_000) / 1_000
 }
 
 #[derive(Clone, Copy)]

@@ -7,11 +7,12 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::calendar::Civil;
 use super::pipe;
+use crate::dates::go_log;
 
 /// A message is cut where its line gets longer: what a peer sends us must not flood the log, and
 /// a line must fit into a pipe at once.
@@ -56,7 +57,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            write(&line(Civil::now(), record.level(), &record.args().to_string()));
+            write(&line(SystemTime::now(), record.level(), &record.args().to_string()));
         }
     }
 
@@ -68,7 +69,7 @@ fn write(text: &str) {
     let lost = LOST.swap(0, Ordering::Relaxed);
     if lost > 0 {
         let note = format!("{lost} lines are missing here: nobody read the log");
-        if pipe::offer(std::io::stderr(), line(Civil::now(), Level::Warn, &note).as_bytes())
+        if pipe::offer(std::io::stderr(), line(SystemTime::now(), Level::Warn, &note).as_bytes())
             .is_err()
         {
             LOST.fetch_add(lost + 1, Ordering::Relaxed);
@@ -80,10 +81,8 @@ fn write(text: &str) {
     }
 }
 
-fn line(now: Civil, level: Level, message: &str) -> String {
-    let Civil { year, month, day, hour, minute, second, .. } = now;
-    let mut line =
-        format!("{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02} {level} ");
+fn line(now: SystemTime, level: Level, message: &str) -> String {
+    let mut line = format!("{} {level} ", go_log(now));
     escape(message, &mut line);
     line.push('\n');
     line

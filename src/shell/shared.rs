@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use viplet_backend_api::{Backend, PeerStatus};
 
+use super::api_seen::{ApiSeen, Asker};
 use super::clock;
 use super::source::{ApiHealth, Source};
 use crate::core::cluster::record::ServiceName;
@@ -26,22 +27,11 @@ pub struct Shared {
     turned: Cell<Moment>,
 }
 
-/// Since when the API server answers or does not, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ApiSeen {
-    /// It was not asked yet.
-    NotYet,
-    /// It answers.
-    Answers(Moment),
-    /// It does not.
-    Fails(Moment, String),
-}
-
 impl Shared {
     /// Around a core and the backend that it commands.
     #[must_use]
     pub fn new(core: Core, backend: Box<dyn Backend>) -> Rc<Self> {
-        let (core, api) = (RefCell::new(core), RefCell::new(ApiSeen::NotYet));
+        let (core, api) = (RefCell::new(core), RefCell::default());
         Rc::new(Self { core, backend: RefCell::new(backend), api, turned: Cell::new(clock::now()) })
     }
 
@@ -50,15 +40,9 @@ impl Shared {
         self.turned.set(now);
     }
 
-    /// The API server answered, or did not and why.
-    pub fn api_said(&self, outcome: Result<(), String>) {
-        let mut seen = self.api.borrow_mut();
-        *seen = match (outcome, &*seen) {
-            (Ok(()), ApiSeen::Answers(since)) => ApiSeen::Answers(*since),
-            (Ok(()), _) => ApiSeen::Answers(clock::now()),
-            (Err(why), ApiSeen::Fails(since, _)) => ApiSeen::Fails(*since, why),
-            (Err(why), _) => ApiSeen::Fails(clock::now(), why),
-        };
+    /// The API server answered `asker`, or did not and why.
+    pub fn api_said(&self, asker: Asker, outcome: Result<(), String>) {
+        self.api.borrow_mut().learn(asker, outcome, clock::now());
     }
 }
 
@@ -68,7 +52,15 @@ impl Source for Shared {
     }
 
     fn why(&self, service: &ServiceName) -> Option<Why> {
-        self.core.borrow().why(service, clock::now())
+        let mut why = self.core.borrow().why(service, clock::now())?;
+        if let ApiHealth::Unreachable { seconds, reason } = self.api() {
+            why.because.push(format!(
+                "for {} the API server has been unreachable for {seconds} s, so this is what it knew \
+                 before: {reason}",
+                self.core.borrow().settings().node
+            ));
+        }
+        Some(why)
     }
 
     fn counters(&self) -> Counters {
@@ -80,12 +72,7 @@ impl Source for Shared {
     }
 
     fn api(&self) -> ApiHealth {
-        let now = clock::now();
-        match &*self.api.borrow() {
-            ApiSeen::NotYet => ApiHealth::Unknown,
-            ApiSeen::Answers(since) => ApiHealth::reachable(now.since(*since)),
-            ApiSeen::Fails(since, why) => ApiHealth::unreachable(now.since(*since), why),
-        }
+        self.api.borrow().health(clock::now())
     }
 
     fn health(&self) -> Result<(), String> {

@@ -23,7 +23,8 @@ use viplet::core::{
 use viplet::shell::api_tasks::{ApiTasks, LazyApi};
 use viplet::shell::clock;
 use viplet::shell::opening::Opening;
-use viplet::shell::shared::{ApiSeen, Shared};
+use viplet::shell::shared::Shared;
+use viplet::shell::source::{ApiHealth, Source as _};
 use viplet_backend_api::{Class, Refusal};
 
 use super::server::{Seen, Server, Step, Steps, answer, chunked, serve, until};
@@ -126,9 +127,9 @@ impl Node {
     }
 
     fn fails(&self) -> Option<String> {
-        match &*self.shared.api.borrow() {
-            ApiSeen::Fails(_, why) => Some(why.clone()),
-            ApiSeen::NotYet | ApiSeen::Answers(_) => None,
+        match self.shared.api() {
+            ApiHealth::Unreachable { reason, .. } => Some(reason),
+            ApiHealth::Unknown | ApiHealth::Reachable { .. } => None,
         }
     }
 }
@@ -275,6 +276,42 @@ fn services_that_may_not_be_watched_are_asked_for_again_and_the_trouble_shows() 
         until("the end of it", || node.server.count(Seen::is_watch) == 5).await;
         until("all is well", || node.fails().is_none()).await;
         assert_eq!(node.count(|input| matches!(input, Input::Services(_))), 1);
+    });
+}
+
+#[test]
+fn where_only_watches_ask_the_api_server_status_still_says_that_it_answers() {
+    run(async |executor| {
+        let settings = services(None, EndpointSource::Slices);
+        let node = node(&executor, settings, cluster(nothing_else));
+        let services = |input: &Input| matches!(input, Input::Services(_));
+        until("the Services", || node.count(services) == 1).await;
+        let health = node.shared.api();
+        assert!(matches!(health, ApiHealth::Reachable { .. }), "{health:?}");
+    });
+}
+
+#[test]
+fn an_object_of_a_later_kubernetes_is_told_to_the_core_as_there_and_not_as_gone() {
+    run(async |executor| {
+        let mut all = cluster(nothing_else);
+        let handler = move |seen: &Seen| match (collection(seen), seen.is_watch()) {
+            ("endpointslices", false) => {
+                let metadata = json!({"namespace": "shop", "name": "web-1", "resourceVersion": "3",
+                    "labels": {"kubernetes.io/service-name": "web"}});
+                let odd = json!({"metadata": metadata, "endpoints": [{"conditions": ["new"]}]});
+                let list = json!({"metadata": {"resourceVersion": "5"}, "items": [odd]});
+                answer(200, &list.to_string())
+            }
+            _ => all(seen),
+        };
+        let node = node(&executor, services(None, EndpointSource::Slices), handler);
+        let kept = |input: &Input| {
+            matches!(input, Input::Endpoints(Change::ReplacedExcept(none, kept))
+                if none.is_empty() && kept.len() == 1 && &*kept[0].key.name == "web-1"
+                    && kept[0].reason.contains("shop/web-1: endpoints[0].conditions"))
+        };
+        until("the slice", || node.count(kept) == 1).await;
     });
 }
 

@@ -12,7 +12,11 @@
 mod access;
 mod api_tasks;
 mod calls;
+mod certificates;
+mod circle;
+mod credentials;
 mod leases;
+mod lists;
 mod outcomes;
 mod probes;
 mod server;

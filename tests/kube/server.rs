@@ -79,6 +79,8 @@ pub fn chunked(steps: Steps) -> Steps {
 pub struct Server {
     pub address: SocketAddr,
     pub seen: Rc<RefCell<Vec<Seen>>>,
+    /// What connections from now on are encrypted with.
+    pub tls: Rc<RefCell<Option<TlsAcceptor>>>,
     _accept: Task<()>,
 }
 
@@ -100,7 +102,19 @@ pub fn serve(
     tls: Option<TlsAcceptor>,
     handler: impl FnMut(&Seen) -> Steps + 'static,
 ) -> Server {
-    let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0)).unwrap();
+    serve_at([127, 0, 0, 1], executor, tls, handler)
+}
+
+/// The same at an address of one's own choice.
+pub fn serve_at(
+    address: [u8; 4],
+    executor: &Rc<LocalExecutor<'static>>,
+    tls: Option<TlsAcceptor>,
+    handler: impl FnMut(&Seen) -> Steps + 'static,
+) -> Server {
+    let tls = Rc::new(RefCell::new(tls));
+    let acceptors = Rc::clone(&tls);
+    let listener = Async::<TcpListener>::bind((address, 0)).unwrap();
     let address = listener.get_ref().local_addr().unwrap();
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (log, spawner) = (Rc::clone(&seen), Rc::downgrade(executor));
@@ -108,7 +122,8 @@ pub fn serve(
     let accept = executor.spawn(async move {
         for connection in 0.. {
             let (stream, _) = listener.accept().await.unwrap();
-            let (log, handler, tls) = (Rc::clone(&log), Rc::clone(&handler), tls.clone());
+            let (log, handler, tls) =
+                (Rc::clone(&log), Rc::clone(&handler), acceptors.borrow().clone());
             let Some(executor) = spawner.upgrade() else { return };
             executor
                 .spawn(async move {
@@ -124,7 +139,7 @@ pub fn serve(
                 .detach();
         }
     });
-    Server { address, seen, _accept: accept }
+    Server { address, seen, tls, _accept: accept }
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(

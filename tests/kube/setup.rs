@@ -55,6 +55,7 @@ pub fn settings(kubeconfig: Option<&Path>) -> AccessSettings {
         detect_control_plane: Detect::Off,
         port: 6443,
         control_plane: ControlPlane::Off,
+        virtual_addresses: Vec::new(),
     }
 }
 
@@ -109,10 +110,22 @@ impl Authority {
     }
 
     pub fn sign(&self, names: &[&str]) -> Signed {
+        self.sign_with(names, |_| ())
+    }
+
+    /// A certificate that is made different by `change`.
+    pub fn sign_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Signed {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
         Signed { chain: leaf.pem(), key: key.serialize_pem() }
+    }
+
+    /// The key that it signs with.
+    pub fn key(&self) -> &KeyPair {
+        self.issuer.key()
     }
 
     /// A server with `signed`, which wants client certificates of `clients`' signing.

@@ -11,6 +11,7 @@
 mod command;
 mod error;
 mod given;
+mod hash;
 mod node_settings;
 mod observation;
 mod peer;
@@ -19,6 +20,7 @@ mod tag;
 pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Presence, Scope, Vip};
 pub use error::{Class, Refusal};
 pub use given::{Given, Unacceptable};
+pub use hash::fnv1a;
 pub use node_settings::NodeSettings;
 pub use observation::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,

@@ -1,5 +1,7 @@
 //! Whose marks an instance of viplet puts on what it installs.
 
+use crate::fnv1a;
+
 /// The mark on everything that an instance installs (design law 4): `IFA_PROTO` of addresses,
 /// `rtm_protocol` of routes. By it the instance knows, after a crash, what is its own. Instances
 /// on one node need different ones, or each would remove the addresses of the others as left
@@ -37,10 +39,8 @@ impl Tag {
         if name.is_empty() {
             return Self::DEFAULT;
         }
-        // FNV-1a: what it gives stays, since addresses outlive a program and its update.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        // What it gives stays, since addresses outlive a program and its update.
+        let hash = fnv1a(name.bytes());
         let tag = FIRST.saturating_add(u8::try_from(hash % SPAN).unwrap_or(0));
         match tag.checked_sub(GAP) {
             None => Self(tag),

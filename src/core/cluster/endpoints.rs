@@ -50,11 +50,21 @@ pub(crate) enum Anywhere {
 }
 
 impl Endpoints {
-    /// Swaps everything; the Services for which something changed.
-    pub(crate) fn replace(&mut self, slices: Vec<SliceRecord>) -> BTreeSet<ServiceName> {
+    /// Swaps everything but `kept`; the Services for which something changed.
+    pub(crate) fn replace<'a>(
+        &mut self,
+        slices: Vec<SliceRecord>,
+        kept: impl Iterator<Item = &'a SliceName>,
+    ) -> BTreeSet<ServiceName> {
         let before = std::mem::take(&mut self.services);
         for slice in slices {
             self.apply(slice);
+        }
+        for SliceName { service, name } in kept {
+            let known = before.get(service).into_iter().flatten();
+            for slice in known.filter(|slice| slice.name == *name) {
+                self.put(service, slice.clone());
+            }
         }
         let names = before.keys().chain(self.services.keys());
         let changed = names.filter(|name| before.get(name) != self.services.get(name));
@@ -64,7 +74,11 @@ impl Endpoints {
     /// Takes one slice in; the Service, if something changed for it.
     pub(crate) fn apply(&mut self, record: SliceRecord) -> Option<ServiceName> {
         let slice = self.compact(&record);
-        let slices = self.services.entry(record.service.clone()).or_default();
+        self.put(&record.service, slice)
+    }
+
+    fn put(&mut self, service: &ServiceName, slice: Slice) -> Option<ServiceName> {
+        let slices = self.services.entry(service.clone()).or_default();
         match slices.binary_search_by(|known| known.name.cmp(&slice.name)) {
             Ok(place) => {
                 let known = slices.get_mut(place)?;
@@ -78,7 +92,7 @@ impl Endpoints {
                 slices.insert(place, slice);
             }
         }
-        Some(record.service)
+        Some(service.clone())
     }
 
     /// A slice is gone; the Service, if something changed for it.
@@ -222,7 +236,11 @@ mod tests {
         let a = slice("a", &[("n1", EndpointState::Ready)]);
         assert_eq!(endpoints.apply(a.clone()), Some(web()));
         assert_eq!(endpoints.apply(a.clone()), None);
-        assert!(endpoints.replace(vec![a]).is_empty());
-        assert_eq!(endpoints.replace(vec![]), BTreeSet::from([web()]), "gone during a gap");
+        assert!(endpoints.replace(vec![a], std::iter::empty()).is_empty());
+        assert_eq!(
+            endpoints.replace(vec![], std::iter::empty()),
+            BTreeSet::from([web()]),
+            "gone during a gap"
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::core::cluster::record::{Change, NodeRecord, Scheduling};
+use crate::core::cluster::unreadable::Reasons;
 use crate::ordered;
 
 /// All nodes that were reported.
@@ -15,15 +16,28 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     /// Takes a change in; whether any node's addresses changed.
-    pub(crate) fn take(&mut self, change: Change<NodeRecord, Box<str>>) -> Moved {
+    pub(crate) fn take(
+        &mut self,
+        change: Change<NodeRecord, Box<str>>,
+        unreadable: &mut Reasons<Box<str>>,
+    ) -> Moved {
         match change {
             Change::Replaced(all) => {
+                unreadable.replace(Vec::new());
                 self.nodes = ordered::map(all.into_iter().map(|node| (node.name.clone(), node)));
             }
+            Change::ReplacedExcept(all, listed) => {
+                unreadable.replace(listed);
+                self.nodes.retain(|name, _| unreadable.get(name).is_some());
+                self.nodes.extend(all.into_iter().map(|node| (node.name.clone(), node)));
+            }
+            Change::Unreadable(one) => unreadable.add(one),
             Change::Applied(node) => {
+                unreadable.remove(&node.name);
                 self.nodes.insert(node.name.clone(), node);
             }
             Change::Deleted(name) => {
+                unreadable.remove(&name);
                 self.nodes.remove(&name);
             }
         }

@@ -58,10 +58,36 @@ impl From<&str> for Creation {
 pub enum Change<T, K> {
     /// All that there are: what is not among them is gone.
     Replaced(Vec<T>),
+    /// All that there are, and those of them that could not be read: what is among neither is gone.
+    ReplacedExcept(Vec<T>, Vec<Unreadable<K>>),
     /// One was created or changed.
     Applied(T),
+    /// One was created or changed, and could not be read.
+    Unreadable(Unreadable<K>),
     /// One was deleted.
     Deleted(K),
+}
+
+impl<T, K> Change<T, K> {
+    /// How many of its objects could not be read.
+    #[must_use]
+    pub const fn unreadable(&self) -> usize {
+        match self {
+            Self::ReplacedExcept(_, unreadable) => unreadable.len(),
+            Self::Unreadable(_) => 1,
+            Self::Replaced(_) | Self::Applied(_) | Self::Deleted(_) => 0,
+        }
+    }
+}
+
+/// An object that is there and holds a value that makes no sense to us, say one of a later
+/// Kubernetes: what was known of it before stays, and why is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable<K> {
+    /// Which one.
+    pub key: K,
+    /// Its name, the field, and what is wrong with it.
+    pub reason: String,
 }
 
 /// A Service of type LoadBalancer (`v1`).

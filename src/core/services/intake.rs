@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::core::cluster::nodes::Moved;
 use crate::core::cluster::record::{
     Change, NodeRecord, ServiceName, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
+    Unreadable,
 };
 use crate::core::input::{LeaseSeen, LeaseView, Origin};
 use crate::core::names::Name;
@@ -21,27 +22,41 @@ impl Services {
     /// Services were listed, changed or deleted.
     pub fn take_services(&mut self, change: Change<ServiceRecord, ServiceName>, now: Moment) {
         match change {
-            Change::Replaced(all) => {
-                let names = ordered::set(all.iter().map(|record| record.name.clone()));
-                let known = self.entries.keys();
-                let gone: Vec<ServiceName> =
-                    known.filter(|name| !names.contains(*name)).cloned().collect();
-                gone.iter().for_each(|name| self.forget(name, now));
-                all.into_iter().for_each(|record| self.keep(record, now));
-                if self.services_listed == Listed::No {
-                    self.services_listed = Listed::Yes;
-                    self.release_what_is_left();
-                }
+            Change::Replaced(all) => self.replace_services(all, Vec::new(), now),
+            Change::ReplacedExcept(all, unreadable) => {
+                self.replace_services(all, unreadable, now);
             }
             Change::Applied(record) => self.keep(record, now),
+            Change::Unreadable(one) => self.unreadable.services.add(one),
             Change::Deleted(name) => {
+                self.unreadable.services.remove(&name);
                 *self.counters.seen.entry("DELETED".to_owned()).or_default() += 1;
                 self.forget(&name, now);
             }
         }
     }
 
+    fn replace_services(
+        &mut self,
+        all: Vec<ServiceRecord>,
+        unreadable: Vec<Unreadable<ServiceName>>,
+        now: Moment,
+    ) {
+        self.unreadable.services.replace(unreadable);
+        let there = all.iter().map(|record| &record.name).chain(self.unreadable.services.keys());
+        let there = ordered::set(there.cloned());
+        let known = self.entries.keys();
+        let gone: Vec<ServiceName> = known.filter(|name| !there.contains(*name)).cloned().collect();
+        gone.iter().for_each(|name| self.forget(name, now));
+        all.into_iter().for_each(|record| self.keep(record, now));
+        if self.services_listed == Listed::No {
+            self.services_listed = Listed::Yes;
+            self.release_what_is_left();
+        }
+    }
+
     fn keep(&mut self, mut record: ServiceRecord, now: Moment) {
+        self.unreadable.services.remove(&record.name);
         let name = self.shared_name(record.name);
         record.name = name.clone();
         match self.entries.get_mut(&name) {
@@ -102,29 +117,44 @@ impl Services {
     /// Endpoints were listed, changed or deleted.
     pub fn take_endpoints(&mut self, change: Change<SliceRecord, SliceName>) {
         let changed: BTreeSet<ServiceName> = match change {
-            Change::Replaced(all) => {
-                if self.endpoints_listed == Listed::No {
-                    self.endpoints_listed = Listed::Yes;
-                    self.look_at_addresses();
-                }
-                let shared = |slice: SliceRecord| SliceRecord {
-                    service: self.shared_name(slice.service),
-                    ..slice
-                };
-                let all = all.into_iter().map(shared).collect();
-                self.endpoints.replace(all)
+            Change::Replaced(all) => self.replace_endpoints(all, Vec::new()),
+            Change::ReplacedExcept(all, unreadable) => self.replace_endpoints(all, unreadable),
+            Change::Unreadable(one) => {
+                self.unreadable.slices.add(one);
+                return;
             }
             Change::Applied(mut slice) => {
+                let name = SliceName { service: slice.service.clone(), name: slice.name.clone() };
+                self.unreadable.slices.remove(&name);
                 slice.service = self.shared_name(slice.service);
                 ordered::set(self.endpoints.apply(slice))
             }
-            Change::Deleted(slice) => ordered::set(self.endpoints.remove(slice)),
+            Change::Deleted(slice) => {
+                self.unreadable.slices.remove(&slice);
+                ordered::set(self.endpoints.remove(slice))
+            }
         };
         for name in changed {
             let Some(entry) = self.entries.get(&name) else { continue };
             self.agenda.plans.extend(entry.addresses.iter().chain(&entry.retiring));
             self.agenda.writes.insert(name);
         }
+    }
+
+    fn replace_endpoints(
+        &mut self,
+        all: Vec<SliceRecord>,
+        unreadable: Vec<Unreadable<SliceName>>,
+    ) -> BTreeSet<ServiceName> {
+        if self.endpoints_listed == Listed::No {
+            self.endpoints_listed = Listed::Yes;
+            self.look_at_addresses();
+        }
+        self.unreadable.slices.replace(unreadable);
+        let shared =
+            |slice: SliceRecord| SliceRecord { service: self.shared_name(slice.service), ..slice };
+        let all = all.into_iter().map(shared).collect();
+        self.endpoints.replace(all, self.unreadable.slices.keys())
     }
 
     /// Nodes were listed, changed or deleted.
@@ -134,7 +164,7 @@ impl Services {
             self.look_at_addresses();
         }
         let before = self.nodes.scheduling(&self.node);
-        if self.nodes.take(change) == Moved::Yes {
+        if self.nodes.take(change, &mut self.unreadable.nodes) == Moved::Yes {
             self.agenda.services.extend(self.entries.keys().cloned());
         }
         if self.nodes.scheduling(&self.node) != before {
@@ -145,37 +175,56 @@ impl Services {
     /// Leases were listed, changed or deleted.
     pub fn take_leases(&mut self, change: Change<LeaseSeen, LeaseName>, now: Moment) {
         match change {
-            Change::Replaced(all) => {
-                let names = ordered::set(all.iter().map(|seen| seen.lease.clone()));
-                all.into_iter().for_each(|seen| self.take_lease(seen, now));
-                let gone = self
-                    .seats
-                    .keys()
-                    .filter(|lease| self.is_covered(lease) && !names.contains(&***lease));
-                let gone: Vec<Rc<LeaseName>> = gone.cloned().collect();
-                gone.iter().for_each(|lease| self.lease_is_absent(lease, now));
-                let pages = self.book.pages().map(|(lease, _)| lease.clone());
-                let struck: Vec<LeaseName> = pages.filter(|lease| !names.contains(lease)).collect();
-                struck.iter().for_each(|lease| self.book.strike(lease));
-                if !self.book.is_complete() {
-                    self.book.complete();
-                    self.agenda.seats.extend(self.seats.keys().cloned());
-                    self.look_at_addresses();
-                    self.release_what_is_left();
-                }
+            Change::Replaced(all) => self.replace_leases(all, Vec::new(), now),
+            Change::ReplacedExcept(all, unreadable) => self.replace_leases(all, unreadable, now),
+            Change::Unreadable(one) => {
+                let reason = one.reason.clone();
+                self.with_seat(&one.key, |seat| seat.election.unreadable(reason, now));
+                self.unreadable.leases.add(one);
             }
             Change::Applied(seen) => {
+                self.unreadable.leases.remove(&seen.lease);
                 let known = self.book.page(&seen.lease);
                 if known.is_none_or(|known| !is_older(&seen.version, &known.version)) {
                     self.take_lease(seen, now);
                 }
             }
             Change::Deleted(lease) => {
+                self.unreadable.leases.remove(&lease);
                 self.book.strike(&lease);
                 self.lease_is_absent(&lease, now);
             }
         }
         self.agenda.plans.extend(&self.movers);
+    }
+
+    fn replace_leases(
+        &mut self,
+        all: Vec<LeaseSeen>,
+        unreadable: Vec<Unreadable<LeaseName>>,
+        now: Moment,
+    ) {
+        for one in &unreadable {
+            let reason = one.reason.clone();
+            self.with_seat(&one.key, |seat| seat.election.unreadable(reason, now));
+        }
+        self.unreadable.leases.replace(unreadable);
+        let there = all.iter().map(|seen| &seen.lease).chain(self.unreadable.leases.keys());
+        let names = ordered::set(there.cloned());
+        all.into_iter().for_each(|seen| self.take_lease(seen, now));
+        let gone =
+            self.seats.keys().filter(|lease| self.is_covered(lease) && !names.contains(&***lease));
+        let gone: Vec<Rc<LeaseName>> = gone.cloned().collect();
+        gone.iter().for_each(|lease| self.lease_is_absent(lease, now));
+        let pages = self.book.pages().map(|(lease, _)| lease.clone());
+        let struck: Vec<LeaseName> = pages.filter(|lease| !names.contains(lease)).collect();
+        struck.iter().for_each(|lease| self.book.strike(lease));
+        if !self.book.is_complete() {
+            self.book.complete();
+            self.agenda.seats.extend(self.seats.keys().cloned());
+            self.look_at_addresses();
+            self.release_what_is_left();
+        }
     }
 
     fn take_lease(&mut self, seen: LeaseSeen, now: Moment) {

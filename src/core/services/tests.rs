@@ -9,6 +9,7 @@ mod sharing;
 mod standing_firm;
 mod successions;
 mod turns;
+mod unreadable;
 mod writing;
 
 pub(crate) use fixture::{service, settings};

@@ -208,7 +208,7 @@ impl Services {
     /// Why a Service is as it is, the first cause first.
     #[must_use]
     pub fn why(&self, name: &ServiceName, around: &Around<'_>) -> Option<Why> {
-        let entry = self.entries.get(name)?;
+        let Some(entry) = self.entries.get(name) else { return self.why_unreadable(name) };
         let mut because = Vec::new();
         match &entry.standing {
             Standing::Ignored(why) => because.push(format!("it is not ours to serve: {why}")),
@@ -227,6 +227,7 @@ impl Services {
                 }
             }
         }
+        self.unreadable_words(name, &mut because);
         if entry.record.wants_egress() {
             because.push("kube-vip.io/egress is not done by this version".to_owned());
         }
@@ -234,6 +235,31 @@ impl Services {
             because.push(format!("its status could not be written: {why}; it is tried again"));
         }
         Some(Why { status: self.status(entry, around), because })
+    }
+
+    /// A Service that could never be read.
+    fn why_unreadable(&self, name: &ServiceName) -> Option<Why> {
+        let reason = self.unreadable.services.get(name)?;
+        let status = ServiceStatus {
+            service: name.to_string(),
+            state: ServiceState::Refused,
+            addresses: Vec::new(),
+            lease: String::new(),
+            holder: String::new(),
+            reason: format!("it cannot be read: {reason}"),
+        };
+        Some(Why { because: vec![status.reason.clone()], status })
+    }
+
+    fn unreadable_words(&self, name: &ServiceName, because: &mut Vec<String>) {
+        let stays = "what was known of it before stays, until it is changed or deleted";
+        if let Some(reason) = self.unreadable.services.get(name) {
+            because.push(format!("its latest version cannot be read: {reason}; {stays}"));
+        }
+        let slices = self.unreadable.slices.iter();
+        for (_, reason) in slices.filter(|(slice, _)| slice.service == *name) {
+            because.push(format!("endpoints of it cannot be read: {reason}; {stays}"));
+        }
     }
 
     fn endpoint_words(&self, entry: &Entry) -> String {

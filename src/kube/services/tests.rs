@@ -139,6 +139,17 @@ fn a_null_family_policy_is_no_crash_and_families_are_told_by_both_fields() {
 }
 
 #[test]
+fn values_of_a_later_kubernetes_are_read_as_what_they_do_not_forbid() {
+    let record = of_spec(&json!({
+        "externalTrafficPolicy": "Topology", "ipFamilyPolicy": "PreferTripleStack",
+        "ipFamilies": ["IPv8", "IPv6"], "internalTrafficPolicy": "Zone", "new": {"a": [1]},
+        "ports": [{"port": 1, "protocol": "QUIC"}, {"port": 2, "protocol": "UDP"}],
+    }));
+    assert_eq!((record.policy, record.families), (TrafficPolicy::Cluster, Families::V6));
+    assert_eq!(*record.ports, [ServicePort { port: 2, protocol: Protocol::Udp }]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_the_field() {
     for (pointer, value, field) in [
         ("/metadata/uid", Value::Null, "metadata.uid"),
@@ -146,9 +157,9 @@ fn what_makes_no_sense_is_refused_with_the_field() {
         ("/metadata/resourceVersion", json!(7), "metadata.resourceVersion"),
         ("/spec", json!([1]), "spec"),
         ("/spec/ports", json!([{"port": 0}, {"port": 70_000}]), "spec.ports[1].port"),
-        ("/spec/ports", json!([{"port": 1, "protocol": "ICMP"}]), "spec.ports[0].protocol"),
-        ("/spec/externalTrafficPolicy", json!("Nobody"), "spec.externalTrafficPolicy"),
-        ("/spec/ipFamilies", json!(["IPv5"]), "spec.ipFamilies[0]"),
+        ("/spec/ports", json!([{"port": 1, "protocol": 6}]), "spec.ports[0].protocol"),
+        ("/spec/externalTrafficPolicy", json!(1), "spec.externalTrafficPolicy"),
+        ("/spec/ipFamilies", json!([4]), "spec.ipFamilies[0]"),
         ("/status/loadBalancer", json!({"ingress": [null]}), "status.loadBalancer.ingress[0]"),
         ("/metadata/annotations", json!({"kube-vip.io/ignore": true}), "kube-vip.io/ignore"),
     ] {

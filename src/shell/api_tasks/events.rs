@@ -36,7 +36,7 @@ enum Lost {
 /// Labels to set or to remove.
 struct LabelRequest {
     labels: BTreeMap<String, Option<String>>,
-    /// Who asked.
+    /// What the core is told of the outcome.
     answer: fn(Result<(), String>) -> Input,
 }
 
@@ -57,19 +57,22 @@ impl LabelsAndEvents {
     }
 
     pub(super) fn label(&self, key: String, value: Option<String>) {
-        self.order(LabelRequest { labels: ordered::map([(key, value)]), answer: Input::Labelled });
+        self.request(LabelRequest {
+            labels: ordered::map([(key, value)]),
+            answer: Input::Labelled,
+        });
     }
 
     pub(super) fn service_labels(&self, labels: BTreeMap<String, Option<String>>) {
-        self.order(LabelRequest { labels, answer: Input::ServicesLabelled });
+        self.request(LabelRequest { labels, answer: Input::ServicesLabelled });
     }
 
-    fn order(&self, order: LabelRequest) {
-        if let Err(TrySendError::Full(order) | TrySendError::Closed(order)) =
-            self.labels.try_send(order)
+    fn request(&self, request: LabelRequest) {
+        if let Err(TrySendError::Full(request) | TrySendError::Closed(request)) =
+            self.labels.try_send(request)
         {
             let why = "not sent: too many labels are being written".to_owned();
-            self.context.tell((order.answer)(Err(why)));
+            self.context.tell((request.answer)(Err(why)));
         }
     }
 
@@ -112,9 +115,9 @@ impl Writer {
         while let Ok(next) = next_of(&next, &mut self.connection).await {
             match next {
                 Next::Event(event) => self.record(event).await,
-                Next::LabelRequest(order) => {
-                    let outcome = self.label(&order.labels).await;
-                    if self.context.inbox.send((order.answer)(outcome)).await.is_err() {
+                Next::LabelRequest(request) => {
+                    let outcome = self.label(&request.labels).await;
+                    if self.context.inbox.send((request.answer)(outcome)).await.is_err() {
                         return;
                     }
                 }
@@ -180,7 +183,7 @@ async fn next(
     labels: &Receiver<LabelRequest>,
     events: &Receiver<ServiceEvent>,
 ) -> Result<Next, RecvError> {
-    let order = async { labels.recv().await.map(Next::LabelRequest) };
+    let request = async { labels.recv().await.map(Next::LabelRequest) };
     let event = async { events.recv().await.map(Next::Event) };
-    smol::future::or(order, event).await
+    smol::future::or(request, event).await
 }

@@ -1,12 +1,12 @@
 //! Requests about Leases: which connection carries one, and which Leases are watched by name.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use smol::channel::{Receiver, RecvError, Sender, TrySendError, bounded};
 
-use super::{LazyApi, QUEUE, TaskContext};
+use super::{Asker, LazyApi, QUEUE, TaskContext};
 use crate::core::{Input, LeaseName, LeaseRequest, LeaseVerb, WriteOutcome};
 use crate::kube::{Coverage, LeaseClient, LeaseMemory, LeaseNews, Pace, watch_lease};
 
@@ -52,7 +52,7 @@ impl LeaseQueue {
     pub(super) fn give_own_connection(&mut self, lease: &LeaseName) {
         if !self.own.contains_key(lease) {
             let (sender, requests) = bounded(OWN_QUEUE);
-            self.employ(requests);
+            self.start_worker(requests);
             self.own.insert(lease.clone(), sender);
         }
     }
@@ -81,13 +81,13 @@ impl LeaseQueue {
         self.pool.get_or_init(|| {
             let (sender, requests) = bounded(QUEUE);
             for _ in 0..CONNECTIONS {
-                self.employ(requests.clone());
+                self.start_worker(requests.clone());
             }
             sender
         })
     }
 
-    fn employ(&self, requests: Receiver<LeaseRequest>) {
+    fn start_worker(&self, requests: Receiver<LeaseRequest>) {
         self.context.start(|context| carry(context, self.memory.clone(), requests));
     }
 }
@@ -101,7 +101,9 @@ async fn carry(context: TaskContext, memory: LeaseMemory, requests: Receiver<Lea
             Ok(client) => client.perform(&request).await,
             Err(why) => not_sent(request, why),
         };
-        context.shared.api_said(trouble(&answer).map_or(Ok(()), |why| Err(why.to_owned())));
+        context
+            .shared
+            .api_said(Asker::Leases, trouble(&answer).map_or(Ok(()), |why| Err(why.to_owned())));
         if context.inbox.send(answer).await.is_err() {
             return;
         }
@@ -154,19 +156,33 @@ fn trouble(answer: &Input) -> Option<&str> {
     }
 }
 
+/// Whether a watch fails at the moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failing {
+    No,
+    Yes,
+}
+
 async fn watch(context: TaskContext, memory: LeaseMemory, lease: LeaseName) {
     let api = context.api().await;
+    let asker = Asker::Watch(format!("lease {lease}"));
+    let failing = Cell::new(Failing::No);
     let sink = async |news| match news {
         LeaseNews::Input(input) => {
+            if failing.get() == Failing::No {
+                context.shared.api_said(asker.clone(), Ok(()));
+            }
             let _ = context.inbox.send(input).await;
         }
         LeaseNews::Trouble(why) => {
             log::warn!("lease {lease} is not watched: {why}; it is tried again");
-            context.shared.api_said(Err(why));
+            failing.set(Failing::Yes);
+            context.shared.api_said(asker.clone(), Err(why));
         }
         LeaseNews::Recovered => {
             log::info!("lease {lease} is watched again");
-            context.shared.api_said(Ok(()));
+            failing.set(Failing::No);
+            context.shared.api_said(asker.clone(), Ok(()));
         }
     };
     let pace = Pace { longest_wait: WATCH_AGAIN, ..Pace::default() };

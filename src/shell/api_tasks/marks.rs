@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use smol::channel::{Receiver, Sender, bounded};
 
-use super::{QUEUE, TaskContext, next_of};
+use super::{Asker, QUEUE, TaskContext, next_of};
 use crate::core::LeaseName;
 use crate::core::cluster::record::Change;
 use crate::core::input::Mark;
@@ -42,6 +42,7 @@ async fn carry(context: TaskContext, memory: LeaseMemory, marks: Receiver<(Lease
         let connection = connection.get_or_insert_with(|| api.connection());
         match mark_lease(connection, &lease, &mark).await {
             Ok(lease) => {
+                context.shared.api_said(Asker::Marks, Ok(()));
                 let change = Coverage { namespace: None }.learn(Change::Applied(lease), &memory);
                 if context.inbox.send(change).await.is_err() {
                     return;
@@ -53,7 +54,7 @@ async fn carry(context: TaskContext, memory: LeaseMemory, marks: Receiver<(Lease
                      is tried again",
                     mark.address
                 );
-                context.shared.api_said(Err(error.to_string()));
+                context.shared.api_said(Asker::Marks, Err(error.to_string()));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use smol::channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{QUEUE, TaskContext, next_of};
+use super::{Asker, QUEUE, TaskContext, next_of};
 use crate::core::Input;
 use crate::core::input::{ServiceOutcome, ServiceUpdate};
 use crate::kube::{Connection, update_service};
@@ -57,8 +57,10 @@ async fn carry(context: TaskContext, updates: Receiver<ServiceUpdate>) {
             Err(why) => ServiceOutcome::Failed(why),
         };
         match &outcome {
-            ServiceOutcome::Done => context.shared.api_said(Ok(())),
-            ServiceOutcome::Failed(why) => context.shared.api_said(Err(why.clone())),
+            ServiceOutcome::Done => context.shared.api_said(Asker::Services, Ok(())),
+            ServiceOutcome::Failed(why) => {
+                context.shared.api_said(Asker::Services, Err(why.clone()))
+            }
             ServiceOutcome::Gone | ServiceOutcome::Conflict | ServiceOutcome::Refused(_) => {}
         }
         if context.inbox.send(answer(update, outcome)).await.is_err() {

@@ -1,10 +1,11 @@
 //! The watches of Services, endpoints, nodes and all Leases: four connections, however many objects.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::TaskContext;
-use super::leases::WATCH_AGAIN;
+use super::leases::{Failing, WATCH_AGAIN};
+use super::{Asker, TaskContext};
 use crate::core::Input;
 use crate::core::cluster::record::{Change, NodeRecord, ServiceRecord, SliceName, SliceRecord};
 use crate::core::settings::{EndpointSource, Services};
@@ -88,7 +89,11 @@ fn slices<T: Into<SliceRecord>>(change: Change<T, SliceName>) -> Input {
 fn mapped<T, U, K>(change: Change<T, K>, each: impl Fn(T) -> U) -> Change<U, K> {
     match change {
         Change::Replaced(all) => Change::Replaced(all.into_iter().map(each).collect()),
+        Change::ReplacedExcept(all, unreadable) => {
+            Change::ReplacedExcept(all.into_iter().map(each).collect(), unreadable)
+        }
         Change::Applied(one) => Change::Applied(each(one)),
+        Change::Unreadable(one) => Change::Unreadable(one),
         Change::Deleted(key) => Change::Deleted(key),
     }
 }
@@ -109,15 +114,29 @@ async fn follow<T: Watched>(
     let api = context.api().await;
     let Subject { name, scope, pace, need, reached } = subject;
     let mut known = BTreeSet::new();
-    let say = |outcome| {
-        if need == Need::Needed {
-            context.shared.api_said(outcome);
+    let failing = Cell::new(Failing::No);
+    let say = |outcome: Result<(), String>| {
+        failing.set(if outcome.is_ok() { Failing::No } else { Failing::Yes });
+        if outcome.is_ok() || need == Need::Needed {
+            context.shared.api_said(Asker::Watch(name.to_owned()), outcome);
         }
     };
     let sink = async |event: Event<T, T::Key>| {
         let change = match event {
-            Event::Replaced(all) => Change::Replaced(all),
+            Event::Replaced(all) => {
+                listed(&failing, &say);
+                Change::Replaced(all)
+            }
+            Event::ReplacedExcept(all, unreadable) => {
+                listed(&failing, &say);
+                unreadable.iter().for_each(|one| complain(name, &one.reason, &mut known));
+                Change::ReplacedExcept(all, unreadable)
+            }
             Event::Applied(one) => Change::Applied(one),
+            Event::Unreadable(one) => {
+                complain(name, &one.reason, &mut known);
+                Change::Unreadable(one)
+            }
             Event::Deleted(key) => Change::Deleted(key),
             Event::Reached(version) => {
                 if let Some(input) = reached(version) {
@@ -125,7 +144,7 @@ async fn follow<T: Watched>(
                 }
                 return;
             }
-            Event::Rejected(reason) => return complain(name, reason, &mut known),
+            Event::Rejected(reason) => return complain(name, &reason, &mut known),
             Event::Trouble(why) => {
                 log::warn!("{name} are not watched: {why}; it is tried again");
                 return say(Err(why));
@@ -140,13 +159,22 @@ async fn follow<T: Watched>(
     Watch::new(&api, scope, pace).run(sink).await;
 }
 
+/// A list proves that the server answers; not that the stream after it works, where that failed.
+fn listed(failing: &Cell<Failing>, say: &impl Fn(Result<(), String>)) {
+    if failing.get() == Failing::No {
+        say(Ok(()));
+    }
+}
+
 /// Once for each reason: an object that makes no sense may change every second.
-fn complain(name: &str, reason: String, known: &mut BTreeSet<String>) {
+fn complain(name: &str, reason: &str, known: &mut BTreeSet<String>) {
     if known.len() >= REASONS_KNOWN {
         known.clear();
     }
-    if !known.contains(&reason) {
-        log::warn!("one of the {name} makes no sense and is left out: {reason}");
-        known.insert(reason);
+    if known.insert(reason.to_owned()) {
+        log::warn!(
+            "one of the {name} cannot be read: {reason}; what was known of it before stays, and it \
+             is read again when it changes"
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::build_info::VERSION;
 use crate::core::cluster::record::ServiceName;
 use crate::shell::metrics;
 use crate::shell::process::Process;
-use crate::shell::source::{Source, StatusPage};
+use crate::shell::source::{ApiHealth, Source, StatusPage};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -95,9 +95,13 @@ pub(super) fn answer(request: Request<'_>, source: &dyn Source, started: Option<
 }
 
 fn ready(source: &dyn Source) -> Response {
-    let reasons = source.status().not_ready;
+    let mut reasons = source.status().not_ready;
     if reasons.is_empty() {
         return Response::new(TEXT, "ok".into());
+    }
+    // By itself it is no reason: what is held stays held. But it may be why the rest is as it is.
+    if let ApiHealth::Unreachable { seconds, reason } = source.api() {
+        reasons.push(format!("the API server has been unreachable for {seconds} s: {reason}"));
     }
     let one_line = |reason: &String| format!("{}\n", reason.replace(['\n', '\r'], " "));
     Response::unavailable(reasons.iter().map(one_line).collect())

@@ -44,6 +44,7 @@ pub(crate) fn with_api(bench: &Bench<'_>, test: impl AsyncFnOnce(Rc<LocalExecuto
         detect_control_plane: Detect::Off,
         port: 6443,
         control_plane: ControlPlane::Off,
+        virtual_addresses: Vec::new(),
     };
     let nowhere = PathBuf::from("/nonexistent");
     let places =

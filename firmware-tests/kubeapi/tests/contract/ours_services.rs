@@ -153,6 +153,8 @@ where
             Event::Deleted(key) => {
                 log.retain(|name, _| !format!("{key:?}").contains(name.as_str()))
             }
+            Event::ReplacedExcept(_, unreadable) => panic!("{:?}", unreadable.len()),
+            Event::Unreadable(one) => panic!("{}", one.reason),
             Event::Rejected(reason) | Event::Trouble(reason) => panic!("{reason}"),
             Event::Recovered | Event::Reached(_) => {}
         }

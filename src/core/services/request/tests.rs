@@ -72,7 +72,7 @@ fn what_other_controllers_wrote_into_the_status_is_never_taken() {
         scheduling: Default::default(),
         labels: Default::default(),
     };
-    nodes.take(Change::Replaced(vec![node]));
+    nodes.take(Change::Replaced(vec![node]), &mut Default::default());
     record.ingress = [entry("10.0.0.11", &[80])].into();
     let judged = judge(&record, &settings(ServiceElection::Each), &nodes);
     assert!(matches!(judged, Verdict::Waiting(_)), "{judged:?}");

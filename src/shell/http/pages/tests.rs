@@ -1,5 +1,7 @@
 //! The pages by their paths.
 
+use std::time::Duration;
+
 use super::*;
 use crate::core::status::{ServiceState, Why};
 use crate::shell::source::fixture::{Fixture, holding, service as service_status};
@@ -18,6 +20,10 @@ fn ready_says_ok_or_every_reason_on_its_line() {
     let response = get("/readyz", &source);
     assert_eq!(response.status.as_u16(), 503);
     assert_eq!(response.body, "192.0.2.10: link eth0 is down\nno lease seen\n");
+    *source.api.borrow_mut() = ApiHealth::unreachable(Duration::from_secs(7), "TLS: UnknownIssuer");
+    let body = get("/readyz", &source).body;
+    let last = "the API server has been unreachable for 7 s: TLS: UnknownIssuer\n";
+    assert!(body.ends_with(last), "what status says, readyz says too: {body}");
 }
 
 #[test]
