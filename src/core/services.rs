@@ -177,6 +177,8 @@ pub struct Services {
     pub(in crate::core) write_queue: BTreeSet<ServiceName>,
     /// Addresses that are the control plane's too, and whether they were held here.
     pub(in crate::core) shared: Vec<(IpAddr, bool)>,
+    /// What was warned of about leases.
+    pub(in crate::core) warned: crate::core::rights::candidacies::Warned,
     /// Numbers of leases that are not followed any more.
     pub(in crate::core) past: Tally,
     pub(in crate::core) sweep: Sweep,
@@ -224,6 +226,7 @@ impl Services {
             write_attempts: 0,
             write_queue: BTreeSet::new(),
             shared: Vec::new(),
+            warned: crate::core::rights::candidacies::Warned::default(),
             past: Tally::default(),
             sweep: Sweep { next: now + FULL_PASS, done: 0 },
             latest: now,

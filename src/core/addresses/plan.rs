@@ -26,7 +26,7 @@ impl Services {
 
     fn judge(&mut self, name: &ServiceName, now: Moment) {
         let Some(entry) = self.entries.get(name) else { return };
-        let verdict = request::judge(&entry.record, &self.settings, &self.nodes);
+        let verdict = request::judge(&entry.record, &self.settings, &self.nodes, &entry.addresses);
         let (standing, ask) = match verdict {
             Verdict::Ignored(why) => (Standing::Ignored(why.into()), None),
             Verdict::Refused(refused) => (Standing::Refused(Box::new(refused)), None),
@@ -36,7 +36,7 @@ impl Services {
         let names = ask.as_ref().map(names_of).unwrap_or_default();
         self.set_names(name, names, now);
         let (addresses, retiring) =
-            ask.as_ref().map(|ask| self.addresses_of(ask)).unwrap_or_default();
+            ask.as_ref().map(|ask| self.addresses_of(name, ask)).unwrap_or_default();
         let standing = match (&standing, addresses.is_empty()) {
             (Standing::Asking, true) => Standing::Waiting(self.unresolved(name).into()),
             _ => standing,
@@ -62,7 +62,7 @@ impl Services {
 
     /// The addresses that a request stands for now, and those that its names stood for until
     /// lately.
-    fn addresses_of(&self, ask: &Ask) -> (Vec<IpAddr>, Vec<IpAddr>) {
+    fn addresses_of(&self, name: &ServiceName, ask: &Ask) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let (mut addresses, mut retiring) = (Vec::new(), Vec::new());
         for target in &ask.targets {
             match target {
@@ -75,17 +75,27 @@ impl Services {
                 }
             }
         }
-        addresses.retain(|address| self.nodes.owner(*address).is_none());
+        let free = |address: &IpAddr| {
+            let entry = self.entries.get(name);
+            let taken = |entry: &Box<crate::core::services::Entry>| {
+                request::node_of(&entry.record, &self.nodes, &entry.addresses, *address).is_some()
+            };
+            !entry.is_some_and(taken)
+        };
+        addresses.retain(free);
         let mut seen = BTreeSet::new();
         addresses.retain(|address| seen.insert(*address));
         retiring.retain(|address| seen.insert(*address));
         (addresses, retiring)
     }
 
-    fn unresolved(&self, name: &ServiceName) -> String {
+    /// The names that a Service asks for and that stand for nothing, each with its reason; empty
+    /// where there are none.
+    pub(in crate::core) fn unresolved(&self, name: &ServiceName) -> String {
         let names = self.entries.get(name).map(|entry| &*entry.names).unwrap_or_default();
         let lookups = names.iter().filter_map(|key| self.lookups.get(key));
-        let why = lookups.map(|lookup| match lookup.name.trouble() {
+        let without = lookups.filter(|lookup| lookup.name.addresses().is_empty());
+        let why = without.map(|lookup| match lookup.name.trouble() {
             Some(why) => format!("{} is not resolved: {why}", lookup.name.name()),
             None => format!("{} is being resolved", lookup.name.name()),
         });

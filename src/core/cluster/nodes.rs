@@ -11,7 +11,8 @@ use crate::ordered;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nodes {
     nodes: BTreeMap<Box<str>, NodeRecord>,
-    owners: BTreeMap<IpAddr, Box<str>>,
+    owners: BTreeMap<IpAddr, (Box<str>, Reported)>,
+    listed: Listed,
 }
 
 impl Nodes {
@@ -41,10 +42,17 @@ impl Nodes {
                 self.nodes.remove(&name);
             }
         }
+        let news = match std::mem::replace(&mut self.listed, Listed::Yes) {
+            Listed::No => Reported::AtFirst,
+            Listed::Yes => Reported::Later,
+        };
         let pairs = self.nodes.values().flat_map(|node| {
-            node.addresses.iter().map(move |address| (*address, node.name.clone()))
+            node.addresses.iter().map(|address| {
+                let known = self.owners.get(address).map(|(_, reported)| *reported);
+                (*address, (node.name.clone(), known.unwrap_or(news)))
+            })
         });
-        let owners: BTreeMap<IpAddr, Box<str>> = ordered::map(pairs);
+        let owners = ordered::map(pairs);
         if owners == self.owners {
             return Moved::No;
         }
@@ -52,10 +60,13 @@ impl Nodes {
         Moved::Yes
     }
 
-    /// The node whose own address this is.
+    /// The node whose own address this is, and since when that is known.
+    ///
+    /// A kubelet without `--node-ip` may report an address that viplet holds on that node as the
+    /// node's: such a report says nothing against a Service that had the address before.
     #[must_use]
-    pub(crate) fn owner(&self, address: IpAddr) -> Option<&str> {
-        self.owners.get(&address).map(|name| &**name)
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<(&str, Reported)> {
+        self.owners.get(&address).map(|(name, reported)| (&**name, *reported))
     }
 
     /// A node by name.
@@ -74,6 +85,23 @@ impl Nodes {
     pub(crate) fn scheduling(&self, name: &str) -> Scheduling {
         self.nodes.get(name).map_or(Scheduling::Open, |node| node.scheduling)
     }
+}
+
+/// When a node's address was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reported {
+    /// By the first list of nodes.
+    AtFirst,
+    /// Since then.
+    Later,
+}
+
+/// Whether the first list of nodes was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Listed {
+    #[default]
+    No,
+    Yes,
 }
 
 /// Whether the nodes' addresses changed.

@@ -24,6 +24,9 @@ use crate::core::work_queue::Item;
 const LEAST_AT_ONCE: usize = 2;
 /// At most so many do when there is little time, or no other node.
 const MOST_AT_ONCE: usize = 8;
+/// The same is not said again of another lease within this time, and something else not within that.
+const WARNED_AGAIN: Duration = Duration::from_secs(600);
+const WARNED_APART: Duration = Duration::from_secs(5);
 /// What it takes to give one away.
 const PARTING: Duration = Duration::from_millis(50);
 
@@ -140,7 +143,9 @@ impl Services {
         if seat.leaving == Leaving::Yes && seat.held_before && !seat.is_ours() {
             seat.parted.get_or_insert(around.now);
         }
-        effects.extend(seat.election.take_reports().into_iter().map(|r| Effect::Report(quiet(r))));
+        let reports = seat.election.take_reports();
+        let reports = reports.into_iter().map(|report| self.warned.hush(report, around.now));
+        effects.extend(reports.map(Effect::Report));
         let urgency = seat.election.urgency(around.now, handover).filter(|_| !held_back);
         let due = match urgency {
             Some(_) => seat.election.tick_deadline(),
@@ -409,17 +414,59 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.rejects += tally.rejects;
 }
 
-/// What is news about one lease is detail among a thousand.
-fn quiet(report: Report) -> Report {
-    match report.level {
-        Level::Info | Level::Warn => Report { level: Level::Debug, ..report },
-        Level::Error | Level::Debug => report,
+/// What was warned of last about any Service's lease.
+#[derive(Clone, Debug, Default)]
+pub(in crate::core) struct Warned {
+    what: String,
+    at: Option<Moment>,
+}
+
+impl Warned {
+    /// What is news about one lease is detail among a thousand; what goes wrong with all of them is
+    /// said once, with one of them as the example.
+    fn hush(&mut self, report: Report, now: Moment) -> Report {
+        let quiet = match report.level {
+            Level::Error | Level::Debug => false,
+            Level::Info => true,
+            Level::Warn => self.is_known(&report.text, now),
+        };
+        if quiet { Report { level: Level::Debug, ..report } } else { report }
+    }
+
+    fn is_known(&mut self, text: &str, now: Moment) -> bool {
+        let what = text.strip_prefix("lease ").and_then(|rest| rest.split_once(": "));
+        let what = what.map_or(text, |(_, what)| what);
+        let since = self.at.map(|at| now.since(at));
+        let known = match since {
+            None => false,
+            Some(since) if self.what == what => since < WARNED_AGAIN,
+            Some(since) => since < WARNED_APART,
+        };
+        if !known {
+            (self.what, self.at) = (what.to_owned(), Some(now));
+        }
+        known
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_wrong_with_a_thousand_leases_is_warned_of_once_and_again_when_it_changes() {
+        let mut warned = Warned::default();
+        let mut loud = |what: &str, seconds: u64| {
+            let now = Moment::from_boot(Duration::from_secs(seconds));
+            let one = |n| Report { level: Level::Warn, text: format!("lease a/{n}: {what}") };
+            let all = (0..1000).map(|n| warned.hush(one(n), now));
+            all.filter(|report| report.level == Level::Warn).count()
+        };
+        assert_eq!(loud("403", 10), 1);
+        assert_eq!(loud("403", 500), 0);
+        assert_eq!(loud("503", 510), 1);
+        assert_eq!(loud("503", 1200), 1);
+    }
 
     #[test]
     fn leases_are_given_away_few_at_once_unless_there_are_many_for_the_time() {

@@ -126,6 +126,22 @@ struct Retry {
     failures: u32,
     not_before: Moment,
     reason: Option<String>,
+    warning: Warning,
+}
+
+/// Whether the log says why requests fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Warning {
+    /// Only one has failed, which happens in passing.
+    Withheld,
+    /// It does.
+    Given,
+}
+
+impl Retry {
+    const fn none(not_before: Moment) -> Self {
+        Self { failures: 0, not_before, reason: None, warning: Warning::Withheld }
+    }
 }
 
 /// Numbers for the metrics.
@@ -183,7 +199,7 @@ impl Election {
             fitness: Fitness::Fit,
             call: None,
             attempts: 0,
-            retry: Retry { failures: 0, not_before: Moment::default(), reason: None },
+            retry: Retry::none(Moment::default()),
             renewed: None,
             hurry: false,
             overdue_reported: false,
@@ -348,7 +364,7 @@ impl Election {
     fn calm_down(&mut self, now: Moment) {
         let others = self.known.holder().is_some_and(|holder| holder != self.me());
         if self.role == Role::Following && others && self.ownerless_since(now).is_none() {
-            self.retry = Retry { failures: 0, not_before: now, reason: None };
+            self.retry = Retry::none(now);
         }
     }
 
@@ -433,8 +449,10 @@ impl Election {
             Courtesy::Rank(_) => self.jitter.up_to(term::renew_every(&self.terms.timing) / 7),
         };
         self.hurry = false;
-        if std::mem::take(&mut self.overdue_reported) {
-            self.report(Level::Info, "renewed again".to_owned());
+        let overdue = std::mem::take(&mut self.overdue_reported);
+        let warned = std::mem::replace(&mut self.retry.warning, Warning::Withheld);
+        if overdue || warned == Warning::Given {
+            self.report(Level::Info, "its requests succeed again".to_owned());
         }
         self.retry.reason = None;
         let until = term::until(sent, &self.terms.timing);
@@ -457,8 +475,13 @@ impl Election {
         let first = Duration::from_millis(100);
         let wait = backoff(first, self.terms.timing.retry_period, self.retry.failures);
         self.retry.not_before = now + self.jitter.around(wait);
-        if self.retry.reason.as_ref() != Some(&reason) {
+        let news = self.retry.reason.as_ref() != Some(&reason);
+        let due = self.retry.failures > 1 && self.retry.warning == Warning::Withheld;
+        if news || due {
             let level = if self.retry.failures > 1 { Level::Warn } else { Level::Debug };
+            if level == Level::Warn {
+                self.retry.warning = Warning::Given;
+            }
             self.report(level, format!("a request failed, tried again soon: {reason}"));
             self.retry.reason = Some(reason);
         }

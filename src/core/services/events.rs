@@ -19,6 +19,8 @@ use crate::core::work_queue::Due;
 pub(crate) const REPEAT: Duration = Duration::from_secs(50 * 60);
 /// Time between two Events, once the burst is used up.
 const PACE: Duration = Duration::from_millis(100);
+/// A name has so long to be looked up before it is worth a word that it stands for nothing.
+pub(super) const UNRESOLVED: Duration = Duration::from_secs(5);
 /// How far ahead of the pace a burst may run.
 const BURST: Duration = Duration::from_secs(2);
 
@@ -113,6 +115,9 @@ impl Services {
         let entry = self.entries.get(name)?;
         let here = || Some(self.node.clone());
         let (weight, reason, message, node) = match state {
+            ServiceState::Held if self.is_partly_unresolved(entry, around.now) => {
+                (EventWeight::Warning, "Unresolved", text, here())
+            }
             ServiceState::Held => {
                 let (reason, message) = self.announced(entry, around)?;
                 (EventWeight::Normal, reason, message, here())
@@ -136,6 +141,12 @@ impl Services {
             message,
             node,
         })
+    }
+
+    /// Whether a name beside the addresses that are held stands for nothing, and has for a while.
+    fn is_partly_unresolved(&self, entry: &Entry, now: Moment) -> bool {
+        let settled = now >= entry.writer.state().1 + UNRESOLVED;
+        settled && !self.unresolved(&entry.record.name).is_empty()
     }
 
     /// That this node announces the Service, unless the Service says so already.

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use viplet_backend_api::LinkName;
 
 use crate::core::address::unusable;
-use crate::core::cluster::nodes::Nodes;
+use crate::core::cluster::nodes::{Nodes, Reported};
 use crate::core::cluster::record::{
-    Families, RareAnnotations, ServiceAnnotations, ServiceRecord, TrafficPolicy,
+    Families, Ingress, RareAnnotations, ServiceAnnotations, ServiceRecord, TrafficPolicy,
 };
 use crate::core::rights::lease::LeaseName;
 use crate::core::settings::{
@@ -116,13 +116,19 @@ impl ServiceRecord {
     }
 }
 
-/// What becomes of a Service under these settings, given the nodes' own addresses.
+/// What becomes of a Service under these settings, given the nodes' own addresses and those that
+/// the Service has already.
 #[must_use]
-pub(crate) fn judge(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Verdict {
+pub(crate) fn judge(
+    record: &ServiceRecord,
+    settings: &Services,
+    nodes: &Nodes,
+    had: &[IpAddr],
+) -> Verdict {
     if let Some(why) = ignored(record, settings) {
         return Verdict::Ignored(why);
     }
-    match ask(record, settings, nodes) {
+    match ask(record, settings, &|address| node_of(record, nodes, had, address)) {
         Ok(Some(ask)) => Verdict::Asks(ask),
         Ok(None) => Verdict::Waiting(
             "no address is asked for yet: waiting for the annotation \
@@ -154,19 +160,42 @@ fn ignored(record: &ServiceRecord, settings: &Services) -> Option<String> {
     }
 }
 
-fn ask(record: &ServiceRecord, settings: &Services, nodes: &Nodes) -> Result<Option<Ask>, Refused> {
+/// The node whose own address this is; none where the Service had the address before the node
+/// was seen to report it: a kubelet without `--node-ip` reports what viplet holds there.
+#[must_use]
+pub(crate) fn node_of<'a>(
+    record: &ServiceRecord,
+    nodes: &'a Nodes,
+    had: &[IpAddr],
+    address: IpAddr,
+) -> Option<&'a str> {
+    let (node, reported) = nodes.owner(address)?;
+    let shown = |entry: &Ingress| entry.address == Some(address) && !entry.ports.is_empty();
+    let held_somewhere = record.host().is_some() && record.ingress.iter().any(shown);
+    let had_before = reported == Reported::Later && had.contains(&address);
+    (!held_somewhere && !had_before).then_some(node)
+}
+
+/// Whose own address an address is, if it is a node's.
+type NodeOf<'a> = dyn Fn(IpAddr) -> Option<&'a str> + 'a;
+
+fn ask(
+    record: &ServiceRecord,
+    settings: &Services,
+    node_of: &NodeOf<'_>,
+) -> Result<Option<Ask>, Refused> {
     asked_link(record)?;
     asked_lease(record, settings)?;
     let targets = match record.annotation(|a| &a.addresses) {
         Some(text) => parse("the annotation kube-vip.io/loadbalancerIPs", text)?,
         None => match record.load_balancer_ip.as_deref() {
             Some(text) => parse("spec.loadBalancerIP", text)?,
-            None => from_status(record, nodes),
+            None => from_status(record, node_of),
         },
     };
     for target in &targets {
         if let Target::Address(address) = target {
-            usable(*address, nodes)?;
+            usable(*address, node_of)?;
         }
     }
     let dns_mode = match record.families {
@@ -195,13 +224,13 @@ fn parse(place: &str, text: &str) -> Result<Vec<Target>, Refused> {
 /// Addresses that are in the status already, in the form that kube-vip and viplet write: with
 /// ports. Other controllers' entries are theirs, and a node's address is never a virtual one
 /// (K3s' ServiceLB writes those).
-fn from_status(record: &ServiceRecord, nodes: &Nodes) -> Vec<Target> {
+fn from_status(record: &ServiceRecord, node_of: &NodeOf<'_>) -> Vec<Target> {
     let ours = record.ingress.iter().filter(|entry| !entry.ports.is_empty());
     let addresses = ours.filter_map(|entry| entry.address);
-    addresses.filter(|address| nodes.owner(*address).is_none()).map(Target::Address).collect()
+    addresses.filter(|address| node_of(*address).is_none()).map(Target::Address).collect()
 }
 
-fn usable(address: IpAddr, nodes: &Nodes) -> Result<(), Refused> {
+fn usable(address: IpAddr, node_of: &NodeOf<'_>) -> Result<(), Refused> {
     if address.is_unspecified() {
         return Err(Refused {
             word: "dhcp",
@@ -214,7 +243,7 @@ fn usable(address: IpAddr, nodes: &Nodes) -> Result<(), Refused> {
     if let Some(why) = unusable(address, "") {
         return Err(Refused { word: "bad_address", text: format!("{address} {why}") });
     }
-    match nodes.owner(address) {
+    match node_of(address) {
         Some(node) => Err(Refused {
             word: "node_address",
             text: format!(

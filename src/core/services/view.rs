@@ -71,9 +71,18 @@ impl Services {
                     ServiceState::Refused => 5,
                 };
                 let found = states.max_by_key(|(state, _)| worst(state));
-                found.unwrap_or((ServiceState::Waiting, "it has no address yet".to_owned()))
+                let (state, text) =
+                    found.unwrap_or((ServiceState::Waiting, "it has no address yet".to_owned()));
+                (state, self.with_unresolved(entry, text))
             }
         }
+    }
+
+    /// A text about a Service, and which of the names that it asks for stand for nothing: one of
+    /// several addresses that was mistyped is such a name.
+    pub(super) fn with_unresolved(&self, entry: &Entry, text: String) -> String {
+        let unresolved = self.unresolved(&entry.record.name);
+        if unresolved.is_empty() { text } else { format!("{text}; {unresolved}") }
     }
 
     /// Who has a port of an address that a Service wants too.
@@ -221,6 +230,8 @@ impl Services {
                     "it asks for {}",
                     crate::core::services::write::list(&entry.addresses)
                 ));
+                let unresolved = self.unresolved(name);
+                because.extend(Some(unresolved).filter(|text| !text.is_empty()));
                 because.push(self.endpoint_words(entry));
                 for ip in &entry.addresses {
                     self.address_words(entry, *ip, around, &mut because);

@@ -43,14 +43,18 @@ impl Services {
         let next = std::iter::from_fn(|| self.write_queue.pop_first()).take(MOST);
         self.agenda.writes.extend(next);
         if let Some(parting) = self.partings.get_mut(service) {
+            // An answer to what was written before the Service was let go says nothing of this.
+            if parting.under_way.is_none_or(|(known, _)| known != attempt) {
+                return;
+            }
             parting.under_way = None;
             let settled = matches!(outcome, ServiceOutcome::Done | ServiceOutcome::Gone);
-            if settled || parting.attempts >= 5 {
+            if settled || parting.tries >= 5 {
                 if let Some(mut parting) = self.partings.remove(service) {
                     self.agenda.rearm(&Item::Service(service.clone()), &mut parting.due, None);
                 }
             } else {
-                let wait = Duration::from_millis(200).saturating_mul(1 << parting.attempts.min(5));
+                let wait = Duration::from_millis(200).saturating_mul(1 << parting.tries.min(5));
                 parting.not_before = now + wait;
             }
             return;
@@ -84,23 +88,24 @@ impl Services {
             self.partings.remove(name);
             return;
         }
-        let lost = parting.under_way.is_some_and(|sent| now >= sent + LOST);
+        let lost = parting.under_way.is_some_and(|(_, sent)| now >= sent + LOST);
         let waits = parting.under_way.is_some() && !lost;
         if !waits && now >= parting.not_before {
-            parting.attempts += 1;
-            parting.under_way = Some(now);
+            self.write_attempts += 1;
+            parting.tries += 1;
+            parting.under_way = Some((self.write_attempts, now));
             self.counters.writes += 1;
             let ingress = IngressChange { put: Vec::new(), drop: parting.addresses.to_vec() };
             effects.push(Effect::Kubernetes(KubernetesRequest::Service(ServiceUpdate {
                 service: name.clone(),
                 uid: parting.uid.clone(),
-                attempt: parting.attempts,
+                attempt: self.write_attempts,
                 host: HostChange::Remove(node),
                 ingress,
                 condition: ConditionChange::Remove,
             })));
         }
-        let next = parting.under_way.map_or(parting.not_before, |sent| sent + LOST);
+        let next = parting.under_way.map_or(parting.not_before, |(_, sent)| sent + LOST);
         let item = Item::Service(name.clone());
         self.agenda.rearm(&item, &mut parting.due, Some((next, "a Service is to be left clean")));
     }
@@ -148,6 +153,7 @@ impl Services {
 
     /// When a Service is to be looked at again by itself.
     fn rearm_service(&mut self, name: &ServiceName, now: Moment) {
+        let unresolved = self.unresolved(name);
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.writer.rest(now);
         let writer = &entry.writer;
@@ -160,14 +166,18 @@ impl Services {
             }
             _ => None,
         };
-        let patience = delay.map(|delay| since + delay);
+        let unresolved = (state == Some(ServiceState::Held) && !unresolved.is_empty())
+            .then_some(crate::core::services::events::UNRESOLVED);
+        let patience = delay.or(unresolved).map(|delay| since + delay);
         let repeat = writer.said.map(|(_, at)| at + crate::core::services::events::REPEAT);
         let times = [
             lost.map(|at| (at, "an answer about a Service is overdue")),
             Some((writer.not_before(), "a Service is to be written again")),
             writer.turn_at().map(|at| (at, "nobody else has written it")),
             patience.map(|at| (at, "a Service has waited")),
-            repeat.filter(|_| delay.is_some()).map(|at| (at, "an Event is to be repeated")),
+            repeat
+                .filter(|_| delay.or(unresolved).is_some())
+                .map(|at| (at, "an Event is to be repeated")),
         ];
         let next =
             times.into_iter().flatten().filter(|(at, _)| *at > now).min_by_key(|(at, _)| *at);

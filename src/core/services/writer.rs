@@ -197,8 +197,9 @@ impl Writer {
 pub(crate) struct Parting {
     pub(in crate::core) uid: Uid,
     pub(in crate::core) addresses: Box<[IpAddr]>,
-    pub(in crate::core) attempts: u64,
-    pub(in crate::core) under_way: Option<Moment>,
+    pub(in crate::core) tries: u32,
+    /// The write that is under way, by its number, and when it was sent.
+    pub(in crate::core) under_way: Option<(u64, Moment)>,
     pub(in crate::core) not_before: Moment,
     pub(in crate::core) due: Due,
 }
@@ -210,7 +211,7 @@ impl Parting {
         Self {
             uid,
             addresses: addresses.into(),
-            attempts: 0,
+            tries: 0,
             under_way: None,
             not_before: Moment::default(),
             due: None,

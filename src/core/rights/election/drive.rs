@@ -18,6 +18,9 @@ pub enum Handover {
     NotYet,
 }
 
+/// The API server stores `spec.leaseTransitions` as an `int32` and refuses more: the count stays there.
+const MOST_TRANSITIONS: u32 = i32::MAX.unsigned_abs();
+
 /// What the election wants of the object now.
 enum Wish {
     Read,
@@ -246,7 +249,8 @@ impl Election {
             let (acquired, transitions) = (current.acquired.clone(), current.transitions);
             return LeaseRecord { acquired, transitions, ..first };
         }
-        LeaseRecord { transitions: current.transitions.saturating_add(1), ..first }
+        let transitions = current.transitions.saturating_add(1).min(MOST_TRANSITIONS);
+        LeaseRecord { transitions, ..first }
     }
 }
 

@@ -136,6 +136,37 @@ fn a_renewal_seen_puts_the_takeover_off_and_a_change_beside_the_spec_does_not() 
 }
 
 #[test]
+fn a_count_of_transitions_at_its_end_stays_there_for_the_api_server_takes_no_more() {
+    let most = i32::MAX.unsigned_abs();
+    for known in [most - 1, most] {
+        let mut bench = bench();
+        bench.drive();
+        bench.read(LeaseRecord { transitions: known, ..record("", 1) });
+        let LeaseVerb::Replace { record, .. } = bench.drive().unwrap().verb else { panic!() };
+        assert_eq!(record.transitions, most);
+    }
+}
+
+#[test]
+fn a_refusal_that_lasts_is_said_once_and_again_when_its_reason_changes_or_it_ends() {
+    let mut bench = bench();
+    let mut said = Vec::new();
+    bench.hold();
+    for reason in ["403 forbidden", "403 forbidden", "403 forbidden", "503 away", "503 away"] {
+        bench.next();
+        bench.answer(WriteOutcome::Rejected(reason.to_owned()));
+        let loud = bench.election.take_reports().into_iter().filter(|r| r.level == Level::Warn);
+        said.extend(loud.map(|report| report.text));
+    }
+    let of = |text: &str| said.iter().filter(|line| line.contains(text)).count();
+    assert!(of("403 forbidden") >= 1 && of("a request failed") == 2, "{said:?}");
+    let renewal = bench.next();
+    bench.store(&renewal);
+    let news = bench.election.take_reports();
+    assert!(news.iter().any(|report| report.text.contains("succeed again")), "{news:?}");
+}
+
+#[test]
 fn a_released_lease_is_taken_in_the_same_turn() {
     let mut bench = bench();
     bench.drive();

@@ -15,7 +15,7 @@ fn annotated(set: impl FnOnce(&mut ServiceAnnotations)) -> ServiceRecord {
 }
 
 fn verdict(record: &ServiceRecord) -> Verdict {
-    judge(record, &settings(ServiceElection::Each), &Nodes::default())
+    judge(record, &settings(ServiceElection::Each), &Nodes::default(), &[])
 }
 
 fn targets(record: &ServiceRecord) -> Vec<String> {
@@ -74,10 +74,10 @@ fn what_other_controllers_wrote_into_the_status_is_never_taken() {
     };
     nodes.take(Change::Replaced(vec![node]), &mut Default::default());
     record.ingress = [entry("10.0.0.11", &[80])].into();
-    let judged = judge(&record, &settings(ServiceElection::Each), &nodes);
+    let judged = judge(&record, &settings(ServiceElection::Each), &nodes, &[]);
     assert!(matches!(judged, Verdict::Waiting(_)), "{judged:?}");
     record.load_balancer_ip = Some("10.0.0.11".into());
-    match judge(&record, &settings(ServiceElection::Each), &nodes) {
+    match judge(&record, &settings(ServiceElection::Each), &nodes, &[]) {
         Verdict::Refused(refused) => assert!(refused.text.contains("node n1"), "{}", refused.text),
         other => panic!("{other:?}"),
     }
@@ -127,7 +127,7 @@ fn classes_count_as_the_settings_say() {
         let mut record = service("web");
         record.load_balancer_ip = Some("10.0.0.1".into());
         record.class = of.map(Into::into);
-        matches!(judge(&record, &settings, &Nodes::default()), Verdict::Ignored(_))
+        matches!(judge(&record, &settings, &Nodes::default(), &[]), Verdict::Ignored(_))
     };
     let legacy = |unclassed| ClassFilter::Legacy { name: "ours".to_owned(), unclassed };
     let strict = |name: &str| ClassFilter::Strict { name: name.to_owned() };
@@ -189,7 +189,7 @@ fn the_families_of_a_service_choose_among_the_addresses_of_its_names_before_dns_
         (Families::DualRequired, DnsMode::Dual),
     ] {
         record.families = families;
-        match judge(&record, &settings, &Nodes::default()) {
+        match judge(&record, &settings, &Nodes::default(), &[]) {
             Verdict::Asks(ask) => assert_eq!(ask.dns_mode, mode, "{families:?}"),
             other => panic!("{other:?}"),
         }

@@ -153,6 +153,8 @@ pub(crate) struct Fixture {
     pub(crate) label_requests: usize,
     /// Services of which nothing can be written, and how often that was tried.
     pub(crate) unwritable: BTreeMap<ServiceName, usize>,
+    /// Addresses that a node's kubelet reports instead of its own.
+    pub(crate) reported: BTreeMap<usize, IpAddr>,
     /// Labels as last written, by node.
     pub(crate) labels: BTreeMap<usize, BTreeMap<String, Option<String>>>,
     /// When an address was on no node, and when it came back: of each the spans.
@@ -196,6 +198,7 @@ impl Fixture {
             labels_refused: None,
             label_requests: 0,
             unwritable: BTreeMap::new(),
+            reported: BTreeMap::new(),
             labels: BTreeMap::new(),
             silent: BTreeMap::new(),
         };
@@ -244,7 +247,7 @@ impl Fixture {
         let slices = Change::Replaced(self.slices.values().cloned().collect());
         let nodes = (0..self.nodes.len()).map(|n| NodeRecord {
             name: format!("n{}", n + 1).into(),
-            addresses: [own_ip(n)].into(),
+            addresses: [self.reported.get(&n).copied().unwrap_or_else(|| own_ip(n))].into(),
             scheduling: Default::default(),
             labels: BTreeMap::new(),
         });

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::fixture::{Fixture, asking, ip, settings};
-use crate::core::cluster::record::ServiceName;
+use super::fixture::{Fixture, asking, ip, on_port, settings, younger};
+use crate::core::cluster::record::{Change, NodeRecord, ServiceName};
+use crate::core::input::Input;
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::{Labelling, OnDemand, Services};
 use crate::core::status::ServiceState;
@@ -183,4 +184,51 @@ fn an_interface_that_changes_moves_the_address_to_it_and_leaves_nothing_on_the_o
     }
     assert_eq!(fixture.longest_silence("10.0.0.1"), Duration::ZERO);
     assert_eq!(fixture.holder("10.0.0.1"), holder);
+}
+
+/// What kubelet says of the nodes: the first one reports this address too, or instead.
+fn reported(addresses: &[&str]) -> Input {
+    let node = |name: &str, addresses: &[&str]| NodeRecord {
+        name: name.into(),
+        addresses: addresses.iter().map(|text| ip(text)).collect(),
+        scheduling: Default::default(),
+        labels: Default::default(),
+    };
+    Input::Nodes(Change::Replaced(vec![node("n1", addresses), node("n2", &["192.168.0.2"])]))
+}
+
+#[test]
+fn an_address_that_is_held_stays_when_a_node_reports_it_as_its_own() {
+    let mut fixture = Fixture::new(2, settings(Each));
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    let holder = fixture.holder("10.0.0.1");
+    for n in 0..2 {
+        fixture.give(n, reported(&["10.0.0.1"]));
+    }
+    fixture.pass(Duration::from_secs(120));
+    assert_eq!(fixture.holders("10.0.0.1"), [holder]);
+    for n in 0..2 {
+        assert_ne!(fixture.state(n, "web").0, ServiceState::Refused);
+    }
+    // A Service that asks for it after that is refused all the same: it is no node's to give.
+    fixture.serve(younger(on_port(443, asking("other", "192.168.0.2"))));
+    fixture.settle();
+    assert_eq!(fixture.state(0, "other").0, ServiceState::Refused);
+}
+
+#[test]
+fn after_a_restart_what_the_status_shows_as_held_is_not_taken_for_a_nodes_own_address() {
+    let mut fixture = Fixture::new(2, settings(Each));
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    let holder = fixture.holder("10.0.0.1");
+    fixture.reported.insert(holder, ip("10.0.0.1"));
+    fixture.kill(holder);
+    fixture.start(holder);
+    fixture.pass(Duration::from_secs(30));
+    assert_eq!(fixture.holders("10.0.0.1"), [holder]);
+    assert_eq!(fixture.state(holder, "web").0, ServiceState::Held);
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use viplet_backend_api::{Class, Refusal};
 
 use super::fixture::{Fixture, asking, ip, service, settings};
-use crate::core::cluster::record::Ingress;
+use crate::core::cluster::record::{Change, Ingress};
+use crate::core::input::{Input, ServiceOutcome};
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::{Labelling, Services, Updates};
 use crate::core::status::ServiceState;
@@ -192,4 +193,48 @@ fn a_name_is_resolved_and_what_it_stands_for_is_held() {
     fixture.settle();
     fixture.holder("10.0.0.77");
     assert_eq!(fixture.record("web").ingress[0].address, Some(ip("10.0.0.77")));
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_write_does_not_end_the_clean_up_of_a_service_that_was_let_go() {
+    let mut fixture = Fixture::new(1, settings(Each));
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    let name = fixture.record("web").name;
+    fixture.unwritable.insert(name.clone(), 0);
+    fixture.cut_watches(0);
+    // It is another type now. Its clean-up is under way when the answer to the first write arrives.
+    fixture.give(0, Input::Services(Change::Deleted(name.clone())));
+    fixture.pass(Duration::from_millis(100));
+    let outcome = ServiceOutcome::Done;
+    fixture.give(0, Input::ServiceWritten { service: name.clone(), attempt: 1, outcome });
+    assert_eq!(fixture.unwritable.remove(&name), Some(1));
+    fixture.pass(Duration::from_secs(60));
+    assert_eq!(fixture.record("web").host(), None, "the annotation is still there");
+}
+
+#[test]
+fn a_mistyped_address_among_several_is_said_and_the_others_are_served() {
+    let mut fixture = Fixture::new(1, settings(Each));
+    fixture.names.insert("10.0.0.12o".to_owned(), Err("no such name".to_owned()));
+    fixture.settle();
+    fixture.serve(asking("web", "10.0.0.1,10.0.0.12O"));
+    fixture.pass(Duration::from_secs(10));
+    assert_eq!(fixture.holders("10.0.0.1"), [0]);
+    let (state, reason) = fixture.state(0, "web");
+    assert_eq!(state, ServiceState::Held);
+    assert!(reason.contains("10.0.0.12o is not resolved: no such name"), "{reason}");
+    let why = fixture.why(0, "web").because;
+    assert!(why.iter().any(|line| line.contains("10.0.0.12o is not resolved")), "{why:?}");
+    let event = fixture.events.last().unwrap();
+    assert_eq!(event.reason, "Unresolved", "{:?}", fixture.events);
+    assert!(event.message.contains("10.0.0.12o"), "{}", event.message);
+    let said = fixture.events.len();
+    fixture.pass(Duration::from_secs(60));
+    assert_eq!(fixture.events.len(), said, "it is said once");
+    fixture.names.insert("10.0.0.12o".to_owned(), Err("the resolver is away".to_owned()));
+    fixture.pass(Duration::from_secs(10));
+    let event = fixture.events.last().unwrap();
+    assert!(event.message.contains("the resolver is away"), "{}", event.message);
 }
