@@ -21,13 +21,10 @@ impl LinkName {
     /// Takes a name that the kernel would take (`net/core/dev.c`, `dev_valid_name`), else `None`.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        let special = name.is_empty() || name == "." || name == "..";
-        let plain =
-            name.bytes().all(|b| b != b'/' && b != b':' && !b.is_ascii_whitespace() && b != 0);
         let mut bytes = [0; Self::MOST];
         bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
         let length = u8::try_from(name.len()).ok()?;
-        (!special && plain).then_some(Self { bytes, length })
+        crate::interface::is_valid(name).then_some(Self { bytes, length })
     }
 
     /// The name as text.

@@ -13,6 +13,7 @@ mod error;
 mod given;
 mod hash;
 mod node_settings;
+mod interface;
 mod observation;
 mod peer;
 mod tag;
@@ -22,6 +23,7 @@ pub use error::{Class, Refusal};
 pub use given::{Given, Unacceptable};
 pub use hash::fnv1a;
 pub use node_settings::NodeSettings;
+pub use interface::InterfaceName;
 pub use observation::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,
     Reach, Rival, Usability,

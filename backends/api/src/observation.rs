@@ -23,7 +23,8 @@ impl fmt::Display for HardwareAddress {
     }
 }
 
-/// The link layer, by `ARPHRD_*` (`linux/if_arp.h`).
+/// What sort of link it is: its link layer by `ARPHRD_*` (`linux/if_arp.h`), and whether it has one
+/// at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LinkKind {
@@ -33,8 +34,20 @@ pub enum LinkKind {
     Infiniband,
     /// `ARPHRD_LOOPBACK`.
     Loopback,
+    /// Drops or hands back what is sent, whatever it looks like (`IFLA_INFO_KIND` is `dummy`, `ifb`
+    /// or `nlmon`). Service proxies bind every Service's address to such a link, on every node
+    /// (kube-proxy's `kube-ipvs0`, kube-router's `kube-dummy-if`).
+    Dummy,
     /// Anything else: addresses can be put on it, nothing is announced.
     Other,
+}
+
+impl LinkKind {
+    /// Whether other stations can be on the link.
+    #[must_use]
+    pub const fn is_on_a_segment(self) -> bool {
+        !matches!(self, Self::Loopback | Self::Dummy)
+    }
 }
 
 /// RFC 2863 operational state, as far as it matters here.
@@ -67,6 +80,8 @@ pub enum DefaultRoute {
 pub struct Link {
     /// Its name.
     pub name: LinkName,
+    /// Its other names (`IFLA_ALT_IFNAME`), which settings may use as well.
+    pub altnames: Vec<String>,
     /// Its link layer.
     pub kind: LinkKind,
     /// Whether it can carry traffic.
@@ -86,6 +101,10 @@ pub enum Owner {
     /// No tag, deprecated (`preferred_lft` 0) and permanent: the form in which kube-vip leaves
     /// its VIPs behind. Ours to take over if, and only if, it is an address that we want.
     Predecessor,
+    /// No tag, for ever, with the length of a single host, and not the node's main address: put
+    /// there by hand (`ip address`, cloud-init) or by kube-vip up to 0.8. Ours to take over if it
+    /// is an address that we want on that very link; otherwise the node's.
+    Unmarked,
     /// The node's own: never taken, never removed.
     Node,
 }

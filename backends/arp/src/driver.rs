@@ -96,7 +96,7 @@ impl Arp {
 
     fn announce(&mut self, vip: &Vip, link: Option<&LinkFacts>) -> Result<(), Refusal> {
         let link = link.ok_or_else(|| error::not_up(vip, None))?;
-        if matches!(link.kind, LinkKind::Loopback | LinkKind::Other) {
+        if matches!(link.kind, LinkKind::Loopback | LinkKind::Dummy | LinkKind::Other) {
             return Ok(());
         }
         if link.state != LinkState::Up {
@@ -254,6 +254,6 @@ fn station(link: &LinkFacts) -> Option<Station> {
     match link.kind {
         LinkKind::Ethernet => hardware.try_into().ok().map(Station::Ethernet),
         LinkKind::Infiniband => hardware.try_into().ok().map(Station::Infiniband),
-        LinkKind::Loopback | LinkKind::Other => None,
+        LinkKind::Loopback | LinkKind::Dummy | LinkKind::Other => None,
     }
 }

@@ -103,7 +103,8 @@ mod tests {
             _ => IpAddr::from([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]),
         };
         let valid = Some(valid);
-        AddressRecord { index, address, prefix_len, flags: AddressFlags::empty(), valid, tag: None }
+        let flags = AddressFlags::empty();
+        AddressRecord { index, address, prefix_len, flags, valid, tag: None, created: 0 }
     }
 
     proptest! {

@@ -84,7 +84,7 @@ mod tests {
 
     fn record(text: &str, prefix_len: u8, flags: AddressFlags) -> AddressRecord {
         let address = text.parse().unwrap();
-        AddressRecord { index: 1, address, prefix_len, flags, valid: None, tag: None }
+        AddressRecord { index: 1, address, prefix_len, flags, valid: None, tag: None, created: 0 }
     }
 
     #[test]

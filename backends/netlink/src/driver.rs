@@ -2,7 +2,7 @@
 
 mod change;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use async_io::Timer;
 pub use change::Placed;
 use viplet_backend_api::{HardwareAddress, LinkName, Notice, Observation, Refusal, Tag};
 
+use crate::addresses::AddressKey;
 use crate::encode::Dump;
 use crate::error::{Capability, io_refusal};
 use crate::monitor::{Heard, Monitor};
@@ -35,6 +36,8 @@ pub struct Kernel {
     requests: Requests,
     monitor: Monitor,
     table: Table,
+    /// Addresses of ours that stand before the node's own on their link: moved when refreshed.
+    misplaced: BTreeSet<AddressKey>,
     pending: VecDeque<Notice>,
     waker: Option<Waker>,
     sight: Sight,
@@ -72,6 +75,7 @@ impl Kernel {
             monitor: Monitor::open(bytes, requests.port()).map_err(refuse)?,
             requests,
             table: Table::new(tag, tag_support()),
+            misplaced: BTreeSet::new(),
             pending: VecDeque::new(),
             waker: None,
             sight: Sight::Overrun,

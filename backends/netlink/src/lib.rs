@@ -3,7 +3,8 @@
 //!
 //! - `wire` and `encode`: netlink bytes ↔ records; pure, never panics.
 //! - `addresses`: all addresses in order; pure.
-//! - `observed`: the table of links and addresses; pure; turns kernel messages into notices.
+//! - `observed`: the table of links and addresses; pure; turns kernel messages into notices and
+//!   tells the node's own addresses from those that may be taken over.
 //! - `census`: how many IPv4 addresses a link has, and what the removal of one takes along; pure.
 //! - `filter`: keeps what is of no concern away from the monitor; pure.
 //! - `request`: one socket for questions and changes, answered in the caller's turn.

@@ -3,28 +3,30 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod changes;
+mod defaults;
+mod own;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+pub(crate) use defaults::{Defaults, is_default};
 use netlink_packet_route::address::AddressFlags;
 use viplet_backend_api::{
-    Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkName, LinkState, Notice,
-    Observation, Owner, Tag, Usability,
+    Address, HardwareAddress, Link, LinkKind, LinkName, LinkState, Notice, Observation, Owner, Tag,
+    Usability,
 };
 
 use crate::addresses::{AddressKey, Addresses, key};
 use crate::census::{Census, Endangered};
-use crate::wire::{
-    AF_INET, AF_INET6, AddressRecord, LinkRecord, Message, RouteRecord, TABLE_MAIN, UNICAST,
-};
+use crate::wire::{AddressRecord, LinkRecord, Message};
+use own::{OwnAddresses, is_host_length, is_known_to_others};
 
 const IFF_UP: u32 = 1;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 /// kube-vip gives the addresses of DNS names this lifetime, in seconds, and no tag.
 const PREDECESSOR_DNS_LIFETIME: u32 = 60;
-/// kube-proxy in IPVS mode binds every Service's address to this link, on every node.
-const KUBE_PROXY_LINK: &str = "kube-ipvs0";
 
 /// What a sender of frames needs to know of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,45 +58,6 @@ pub(crate) enum Follow {
     ReadRoutes,
 }
 
-/// The links that the default routes of the main table leave through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Defaults {
-    v4: Option<u32>,
-    v6: Option<u32>,
-}
-
-impl Defaults {
-    /// The lowest metric wins, then the order of the dump; multipath: the first next hop.
-    pub(crate) fn choose(routes: &[RouteRecord]) -> Self {
-        let best = |family| {
-            routes
-                .iter()
-                .filter(|route| route.family == family && is_default(route))
-                .min_by_key(|route| route.metric)
-                .and_then(|route| route.links.first().copied())
-        };
-        Self { v4: best(AF_INET), v6: best(AF_INET6) }
-    }
-
-    fn of(self, index: u32) -> DefaultRoute {
-        if self.v4 == Some(index) {
-            DefaultRoute::V4
-        } else if self.v6 == Some(index) {
-            DefaultRoute::V6
-        } else {
-            DefaultRoute::None
-        }
-    }
-}
-
-/// Whether a route is a default route of the main table through some link.
-pub(crate) fn is_default(route: &RouteRecord) -> bool {
-    route.prefix_len == 0
-        && route.table == TABLE_MAIN
-        && route.kind == UNICAST
-        && !route.links.is_empty()
-}
-
 /// Everything observed.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -103,6 +66,7 @@ pub(crate) struct Table {
     links: BTreeMap<u32, LinkRecord>,
     addresses: Addresses,
     census: Census,
+    own: OwnAddresses,
     defaults: Defaults,
     held_revision: u64,
 }
@@ -116,6 +80,7 @@ impl Table {
             links: BTreeMap::new(),
             addresses: Addresses::default(),
             census: Census::default(),
+            own: OwnAddresses::default(),
             defaults: Defaults::default(),
             held_revision: 0,
         }
@@ -132,11 +97,13 @@ impl Table {
         self.links.extend(links.into_iter().map(|link| (link.index, link)));
         self.addresses.clear();
         self.census = Census::default();
+        self.own.clear();
         for address in addresses {
             self.learn_support(&address);
             self.insert(address);
         }
         self.defaults = defaults;
+        self.own.judge(defaults);
         self.held_changed();
     }
 
@@ -165,73 +132,22 @@ impl Table {
         }
     }
 
-    /// Takes in the default routes as just read.
-    pub(crate) fn apply_defaults(&mut self, defaults: Defaults, notices: &mut Vec<Notice>) {
-        let before = std::mem::replace(&mut self.defaults, defaults);
-        for link in self.links.values() {
-            if before.of(link.index) != defaults.of(link.index) {
-                notices.push(Notice::Link(self.link(link)));
-            }
-        }
-    }
-
-    fn apply_link(&mut self, link: LinkRecord, notices: &mut Vec<Notice>) -> Follow {
-        let index = link.index;
-        let after = self.link(&link);
-        let before = self.links.insert(index, link).map(|old| self.link(&old));
-        if before.as_ref() == Some(&after) {
-            return Follow::Nothing;
-        }
-        let renamed = before.as_ref().filter(|old| old.name != after.name);
-        let state_changed = before.as_ref().is_some_and(|old| old.state != after.state);
-        let gone = renamed.map(|old| old.name.clone());
-        notices.extend(gone.clone().map(Notice::LinkGone));
-        notices.push(Notice::Link(after));
-        if gone.is_some() {
-            let moved = self.on(index).filter_map(|a| self.address(a));
-            notices.extend(moved.map(Notice::Address));
-        }
-        if state_changed { self.flushed(index) } else { Follow::Nothing }
-    }
-
-    fn apply_link_gone(&mut self, index: u32, notices: &mut Vec<Notice>) -> Follow {
-        let gone: Vec<_> = self.on(index).map(key).collect();
-        for key in gone {
-            self.remove(&key);
-        }
-        notices.extend(self.links.remove(&index).map(|link| Notice::LinkGone(link.name)));
-        self.flushed(index)
-    }
-
-    fn apply_address(&mut self, address: AddressRecord, notices: &mut Vec<Notice>) {
-        self.learn_support(&address);
-        let Some(after) = self.address(&address) else {
-            self.insert(address);
-            return;
-        };
-        let may_be_held = self.may_be_held(&address);
-        let before = self.insert(address);
-        if before.as_ref().is_some_and(|old| self.may_be_held(old)) != may_be_held {
-            self.held_changed();
-        }
-        let before = before.and_then(|old| self.address(&old));
-        if !before.is_some_and(|old| is_same(&old, &after)) {
-            notices.push(Notice::Address(after));
-        }
-    }
-
-    fn insert(&mut self, address: AddressRecord) -> Option<AddressRecord> {
+    fn insert(&mut self, address: AddressRecord) {
         self.census.count(&address);
-        let before = self.addresses.insert(address);
-        if let Some(old) = &before {
-            self.census.discount(old);
+        let own = self.owner_by_itself(&address) == Owner::Node && is_known_to_others(&address);
+        match own && !self.is_on_dummy(&address) {
+            true => self.own.put(&address),
+            false => self.own.remove(&key(&address)),
         }
-        before
+        if let Some(old) = self.addresses.insert(address) {
+            self.census.discount(&old);
+        }
     }
 
     fn remove(&mut self, key: &AddressKey) -> Option<AddressRecord> {
         let gone = self.addresses.remove(key)?;
         self.census.discount(&gone);
+        self.own.remove(key);
         if self.may_be_held(&gone) {
             self.held_changed();
         }
@@ -242,38 +158,6 @@ impl Table {
     pub(crate) fn refreshed(&mut self, key: &AddressKey, seconds: u32) {
         if let Some(record) = self.addresses.get_mut(key) {
             record.valid = Some(seconds);
-        }
-    }
-
-    fn apply_address_gone(&mut self, address: &AddressRecord, notices: &mut Vec<Notice>) -> Follow {
-        let Some(gone) = self.remove(&key(address)) else { return Follow::Nothing };
-        let Some(link) = self.links.get(&gone.index) else { return Follow::Nothing };
-        let name = link.name.clone();
-        // The same address may be there a second time with another prefix length.
-        match self.entries(gone.index, gone.address).next().and_then(|a| self.address(a)) {
-            Some(remaining) => notices.push(Notice::Address(remaining)),
-            None => notices.push(Notice::AddressGone { link: name, address: gone.address }),
-        }
-        // A host address of ours has no routes of its own but the local one, and is no source. To
-        // read all routes after each of a thousand would take longer than to withdraw them.
-        let host = gone.prefix_len == if gone.address.is_ipv4() { 32 } else { 128 };
-        match self.owner(&gone) {
-            Owner::Viplet if host && !self.was_last(&gone) => Follow::Nothing,
-            _ => self.flushed(gone.index),
-        }
-    }
-
-    /// Whether no IPv4 address is left on the link after this one: the kernel then flushes the
-    /// link's routes.
-    fn was_last(&self, gone: &AddressRecord) -> bool {
-        gone.address.is_ipv4() && self.census.is_empty(gone.index)
-    }
-
-    /// Something happened that makes the kernel flush routes through a link without a message.
-    fn flushed(&self, index: u32) -> Follow {
-        match self.defaults.of(index) {
-            DefaultRoute::None => Follow::Nothing,
-            DefaultRoute::V4 | DefaultRoute::V6 => Follow::ReadRoutes,
         }
     }
 
@@ -296,6 +180,7 @@ impl Table {
     fn link(&self, record: &LinkRecord) -> Link {
         Link {
             name: record.name.clone(),
+            altnames: record.altnames.clone(),
             kind: record.kind,
             state: state(record),
             hardware: record.hardware.clone(),
@@ -303,24 +188,38 @@ impl Table {
         }
     }
 
-    /// As the core sees it. What kube-proxy puts on its own link is on every node and nobody's.
+    /// As the core sees it. What a service proxy binds to a link that carries nothing is on every
+    /// node, and nobody's.
     fn address(&self, record: &AddressRecord) -> Option<Address> {
         let link = self.links.get(&record.index)?.name.clone();
-        if link.as_str() == KUBE_PROXY_LINK {
+        let owner = self.owner(record);
+        if owner == Owner::Node && self.is_on_dummy(record) {
             return None;
         }
         Some(Address {
             link,
             address: record.address,
             prefix_len: record.prefix_len,
-            owner: self.owner(record),
+            owner,
             valid_for: record.valid.map(|seconds| Duration::from_secs(u64::from(seconds))),
             usability: usability(record.flags),
         })
     }
 
+    fn is_on_dummy(&self, record: &AddressRecord) -> bool {
+        self.links.get(&record.index).is_some_and(|link| link.kind == LinkKind::Dummy)
+    }
+
     /// Design law 4: whose an address is.
     pub(crate) fn owner(&self, record: &AddressRecord) -> Owner {
+        match self.owner_by_itself(record) {
+            Owner::Node if self.own.is_unmarked(&key(record)) => Owner::Unmarked,
+            owner => owner,
+        }
+    }
+
+    /// The same without a look at the node's other addresses.
+    fn owner_by_itself(&self, record: &AddressRecord) -> Owner {
         let deprecated = record.flags.contains(AddressFlags::Deprecated);
         match (record.tag, self.support, record.valid) {
             (Some(tag), _, _) if tag == self.tag => Owner::Viplet,
@@ -345,6 +244,11 @@ impl Table {
         self.addresses.of(address).iter().filter(move |record| record.index == index)
     }
 
+    /// One entry.
+    pub(crate) fn entry(&self, key: &AddressKey) -> Option<&AddressRecord> {
+        self.addresses.get(key)
+    }
+
     fn on(&self, index: u32) -> impl Iterator<Item = &AddressRecord> {
         self.addresses.iter().filter(move |record| record.index == index)
     }
@@ -354,11 +258,47 @@ impl Table {
         self.census.endangered_by(record)
     }
 
-    /// The link that has `address` as the node's own, if any has.
-    pub(crate) fn node_own(&self, address: IpAddr) -> Option<&LinkName> {
-        let own = self.addresses.of(address).iter().filter(|a| self.owner(a) == Owner::Node);
-        let links = own.filter_map(|record| self.name(record.index));
-        links.into_iter().find(|name| name.as_str() != KUBE_PROXY_LINK)
+    /// The link on which `address` is the node's own, if it may therefore not be put on the link
+    /// `wanted`.
+    pub(crate) fn node_own(&self, address: IpAddr, wanted: u32) -> Option<&LinkName> {
+        let entries = self.addresses.of(address).iter();
+        let own = entries.into_iter().find(|record| self.is_in_the_way(record, wanted))?;
+        self.name(own.index)
+    }
+
+    fn is_in_the_way(&self, record: &AddressRecord, wanted: u32) -> bool {
+        let here = record.index == wanted;
+        let kind = self.links.get(&record.index).map(|link| link.kind);
+        match self.owner(record) {
+            Owner::Viplet | Owner::Predecessor => false,
+            Owner::Unmarked if here => false,
+            Owner::Node if here && kind == Some(LinkKind::Dummy) && is_host_length(record) => {
+                !self.own.is_outranked(&key(record), record.created, self.defaults)
+            }
+            Owner::Node if here => true,
+            Owner::Node | Owner::Unmarked => match kind {
+                Some(LinkKind::Dummy) => false,
+                // A copy on `lo` is for packets that are sent here already (direct routing).
+                Some(LinkKind::Loopback) => !is_host_length(record),
+                _ => true,
+            },
+        }
+    }
+
+    /// Whether the link had an IPv4 address of the node while we watched, and has none now: they
+    /// may have been flushed, to come back.
+    pub(crate) fn is_bereft(&self, index: u32) -> bool {
+        self.own.is_bereft(index)
+    }
+
+    /// Whether an IPv4 address of the node came to a link that has some of ours, since this was
+    /// asked last.
+    pub(crate) fn take_returned(&mut self, index: u32) -> bool {
+        let ours = |record: &AddressRecord| {
+            record.address.is_ipv4() && self.owner(record) == Owner::Viplet
+        };
+        let any = self.on(index).any(ours);
+        self.own.take_returned(index) && any
     }
 
     /// How many notices say more than a snapshot would.
@@ -417,7 +357,7 @@ impl Table {
         match self.owner(record) {
             Owner::Viplet => true,
             Owner::Predecessor => self.support == TagSupport::Absent && record.valid.is_some(),
-            Owner::Node => false,
+            Owner::Unmarked | Owner::Node => false,
         }
     }
 
@@ -429,13 +369,6 @@ impl Table {
                 && usability(record.flags) == Usability::Usable
         })
     }
-}
-
-/// How long an address stays is no news, only whether it may go by itself at all.
-fn is_same(old: &Address, new: &Address) -> bool {
-    let lasting = |address: &Address| address.valid_for.is_none();
-    let alike = lasting(old) == lasting(new) || new.owner == Owner::Node;
-    alike && Address { valid_for: new.valid_for, ..old.clone() } == *new
 }
 
 fn state(link: &LinkRecord) -> LinkState {

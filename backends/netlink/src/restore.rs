@@ -115,7 +115,8 @@ fn warn_unread<T: Default>(failure: Failure) -> T {
     T::default()
 }
 
-fn read_addresses(
+/// The link's IPv4 addresses in the kernel's order, each with the bytes that describe it.
+pub(crate) fn read_addresses(
     requests: &mut Requests,
     index: u32,
 ) -> Result<Vec<(AddressRecord, Vec<u8>)>, Failure> {

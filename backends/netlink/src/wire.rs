@@ -3,14 +3,14 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod link;
+
 use std::net::IpAddr;
 
 use netlink_packet_core::{
     NLA_HEADER_SIZE, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NlasIterator, Parseable,
 };
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::LinkHeader;
 use netlink_packet_route::route::RouteHeader;
 use viplet_backend_api::{HardwareAddress, LinkKind, LinkName};
 
@@ -47,6 +47,8 @@ pub(crate) struct Reject(pub(crate) &'static str);
 pub(crate) struct LinkRecord {
     pub(crate) index: u32,
     pub(crate) name: LinkName,
+    /// `IFLA_ALT_IFNAME`.
+    pub(crate) altnames: Vec<String>,
     pub(crate) kind: LinkKind,
     /// `IFF_*`.
     pub(crate) flags: u32,
@@ -67,6 +69,8 @@ pub(crate) struct AddressRecord {
     pub(crate) valid: Option<u32>,
     /// `IFA_PROTO`, where the kernel reports one.
     pub(crate) tag: Option<u8>,
+    /// When it was put there (`ifa_cacheinfo.cstamp`), in hundredths of a second since boot.
+    pub(crate) created: u32,
 }
 
 /// A route as the kernel described it, as far as we look into it.
@@ -167,11 +171,8 @@ pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 pub(crate) fn decode(frame: &Frame<'_>) -> Result<Message, Reject> {
     let payload = frame.payload;
     Ok(match frame.kind {
-        rtm::NEWLINK => decode_link(payload)?.map_or(Message::Other, Message::Link),
-        rtm::DELLINK => match link_header(payload)? {
-            header if is_link_itself(&header) => Message::LinkGone(header.index),
-            _ => Message::Other,
-        },
+        rtm::NEWLINK => link::decode(payload)?.map_or(Message::Other, Message::Link),
+        rtm::DELLINK => link::decode_gone(payload)?.map_or(Message::Other, Message::LinkGone),
         rtm::NEWADDR => decode_address(payload)?.map_or(Message::Other, Message::Address),
         rtm::DELADDR => decode_address(payload)?.map_or(Message::Other, Message::AddressGone),
         rtm::NEWROUTE => decode_route(payload)?.map_or(Message::Other, Message::Route),
@@ -182,66 +183,19 @@ pub(crate) fn decode(frame: &Frame<'_>) -> Result<Message, Reject> {
     })
 }
 
-fn link_header(payload: &[u8]) -> Result<LinkHeader, Reject> {
-    LinkHeader::parse(payload).map_err(|_| Reject("a link message is cut off"))
-}
-
-/// Bridges report their ports with the same message types under `AF_BRIDGE`.
-fn is_link_itself(header: &LinkHeader) -> bool {
-    header.interface_family == AddressFamily::Unspec
-}
-
-fn decode_link(payload: &[u8]) -> Result<Option<LinkRecord>, Reject> {
-    const IFLA_ADDRESS: u16 = 1;
-    const IFLA_BROADCAST: u16 = 2;
-    const IFLA_IFNAME: u16 = 3;
-    const IFLA_OPERSTATE: u16 = 16;
-    let header = link_header(payload)?;
-    if !is_link_itself(&header) {
-        return Ok(None);
-    }
-    let (mut name, mut oper) = (None, 0);
-    let (mut hardware, mut broadcast) = (HardwareAddress::default(), HardwareAddress::default());
-    for (kind, value) in attributes(payload.get(16..).unwrap_or(&[])) {
-        match kind {
-            IFLA_ADDRESS => hardware.0 = value.to_vec(),
-            IFLA_BROADCAST => broadcast.0 = value.to_vec(),
-            IFLA_IFNAME => name = link_name(value),
-            IFLA_OPERSTATE => oper = value.first().copied().unwrap_or(0),
-            _ => {}
-        }
-    }
-    let name = name.ok_or(Reject("a link has no name that can be used"))?;
-    let kind = link_kind(u16::from(header.link_layer_type));
-    let flags = header.flags.bits();
-    Ok(Some(LinkRecord { index: header.index, name, kind, flags, oper, hardware, broadcast }))
-}
-
-fn link_name(value: &[u8]) -> Option<LinkName> {
-    let text = value.split(|byte| *byte == 0).next()?;
-    LinkName::new(std::str::from_utf8(text).ok()?)
-}
-
-/// `ARPHRD_*` (`linux/if_arp.h`).
-const fn link_kind(arphrd: u16) -> LinkKind {
-    match arphrd {
-        1 => LinkKind::Ethernet,
-        32 => LinkKind::Infiniband,
-        772 => LinkKind::Loopback,
-        _ => LinkKind::Other,
-    }
-}
-
 fn decode_address(payload: &[u8]) -> Result<Option<AddressRecord>, Reject> {
     let message =
         AddressMessage::parse(payload).map_err(|_| Reject("an address message is malformed"))?;
-    let (mut local, mut peer, mut cache, mut tag) = (None, None, None, None);
+    let (mut local, mut peer, mut cache, mut tag, mut created) = (None, None, None, None, 0);
     let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(address) => local = Some(*address),
             AddressAttribute::Address(address) => peer = Some(*address),
-            AddressAttribute::CacheInfo(info) => cache = Some(info.ifa_valid),
+            AddressAttribute::CacheInfo(info) => {
+                cache = Some(info.ifa_valid);
+                created = info.cstamp;
+            }
             AddressAttribute::Flags(all) => flags = *all,
             AddressAttribute::Protocol(proto) => tag = Some(u8::from(*proto)),
             _ => {}
@@ -256,6 +210,7 @@ fn decode_address(payload: &[u8]) -> Result<Option<AddressRecord>, Reject> {
         flags,
         valid: cache.filter(|seconds| *seconds != FOR_EVER),
         tag: tag.filter(|tag| *tag != 0),
+        created,
     }))
 }
 

@@ -8,7 +8,7 @@ use netlink_packet_route::address::AddressFlags;
 use viplet_backend_api::{Class, DuplicateDetection, Lifetime, LinkName, Owner, Refusal, Vip};
 
 use super::{Kernel, refuse};
-use crate::addresses::AddressKey;
+use crate::addresses::{AddressKey, key};
 use crate::census::Endangered;
 use crate::encode;
 use crate::error::{Capability, errno, io_refusal};
@@ -33,6 +33,15 @@ struct Install {
     placed: Placed,
     /// Entries of the same address with another prefix length, or stuck.
     others: Vec<AddressRecord>,
+    order: Order,
+}
+
+/// Whether an address may keep its place among the link's IPv4 addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Stays,
+    /// It stands before the node's own.
+    Moves,
 }
 
 /// Installs in one message to the kernel, whose answers must fit into the socket's buffer.
@@ -45,6 +54,7 @@ impl Kernel {
     /// When the address is the node's own, the link is gone, or the kernel refuses.
     pub fn install(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<Placed, Refusal> {
         self.catch_up()?;
+        self.find_misplaced(&vip.link);
         let install = self.prepare(vip, lifetime)?;
         self.carry_out(vip, &install)
     }
@@ -66,9 +76,13 @@ impl Kernel {
         some: &[(&Vip, Lifetime)],
         outcomes: &mut Vec<Result<Placed, Refusal>>,
     ) {
+        for run in some.chunk_by(|(a, _), (b, _)| a.link == b.link) {
+            run.first().into_iter().for_each(|(vip, _)| self.find_misplaced(&vip.link));
+        }
         let prepared: Vec<_> =
             some.iter().map(|(vip, lifetime)| self.prepare(vip, *lifetime)).collect();
-        let simple = |install: &&Install| install.others.is_empty();
+        let simple =
+            |install: &&Install| install.others.is_empty() && install.order == Order::Stays;
         let together: Vec<_> = prepared.iter().flatten().filter(simple).map(change).collect();
         let mut done = self.requests.change_all(&together).into_iter();
         drop(together);
@@ -85,11 +99,12 @@ impl Kernel {
         }
     }
 
-    fn prepare(&self, vip: &Vip, lifetime: Lifetime) -> Result<Install, Refusal> {
-        if let Some(link) = self.table.node_own(vip.address) {
+    fn prepare(&mut self, vip: &Vip, lifetime: Lifetime) -> Result<Install, Refusal> {
+        let index = self.table.index(&vip.link).ok_or_else(|| lost(vip))?;
+        if let Some(link) = self.table.node_own(vip.address, index) {
             return Err(node_own(vip, link));
         }
-        let index = self.table.index(&vip.link).ok_or_else(|| lost(vip))?;
+        let vip = &self.as_it_may_be_put(vip, index);
         let key = (index, vip.address, vip.prefix_len);
         let settled = self.table.is_settled(&key);
         let others = self
@@ -98,13 +113,44 @@ impl Kernel {
             .filter(|entry| must_go_first(entry, vip) || entry.prefix_len != vip.prefix_len)
             .cloned()
             .collect();
+        let order = if self.misplaced.remove(&key) { Order::Moves } else { Order::Stays };
         Ok(Install {
             key,
             payload: encode::encode_install(vip, index, lifetime, self.tag),
             lifetime,
-            placed: if settled { Placed::Refreshed } else { Placed::Added },
+            placed: match (settled, order) {
+                (true, Order::Stays) => Placed::Refreshed,
+                _ => Placed::Added,
+            },
             others,
+            order,
         })
+    }
+
+    /// While the node's own IPv4 addresses are flushed from a link, ours has the length of a host:
+    /// the kernel would make the node's own a secondary one of a network's, which goes with it.
+    fn as_it_may_be_put(&self, vip: &Vip, index: u32) -> Vip {
+        match vip.address {
+            IpAddr::V4(_) if self.table.is_bereft(index) => Vip { prefix_len: 32, ..vip.clone() },
+            _ => vip.clone(),
+        }
+    }
+
+    /// After the node's own IPv4 address came to a link: finds those of ours that stand before it.
+    /// The kernel takes the first one as a source where nothing else decides, and makes later ones
+    /// of the same network its secondaries.
+    fn find_misplaced(&mut self, link: &LinkName) {
+        let Some(index) = self.table.index(link) else { return };
+        if !self.table.take_returned(index) {
+            return;
+        }
+        let in_order = restore::read_addresses(&mut self.requests, index).unwrap_or_default();
+        let owners = in_order.iter().map(|(record, _)| (self.table.owner(record), key(record)));
+        let before: Vec<_> = owners.take_while(|(owner, _)| *owner != Owner::Node).collect();
+        if before.len() < in_order.len() {
+            let ours = before.into_iter().filter(|(owner, _)| *owner == Owner::Viplet);
+            self.misplaced.extend(ours.map(|(_, key)| key));
+        }
     }
 
     fn carry_out(&mut self, vip: &Vip, install: &Install) -> Result<Placed, Refusal> {
@@ -112,6 +158,12 @@ impl Kernel {
             install.others.iter().partition(|entry| must_go_first(entry, vip));
         for entry in before {
             self.remove(entry)?;
+        }
+        // The kernel appends to the list, and has no other way to change the order.
+        if install.order == Order::Moves
+            && let Some(entry) = self.table.entry(&install.key).cloned()
+        {
+            self.remove(&entry)?;
         }
         let outcome = self.requests.change(&change(install));
         outcome.map_err(|failure| refuse(&format!("put {vip}"), &failure))?;

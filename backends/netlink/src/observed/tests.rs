@@ -1,6 +1,7 @@
 //! The table: whose an address is, what counts as a change, and which link is the default.
 
 use super::*;
+use crate::wire::{AF_INET, AF_INET6, RouteRecord, TABLE_MAIN, UNICAST};
 
 const TAG: Tag = Tag::DEFAULT;
 
@@ -8,6 +9,7 @@ fn link(index: u32, name: &str) -> LinkRecord {
     LinkRecord {
         index,
         name: LinkName::new(name).unwrap(),
+        altnames: Vec::new(),
         kind: LinkKind::Ethernet,
         flags: IFF_UP | IFF_LOWER_UP,
         oper: 6,
@@ -24,6 +26,7 @@ fn address(text: &str, prefix_len: u8) -> AddressRecord {
         flags: AddressFlags::Permanent,
         valid: None,
         tag: None,
+        created: 0,
     }
 }
 
@@ -224,14 +227,109 @@ fn default_routes_are_read_again_only_when_they_may_have_changed() {
     assert_eq!(follow(&mut table, Message::RouteGone(default)), Follow::ReadRoutes);
 }
 
+/// A dummy link with the index 3.
+fn dummy(name: &str) -> LinkRecord {
+    LinkRecord { kind: LinkKind::Dummy, ..link(3, name) }
+}
+
 #[test]
-fn what_kube_proxy_binds_to_its_own_link_is_not_the_nodes() {
+fn what_a_service_proxy_binds_to_a_link_that_carries_nothing_is_not_the_nodes() {
+    for name in ["kube-ipvs0", "kube-dummy-if", "whatever0"] {
+        let mut table = table();
+        apply(&mut table, Message::Link(dummy(name)));
+        let bound = AddressRecord { index: 3, ..address("10.0.0.5", 32) };
+        assert_eq!(apply(&mut table, Message::Address(bound)), [], "nobody is told of it");
+        assert_eq!(table.node_own(ip("10.0.0.5"), 1), None);
+        apply(&mut table, Message::Address(address("10.0.0.5", 24)));
+        assert_eq!(table.node_own(ip("10.0.0.5"), 1).map(LinkName::as_str), Some("eth0"));
+    }
+}
+
+#[test]
+fn ours_on_a_link_that_carries_nothing_are_ours() {
     let mut table = table();
-    apply(&mut table, Message::Link(link(3, KUBE_PROXY_LINK)));
-    let bound = AddressRecord { index: 3, ..address("10.0.0.5", 32) };
-    apply(&mut table, Message::Address(bound));
-    assert_eq!(table.node_own("10.0.0.5".parse().unwrap()), None);
-    apply(&mut table, Message::Address(address("10.0.0.5", 24)));
-    let owner = table.node_own("10.0.0.5".parse().unwrap());
-    assert_eq!(owner.map(LinkName::as_str), Some("eth0"));
+    apply(&mut table, Message::Link(dummy("dummy0")));
+    let said = apply(&mut table, Message::Address(AddressRecord { index: 3, ..ours("10.0.0.5") }));
+    assert!(matches!(&said[..], [Notice::Address(a)] if a.owner == Owner::Viplet), "{said:?}");
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_plain_host_address_is_unmarked_beside_the_nodes_main_one_and_the_nodes_without_it() {
+    for (plain, main) in [
+        (address("10.0.0.5", 32), address("10.0.0.1", 24)),
+        (address("fd00::5", 128), address("fd00::1", 64)),
+        (AddressRecord { created: 9, ..address("10.0.0.5", 32) }, address("10.0.0.1", 32)),
+    ] {
+        let mut table = table();
+        apply(&mut table, Message::Address(plain.clone()));
+        assert_eq!(table.owner(&plain), Owner::Node, "the only one is the node's");
+        let said = apply(&mut table, Message::Address(main.clone()));
+        let told = said.iter().any(|notice| {
+            matches!(notice, Notice::Address(a) if a.address == plain.address && a.owner == Owner::Unmarked)
+        });
+        assert!(told, "{said:?}");
+        assert_eq!(table.node_own(plain.address, 1), None);
+        assert_eq!(table.node_own(main.address, 1).map(LinkName::as_str), Some("eth0"));
+        // On another link than the wanted one it stays the node's.
+        assert_eq!(table.node_own(plain.address, 2).map(LinkName::as_str), Some("eth0"));
+        apply(&mut table, Message::AddressGone(main));
+        assert_eq!(table.owner(&plain), Owner::Node);
+    }
+}
+
+#[test]
+fn an_address_with_a_networks_length_or_a_lifetime_or_a_tag_stays_the_nodes() {
+    let mut table = table();
+    apply(&mut table, Message::Address(address("10.0.0.1", 24)));
+    let plain = address("10.0.0.5", 32);
+    for own in [
+        address("10.0.0.5", 24),
+        AddressRecord { valid: Some(900), ..plain.clone() },
+        AddressRecord { tag: Some(4), ..plain.clone() },
+        // As old as the first one: which of the two is the main one cannot be told.
+        address("10.0.0.1", 32),
+    ] {
+        apply(&mut table, Message::Address(own.clone()));
+        assert_eq!(table.owner(&own), Owner::Node, "{own:?}");
+        apply(&mut table, Message::AddressGone(own));
+    }
+}
+
+#[test]
+fn the_default_routes_link_tells_the_nodes_main_address_from_a_virtual_one_on_lo() {
+    let mut table = table();
+    let lo = LinkRecord { kind: LinkKind::Loopback, ..link(3, "lo") };
+    apply(&mut table, Message::Link(lo));
+    let on_lo = AddressRecord { index: 3, created: 9, ..address("10.0.0.5", 32) };
+    apply(&mut table, Message::Address(on_lo.clone()));
+    apply(&mut table, Message::Address(address("10.0.0.1", 24)));
+    assert_eq!(table.owner(&on_lo), Owner::Node, "eth0 has no default route");
+    let mut said = Vec::new();
+    table.apply_defaults(Defaults { v4: Some(1), v6: None }, &mut said);
+    assert_eq!(table.owner(&on_lo), Owner::Unmarked);
+    assert!(said.iter().any(|notice| matches!(notice, Notice::Address(_))), "{said:?}");
+    assert_eq!(table.node_own(on_lo.address, 3), None, "wanted on lo: taken over");
+    assert_eq!(table.node_own(on_lo.address, 1), None, "it answers nobody on eth0");
+}
+
+#[test]
+fn a_link_is_bereft_when_the_nodes_last_ipv4_address_went_and_until_one_came() {
+    let mut table = table();
+    let (own, vip) = (address("10.0.0.1", 24), ours("10.0.0.5"));
+    assert!(!table.is_bereft(1), "it never had one");
+    for record in [&own, &vip, &address("fd00::1", 64)] {
+        apply(&mut table, Message::Address(record.clone()));
+    }
+    assert!(table.take_returned(1));
+    assert!(!table.take_returned(1), "asked already");
+    apply(&mut table, Message::AddressGone(own.clone()));
+    assert!(table.is_bereft(1));
+    table.replace(vec![link(1, "eth0")], vec![vip.clone()], Defaults::default());
+    assert!(table.is_bereft(1), "a dump does not bring it back");
+    table.replace(vec![link(1, "eth0")], vec![vip, own], Defaults::default());
+    assert!(!table.is_bereft(1) && table.take_returned(1));
 }

@@ -20,6 +20,19 @@ fn link_message(family: u8, kind: u16) -> Vec<u8> {
     encode(kind, 0, 1, &payload)
 }
 
+/// `eth0`, of this driver, with these alternative names. The kernel marks nested attributes.
+fn link_of_driver(driver: &[u8], altnames: &[&[u8]]) -> LinkRecord {
+    const NESTED: u16 = 1 << 15;
+    let mut payload = link_message(0, rtm::NEWLINK).split_off(HEADER);
+    let (mut info, mut names) = (Vec::new(), Vec::new());
+    push_attribute(&mut info, 1, driver);
+    push_attribute(&mut payload, 18, &info);
+    altnames.iter().for_each(|name| push_attribute(&mut names, 53, name));
+    push_attribute(&mut payload, 52 | NESTED, &names);
+    let Message::Link(link) = only(&encode(rtm::NEWLINK, 0, 1, &payload)) else { panic!() };
+    link
+}
+
 /// A default route through two next hops.
 fn route_message() -> Vec<u8> {
     let mut payload = vec![AF_INET, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
@@ -61,6 +74,7 @@ fn a_link_is_read_with_its_addresses_and_state() {
     let expected = LinkRecord {
         index: 7,
         name: LinkName::new("eth0").unwrap(),
+        altnames: Vec::new(),
         kind: LinkKind::Ethernet,
         flags: 0x1_0041,
         oper: 6,
@@ -69,6 +83,27 @@ fn a_link_is_read_with_its_addresses_and_state() {
     };
     assert_eq!(link, expected);
     assert_eq!(only(&link_message(0, rtm::DELLINK)), Message::LinkGone(7));
+}
+
+#[test]
+fn a_link_that_carries_nothing_is_told_by_its_driver_and_not_by_its_name() {
+    for (driver, kind) in [
+        (&b"dummy\0"[..], LinkKind::Dummy),
+        (b"ifb\0", LinkKind::Dummy),
+        (b"dummy", LinkKind::Dummy),
+        (b"veth\0", LinkKind::Ethernet),
+        (b"", LinkKind::Ethernet),
+        (b"\xff", LinkKind::Ethernet),
+    ] {
+        assert_eq!(link_of_driver(driver, &[]).kind, kind, "{driver:?}");
+    }
+}
+
+#[test]
+fn a_link_is_read_with_its_alternative_names() {
+    let long = [[b'x'; 127].as_slice(), b"\0"].concat();
+    let link = link_of_driver(b"veth\0", &[b"enp1s0\0", &long]);
+    assert_eq!(link.altnames, ["enp1s0".to_owned(), "x".repeat(127)]);
 }
 
 #[test]
