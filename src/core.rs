@@ -47,7 +47,7 @@ pub use status::{Counters, Status};
 pub use time::Moment;
 
 use control_plane::{Group, Stopping};
-use observed::{Observed, Sight};
+use observed::{Lifespan, Observed, Sight};
 use peer_changes::PeerChanges;
 use report::{Level, Report};
 use rights::election::Election;
@@ -413,9 +413,11 @@ impl Core {
         }
     }
 
-    /// Addresses with our tag that nobody claims any more: an earlier run had other settings, or
-    /// its Services are gone. While a name is unresolved one of them may be its address; the
-    /// kernel drops the rest.
+    /// Addresses with our tag that nobody claims here: an earlier run had other settings, or its
+    /// Services are gone; or another instance on this node holds them, which has the same tag. One
+    /// with a lifetime is the kernel's: while somebody refreshes it, it is not ours to take, and
+    /// otherwise it runs out, before its Lease does. One without is held by nobody that runs. While
+    /// a name is unresolved one of them may be its address.
     fn withdraw_strangers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let group = self.control_plane.as_ref();
         let unresolved = |g: &Group| g.names.iter().any(|name| name.addresses().is_empty());
@@ -433,6 +435,9 @@ impl Core {
             let Some(seen) = seen.filter(|seen| seen.owner == Owner::Viplet) else {
                 continue;
             };
+            if seen.lifespan == Lifespan::Finite {
+                continue; // It comes back here when that changes.
+            }
             let claimed = group
                 .is_some_and(|g| g.claims.contains_key(address) || g.wants(*address))
                 || self.services.as_ref().is_some_and(|services| services.claims(*address));

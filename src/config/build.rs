@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use viplet_backend_api::{DuplicateDetection, Given, LinkName};
+use viplet_backend_api::{DuplicateDetection, Given, InterfaceName};
 
 use super::gather::{Gathered, Inputs, gather};
 use super::network::{self, PrefixChoice};
@@ -256,7 +256,7 @@ pub(super) fn dns_mode(values: &Gathered) -> core::DnsMode {
 }
 
 pub(super) fn link(values: &Gathered) -> core::LinkChoice {
-    LinkName::new(&values.text("vip_interface"))
+    InterfaceName::new(&values.text("vip_interface"))
         .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named)
 }
 

@@ -1,6 +1,6 @@
 //! What is said about Services of type LoadBalancer, as the core takes it.
 
-use viplet_backend_api::{LinkName, Presence};
+use viplet_backend_api::{InterfaceName, Presence};
 
 use super::build;
 use super::gather::{Gathered, Inputs};
@@ -77,7 +77,8 @@ fn presence(values: &Gathered) -> Presence {
 }
 
 fn loopback() -> core::ServiceLink {
-    let lo = LinkName::new("lo").map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named);
+    let lo =
+        InterfaceName::new("lo").map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named);
     core::ServiceLink::Choice(lo)
 }
 
@@ -96,7 +97,7 @@ fn class(values: &Gathered) -> core::ClassFilter {
 fn link(values: &Gathered) -> core::ServiceLink {
     let usual = || build::link(values);
     let name = values.text("vip_servicesinterface");
-    match LinkName::new(&name) {
+    match InterfaceName::new(&name) {
         Some(_) if name == AUTO => core::ServiceLink::OfSubnet(usual()),
         Some(name) => core::ServiceLink::Choice(core::LinkChoice::Named(name)),
         None => core::ServiceLink::Choice(usual()),

@@ -9,7 +9,7 @@ use super::network::{self, PrefixChoice};
 use super::setting::{Kind, Setting, Unknown};
 use crate::core::rights::lease::{LeaseName, is_label};
 use crate::core::settings::Target;
-use viplet_backend_api::LinkName;
+use viplet_backend_api::InterfaceName;
 
 /// Below this, kube-vip does not announce.
 const FASTEST_ANNOUNCEMENT: i64 = 500;
@@ -112,8 +112,10 @@ pub(super) fn parse(setting: &Setting, text: &str) -> Result<Parsed, String> {
 /// Kinds whose value stays text. Empty means «none» and is not checked.
 fn check(kind: Kind, text: &str) -> Result<(), String> {
     let interface = || {
-        LinkName::new(text).map(drop).ok_or_else(|| {
-            "not the name of an interface; accepted: 1 to 15 bytes without space, / and :".into()
+        InterfaceName::new(text).map(drop).ok_or_else(|| {
+            "not the name of an interface; accepted: its name or an alternative name, 1 to 127 bytes \
+             without space, / and :"
+                .into()
         })
     };
     match kind {

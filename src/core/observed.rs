@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use viplet_backend_api::{
-    Address, DefaultRoute, Link, LinkName, LinkState, Notice, Observation, Owner, Reach, Rival,
-    Usability,
+    Address, DefaultRoute, InterfaceName, Link, LinkName, LinkState, Notice, Observation, Owner,
+    Reach, Rival, Usability,
 };
 
 use super::settings::LinkChoice;
@@ -20,7 +20,8 @@ pub struct SeenLink {
     pub down_since: Option<Moment>,
 }
 
-/// An address that is on a link. How long it stays there is the kernel's business.
+/// An address that is on a link. How long it stays there is the kernel's business, but not whether
+/// it would stay for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenAddress {
     /// The link.
@@ -33,12 +34,24 @@ pub struct SeenAddress {
     pub owner: Owner,
     /// Whether it answers.
     pub usability: Usability,
+    /// Whether the kernel will drop it.
+    pub lifespan: Lifespan,
+}
+
+/// Whether the kernel drops an address by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifespan {
+    /// Unless somebody refreshes it.
+    Finite,
+    /// Never.
+    Endless,
 }
 
 impl From<Address> for SeenAddress {
     fn from(address: Address) -> Self {
-        let Address { link, address, prefix_len, owner, valid_for: _, usability } = address;
-        Self { link, address, prefix_len, owner, usability }
+        let Address { link, address, prefix_len, owner, valid_for, usability } = address;
+        let lifespan = valid_for.map_or(Lifespan::Endless, |_| Lifespan::Finite);
+        Self { link, address, prefix_len, owner, usability, lifespan }
     }
 }
 
@@ -145,7 +158,7 @@ impl Observed {
         let network = (address.link.clone(), address.address);
         match address.owner {
             Owner::Node => self.networks.insert(network, address.prefix_len),
-            Owner::Viplet | Owner::Predecessor => self.networks.remove(&network),
+            Owner::Viplet | Owner::Predecessor | Owner::Unmarked => self.networks.remove(&network),
         };
         let seen = SeenAddress::from(address);
         match self.place(seen.address, &seen.link) {
@@ -235,11 +248,42 @@ impl Observed {
         found.max_by_key(|(_, length)| **length).map(|((link, _), length)| (link, *length))
     }
 
+    /// The entry that makes an address this node's own, so that it may not be put on the link
+    /// `wanted`, if there is one. What stands by itself on `lo` or on a link that carries nothing
+    /// answers nobody on a segment.
+    #[must_use]
+    pub fn own_of_node(&self, address: IpAddr, wanted: &LinkName) -> Option<&SeenAddress> {
+        let answers = |seen: &SeenAddress| {
+            let link = self.link(&seen.link);
+            link.is_none_or(|seen| seen.link.kind.is_on_a_segment())
+                || seen.prefix_len < bits(seen.address)
+        };
+        self.everywhere(address).find(|seen| match seen.owner {
+            Owner::Viplet | Owner::Predecessor => false,
+            Owner::Unmarked if seen.link == *wanted => false,
+            Owner::Node if seen.link == *wanted => true,
+            Owner::Unmarked | Owner::Node => answers(seen),
+        })
+    }
+
+    /// The link that a name means: the one that is called so, else the one that has it as an
+    /// alternative name, else one that is not there yet.
+    #[must_use]
+    pub fn named(&self, name: &InterfaceName) -> Option<LinkName> {
+        let short = name.as_link();
+        if short.as_ref().is_some_and(|name| self.link(name).is_some()) {
+            return short;
+        }
+        let mut links = self.links().map(|seen| &seen.link);
+        let other = links.find(|link| link.altnames.iter().any(|other| other == name.as_str()));
+        other.map(|link| link.name.clone()).or(short)
+    }
+
     /// The link that is meant, if it can be told now.
     #[must_use]
     pub fn choose(&self, choice: &LinkChoice) -> Option<LinkName> {
         match choice {
-            LinkChoice::Named(name) => Some(name.clone()),
+            LinkChoice::Named(name) => self.named(name),
             LinkChoice::DefaultRoute => [DefaultRoute::V4, DefaultRoute::V6]
                 .iter()
                 .find_map(|route| self.links().find(|seen| seen.link.default_route == *route))

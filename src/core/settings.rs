@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use viplet_backend_api::{DuplicateDetection, LinkName, Presence};
+use viplet_backend_api::{DuplicateDetection, InterfaceName, Presence};
 
 use crate::core::rights::lease::LeaseName;
 
@@ -169,8 +169,8 @@ pub struct PrefixLengths {
 /// Which link carries the addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkChoice {
-    /// `vip_interface`.
-    Named(LinkName),
+    /// `vip_interface`: its own name or an alternative one.
+    Named(InterfaceName),
     /// The link of the default route, IPv4's first.
     DefaultRoute,
 }

@@ -1,6 +1,7 @@
 //! The core against a kernel and an API server that answer by hand, one behaviour per test.
 
 mod addresses;
+mod beside;
 mod every_node;
 mod fitness;
 mod lifetime;
@@ -10,8 +11,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use viplet_backend_api::{
-    Address, Class, Command, DefaultRoute, DuplicateDetection, HardwareAddress, Link, LinkKind,
-    LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
+    Address, Class, Command, DefaultRoute, DuplicateDetection, HardwareAddress, InterfaceName,
+    Link, LinkKind, LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
 };
 
 use super::settings::{
@@ -47,7 +48,7 @@ pub(super) fn control_plane(targets: &[&str]) -> ControlPlane {
         targets: targets.iter().map(target).collect(),
         dns_mode: DnsMode::First,
         prefix: PrefixLengths { v4: 32, v6: 128 },
-        link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
+        link: LinkChoice::Named(InterfaceName::new("eth0").unwrap()),
         loopback_scope: LoopbackScope::Host,
         duplicate_detection: DuplicateDetection::Kernel,
         announce_every: Duration::from_secs(3),
@@ -83,6 +84,7 @@ enum Api {
 fn link(name: &str, state: LinkState) -> Link {
     Link {
         name: LinkName::new(name).unwrap(),
+        altnames: Vec::new(),
         kind: LinkKind::Ethernet,
         state,
         hardware: HardwareAddress(vec![2, 0, 0, 0, 0, 1]),

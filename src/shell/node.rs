@@ -385,6 +385,7 @@ mod tests {
     fn holds(node: &mut Node, lease: crate::core::LeaseName) {
         let link = Link {
             name: LinkName::new("eth0").unwrap(),
+            altnames: Vec::new(),
             kind: LinkKind::Ethernet,
             state: LinkState::Up,
             hardware: HardwareAddress(vec![2; 6]),

@@ -189,11 +189,11 @@ impl Table {
     }
 
     /// As the core sees it. What a service proxy binds to a link that carries nothing is on every
-    /// node, and nobody's.
+    /// node, and none of the node's own.
     fn address(&self, record: &AddressRecord) -> Option<Address> {
         let link = self.links.get(&record.index)?.name.clone();
         let owner = self.owner(record);
-        if owner == Owner::Node && self.is_on_dummy(record) {
+        if owner == Owner::Node && is_host_length(record) && self.is_on_dummy(record) {
             return None;
         }
         Some(Address {
@@ -276,12 +276,11 @@ impl Table {
                 !self.own.is_outranked(&key(record), record.created, self.defaults)
             }
             Owner::Node if here => true,
-            Owner::Node | Owner::Unmarked => match kind {
-                Some(LinkKind::Dummy) => false,
-                // A copy on `lo` is for packets that are sent here already (direct routing).
-                Some(LinkKind::Loopback) => !is_host_length(record),
-                _ => true,
-            },
+            // What a service proxy binds to a link that carries nothing is on every node, and a
+            // copy on `lo` is for packets that are sent here already (direct routing).
+            Owner::Node | Owner::Unmarked => {
+                kind.is_none_or(LinkKind::is_on_a_segment) || !is_host_length(record)
+            }
         }
     }
 

@@ -91,6 +91,7 @@ impl Kernel {
     pub fn new(hardware: HardwareAddress, own: IpAddr) -> Self {
         let link = |name: &str, kind, hardware, default_route| Link {
             name: LinkName::new(name).expect("a valid name"),
+            altnames: Vec::new(),
             kind,
             state: LinkState::Up,
             hardware,

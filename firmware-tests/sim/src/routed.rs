@@ -44,7 +44,7 @@ impl Setup {
             rng.pick(&[HealthGate::Open, HealthGate::Failures(1), HealthGate::Failures(3)]);
         plane.announce_every = every;
         plane.on_loss = OnLoss::Withdraw;
-        plane.link = LinkChoice::Named(rng.pick(&[lo.clone(), lo.clone(), eth0()]));
+        plane.link = LinkChoice::Named(rng.pick(&[lo.clone(), lo.clone(), eth0()]).into());
         let serving = setup.services.as_mut().expect("Services");
         let settings = &mut serving.settings;
         settings.election = rng.pick(&[
@@ -58,7 +58,7 @@ impl Setup {
             Presence::MadeKnown => lo,
             Presence::OnLink => rng.pick(&[lo, eth0()]),
         };
-        settings.link = ServiceLink::Choice(LinkChoice::Named(link));
+        settings.link = ServiceLink::Choice(LinkChoice::Named(link.into()));
         settings.announce_every = every;
         setup.routed = Some(Routed {
             peers: rng.between(1, 3) as u32,

@@ -32,7 +32,7 @@ pub fn plain() -> Services {
             renew_deadline: Duration::from_secs(10),
             retry_period: Duration::from_secs(2),
         },
-        link: ServiceLink::Choice(LinkChoice::Named(eth0())),
+        link: ServiceLink::Choice(LinkChoice::Named(eth0().into())),
         presence: Presence::OnLink,
         prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
         dns_mode: DnsMode::First,
@@ -83,7 +83,7 @@ impl Serving {
             lease: if same { control_plane.lease.clone() } else { plain().lease },
             timing: control_plane.timing,
             link: ServiceLink::Choice(
-                rng.pick(&[LinkChoice::Named(eth0()), LinkChoice::DefaultRoute]),
+                rng.pick(&[LinkChoice::Named(eth0().into()), LinkChoice::DefaultRoute]),
             ),
             duplicate_detection: control_plane.duplicate_detection,
             announce_every: control_plane.announce_every,

@@ -78,7 +78,7 @@ impl Setup {
             targets,
             dns_mode: DnsMode::Dual,
             prefix: PrefixLengths { v4: 32, v6: 128 },
-            link: rng.pick(&[LinkChoice::Named(eth0()), LinkChoice::DefaultRoute]),
+            link: rng.pick(&[LinkChoice::Named(eth0().into()), LinkChoice::DefaultRoute]),
             loopback_scope: LoopbackScope::Host,
             duplicate_detection: rng.pick(&[DuplicateDetection::Skip, DuplicateDetection::Kernel]),
             announce_every: Duration::from_secs(rng.pick(&[1, 3, 3])),

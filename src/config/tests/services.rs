@@ -6,7 +6,7 @@ use crate::core::settings::{
     ClassFilter, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice, LinkNotUp, OnDemand,
     OnLinkDown, PrefixLength, ServiceElection, ServiceLink, Services, Unclassed, Updates,
 };
-use viplet_backend_api::{DuplicateDetection, LinkName};
+use viplet_backend_api::{DuplicateDetection, InterfaceName};
 
 use super::{Given, least, value};
 
@@ -24,7 +24,7 @@ fn with(pairs: &[(&str, &str)]) -> Services {
 }
 
 fn named(name: &str) -> LinkChoice {
-    LinkChoice::Named(LinkName::new(name).expect("a name"))
+    LinkChoice::Named(InterfaceName::new(name).expect("a name"))
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use viplet_backend_api::{
-    Class, Command, DuplicateDetection, LinkState, Owner, Refusal, Usability, Vip,
+    Class, Command, DuplicateDetection, LinkState, Owner, Presence, Refusal, Usability, Vip,
 };
 
 pub use due::{ANNOUNCEMENT, Due};
@@ -14,7 +14,7 @@ pub use due::{ANNOUNCEMENT, Due};
 use crate::core::addresses::announce::{Rhythm, Schedule};
 use crate::core::control_plane::fitness::Penalty;
 use crate::core::jitter::backoff;
-use crate::core::observed::{Observed, SeenAddress};
+use crate::core::observed::{Lifespan, Observed, SeenAddress};
 use crate::core::rights::election::term;
 use crate::core::time::Moment;
 
@@ -229,7 +229,7 @@ impl Claim {
     }
 
     fn is_calm(&self, here: &SeenAddress) -> bool {
-        let there = ours(here) && here.link == self.vip.link;
+        let there = ours(here) && here.link == self.vip.link && !self.stays_for_ever(here);
         let answers = here.usability == Usability::Usable && self.answered;
         let troubled = self.setback.is_some() || self.penalty.is_some() || self.muted.is_some();
         let under_way = self.strays_at.is_some() || self.withdrawn_at.is_some();
@@ -268,7 +268,7 @@ impl Claim {
     /// Why this address will never be put here: the node has it as its own.
     #[must_use]
     pub fn blocked(&self, observed: &Observed) -> Option<String> {
-        let own = observed.everywhere(self.vip.address).find(|s| s.owner == Owner::Node)?;
+        let own = observed.own_of_node(self.vip.address, &self.vip.link)?;
         Some(format!(
             "{} is this node's own address on {}: it is never taken and never removed; give the \
              virtual address one that no node has",
@@ -357,7 +357,11 @@ impl Claim {
         let installed = self.installed_until.take().is_some();
         self.announcing = None;
         self.answered = false;
-        let there = here.is_some_and(ours) || (here.is_none() && installed);
+        let there = match here {
+            Some(seen) if seen.owner == Owner::Unmarked => installed || self.is_put_on_link(),
+            Some(seen) => ours(seen),
+            None => installed,
+        };
         let asked = self.withdrawn_at.is_some_and(|at| now < at + UNSEEN);
         if !there {
             self.withdrawn_at = None;
@@ -384,7 +388,7 @@ impl Claim {
         }
         self.strays_at = None;
         let stray = observed.everywhere(self.vip.address).filter(|s| s.link != self.vip.link);
-        for seen in stray.filter(|seen| ours(seen)) {
+        for seen in stray.filter(|seen| is_marked(seen)) {
             self.strays_at = Some(now);
             out.push(stale_withdrawal(seen));
         }
@@ -404,6 +408,16 @@ impl Claim {
             self.vip.duplicate_detection = DuplicateDetection::Skip;
             self.installed_until = None;
         }
+    }
+
+    fn is_put_on_link(&self) -> bool {
+        self.vip.presence == Presence::OnLink
+    }
+
+    /// Whether the kernel would keep it after the process has died: another hand put it there, or
+    /// changed it (`ip address replace`).
+    fn stays_for_ever(&self, seen: &SeenAddress) -> bool {
+        self.is_put_on_link() && seen.lifespan == Lifespan::Endless
     }
 
     fn waits(&self, now: Moment) -> bool {
@@ -432,7 +446,10 @@ impl Claim {
     /// Whether anything of it may still be on this node by our doing.
     #[must_use]
     pub fn lingers(&self, observed: &Observed) -> bool {
-        self.installed_until.is_some() || observed.everywhere(self.vip.address).any(ours)
+        let left = |seen: &SeenAddress| {
+            is_marked(seen) || (ours(seen) && seen.link == self.vip.link && self.is_put_on_link())
+        };
+        self.installed_until.is_some() || observed.everywhere(self.vip.address).any(left)
     }
 
     /// Whether its link can carry traffic.
@@ -442,8 +459,14 @@ impl Claim {
     }
 }
 
-/// Whether we may touch it: installed by us, or left by kube-vip on an address that we claim.
+/// Whether we may touch it on the link where we claim it: installed by us, left by kube-vip, or put
+/// there by hand.
 fn ours(seen: &SeenAddress) -> bool {
+    seen.owner != Owner::Node
+}
+
+/// Whether we may touch it on any link: by its form it is ours or kube-vip's.
+fn is_marked(seen: &SeenAddress) -> bool {
     matches!(seen.owner, Owner::Viplet | Owner::Predecessor)
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use viplet_backend_api::{LinkName, LinkState, Owner};
+use viplet_backend_api::{LinkName, LinkState};
 
 use crate::core::addresses::requester::{Authority, Obstacle, Tenant};
 use crate::core::cluster::endpoints::{Anywhere, NodeId};
@@ -171,17 +171,15 @@ impl Services {
         if address.authority == Authority::ControlPlane {
             return None;
         }
-        match self.vip(ip, around) {
+        let vip = match self.vip(ip, around) {
             Err(why) => return Some(why),
-            Ok(vip) => {
-                let holding = if address.is_had() { Holding::Yes } else { Holding::No };
-                if let Some(why) = self.link_obstacle(&vip.link, holding, around) {
-                    return Some(why);
-                }
-            }
+            Ok(vip) => vip,
+        };
+        let holding = if address.is_had() { Holding::Yes } else { Holding::No };
+        if let Some(why) = self.link_obstacle(&vip.link, holding, around) {
+            return Some(why);
         }
-        let own = around.observed.everywhere(ip).find(|seen| seen.owner == Owner::Node);
-        if let Some(own) = own {
+        if let Some(own) = around.observed.own_of_node(ip, &vip.link) {
             return Some(format!(
                 "{ip} is this node's own address on {}: it is never taken and never removed",
                 own.link
@@ -197,7 +195,7 @@ impl Services {
         around: &Around<'_>,
     ) -> Option<String> {
         let Some(seen) = around.observed.link(link) else {
-            return Some(format!("interface {link} does not exist here: waiting for it"));
+            return Some(super::hold::missing_link(link));
         };
         let given_up = match self.settings.on_link_down {
             OnLinkDown::Keep => false,

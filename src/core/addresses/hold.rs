@@ -57,7 +57,9 @@ impl Services {
         };
         let subnet_or_usual = || of_subnet.map_or_else(usual, |(link, _)| Ok(link.clone()));
         let link = match (asked, &self.settings.link) {
-            (Some(AskedLink::Named(link)), _) => link,
+            (Some(AskedLink::Named(name)), _) => {
+                around.observed.named(&name).ok_or_else(|| missing_link(&name))?
+            }
             (Some(AskedLink::OfSubnet), _) | (_, ServiceLink::OfSubnet(_)) => subnet_or_usual()?,
             (Some(AskedLink::Usual) | None, ServiceLink::Choice(_)) => usual()?,
         };
@@ -261,7 +263,7 @@ impl Services {
         }
         let Some(address) = self.addresses.get(&ip) else { return };
         let holds = matches!(want, Want::Hold { .. });
-        let ours = |seen: &SeenAddress| seen.owner == Owner::Viplet;
+        let ours = |seen: &SeenAddress| seen.owner != Owner::Node;
         let needed = match &address.claim {
             Some(_) => holds && address.place == Place::Unsettled,
             None => want != Want::Nothing || around.observed.everywhere(ip).any(ours),
@@ -412,4 +414,9 @@ impl Services {
             _ => stopping != Stopping::No,
         }
     }
+}
+
+/// Why an address cannot be put on an interface that is not there.
+pub(in crate::core) fn missing_link(name: impl std::fmt::Display) -> String {
+    format!("interface {name} does not exist here: waiting for it")
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use viplet_backend_api::LinkName;
+use viplet_backend_api::InterfaceName;
 
 use crate::core::address::unusable;
 use crate::core::cluster::nodes::{Nodes, Reported};
@@ -52,7 +52,7 @@ pub(crate) enum AskedLink {
     /// As the settings say.
     Usual,
     /// `kube-vip.io/serviceInterface`.
-    Named(LinkName),
+    Named(InterfaceName),
     /// `kube-vip.io/serviceInterface: auto`.
     OfSubnet,
 }
@@ -268,11 +268,11 @@ pub(crate) fn asked_link(record: &ServiceRecord) -> Result<AskedLink, Refused> {
     match record.rare(|a| &a.interface) {
         None => Ok(AskedLink::Usual),
         Some("auto") => Ok(AskedLink::OfSubnet),
-        Some(name) => LinkName::new(name).map(AskedLink::Named).ok_or_else(|| Refused {
+        Some(name) => InterfaceName::new(name).map(AskedLink::Named).ok_or_else(|| Refused {
             word: "bad_interface",
             text: format!(
                 "the annotation kube-vip.io/serviceInterface is {name:?}: not the name of an \
-                 interface; accepted: 1 to 15 characters without / and spaces, or auto"
+                 interface; accepted: 1 to 127 characters without /, : and spaces, or auto"
             ),
         }),
     }

@@ -49,7 +49,7 @@ fn a_restart_within_the_lease_adopts_the_address_without_a_gap() {
 
 #[test]
 fn a_leftover_is_removed_as_soon_as_another_is_seen_to_hold_the_lease() {
-    for owner in [Owner::Viplet, Owner::Predecessor] {
+    for owner in [Owner::Viplet, Owner::Predecessor, Owner::Unmarked] {
         let mut node = Node::new(control_plane(&[VIP]));
         node.api = Api::Silent;
         node.start(vec![link("eth0", LinkState::Up)], vec![address("eth0", VIP, owner)]);
@@ -73,14 +73,15 @@ fn a_kube_vip_leftover_does_not_outlive_a_lease_that_cannot_be_read() {
 fn what_an_earlier_run_left_and_nobody_wants_is_removed_and_nothing_else_is() {
     let mut node = Node::new(control_plane(&[VIP]));
     let there = vec![
-        address("eth0", "10.0.0.99", Owner::Viplet),
+        Address { valid_for: None, ..address("eth0", "10.0.0.99", Owner::Viplet) },
         address("eth0", "10.0.0.98", Owner::Predecessor),
+        address("eth0", "10.0.0.97", Owner::Unmarked),
         address("eth0", "10.0.0.5", Owner::Node),
         address("eth1", VIP, Owner::Viplet),
     ];
     node.start(vec![link("eth0", LinkState::Up), link("eth1", LinkState::Up)], there);
     let left: Vec<String> = node.kernel.keys().map(|(a, l)| format!("{a} {l}")).collect();
-    assert_eq!(left, ["10.0.0.5 eth0", "10.0.0.40 eth0", "10.0.0.98 eth0"]);
+    assert_eq!(left, ["10.0.0.5 eth0", "10.0.0.40 eth0", "10.0.0.97 eth0", "10.0.0.98 eth0"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use viplet_backend_api::{BgpSession, DuplicateDetection, LinkName, PeerStatus, Session};
+use viplet_backend_api::{BgpSession, DuplicateDetection, InterfaceName, PeerStatus, Session};
 
 use super::*;
 use crate::core::LeaseName;
@@ -32,7 +32,7 @@ fn settings() -> Settings {
             ],
             dns_mode: DnsMode::First,
             prefix: PrefixLengths { v4: 32, v6: 128 },
-            link: LinkChoice::Named(LinkName::new("eth0").unwrap()),
+            link: LinkChoice::Named(InterfaceName::new("eth0").unwrap()),
             loopback_scope: LoopbackScope::Host,
             duplicate_detection: DuplicateDetection::Kernel,
             announce_every: Duration::from_secs(3),

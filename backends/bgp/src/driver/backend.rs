@@ -120,8 +120,14 @@ impl Bgp {
     }
 
     fn withdraw(&mut self, address: IpAddr, link: &LinkName) -> Result<(), Refusal> {
-        self.notices.extend(self.holdings.forget(address, link));
-        self.kernel.withdraw(address, link)?;
+        match self.holdings.forget(address, link) {
+            // It was put on no link: a copy that somebody put there by hand is not ours.
+            Some(gone) => {
+                self.notices.push_back(gone);
+                self.kernel.withdraw_marked(address, link)?;
+            }
+            None => self.kernel.withdraw(address, link)?,
+        }
         self.holdings.take_off_link(address, link);
         Ok(())
     }

@@ -187,6 +187,23 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses.
     pub fn withdraw(&mut self, address: IpAddr, link: &LinkName) -> Result<(), Refusal> {
+        self.withdraw_if(address, link, |owner| owner != Owner::Node)
+    }
+
+    /// As [`Kernel::withdraw`], but what was put there by hand stays.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn withdraw_marked(&mut self, address: IpAddr, link: &LinkName) -> Result<(), Refusal> {
+        self.withdraw_if(address, link, |owner| !matches!(owner, Owner::Node | Owner::Unmarked))
+    }
+
+    fn withdraw_if(
+        &mut self,
+        address: IpAddr,
+        link: &LinkName,
+        goes: impl Fn(Owner) -> bool,
+    ) -> Result<(), Refusal> {
         self.catch_up()?;
         let Some(index) = self.table.index(link) else { return Ok(()) };
         // The kernel tells of an IPv6 address without duplicate detection only a moment after it
@@ -197,7 +214,7 @@ impl Kernel {
         let ours: Vec<AddressRecord> = self
             .table
             .entries(index, address)
-            .filter(|entry| self.table.owner(entry) != Owner::Node)
+            .filter(|entry| goes(self.table.owner(entry)))
             .cloned()
             .collect();
         // One that cannot be removed does not keep the others.

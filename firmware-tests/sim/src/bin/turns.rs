@@ -87,6 +87,7 @@ impl Bench {
     fn open(&mut self) {
         let link = Link {
             name: eth0(),
+            altnames: Vec::new(),
             kind: LinkKind::Ethernet,
             state: LinkState::Up,
             hardware: HardwareAddress(vec![2, 0, 0, 0, 0, 1]),

@@ -55,6 +55,9 @@ impl Claim {
             return None;
         }
         let Some(end) = self.installed_until else { return Some((now, "an install")) };
+        if here.is_some_and(|seen| self.stays_for_ever(seen)) {
+            return Some((self.installed_at + REINSTALL, "an address would stay for ever"));
+        }
         if here.is_some_and(ours) {
             return refresh_due(end, last_call, now, until);
         }

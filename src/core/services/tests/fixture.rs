@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use viplet_backend_api::{
-    Address, Command, DefaultRoute, DuplicateDetection, HardwareAddress, Link, LinkKind, LinkName,
-    LinkState, Notice, Observation, Owner, Refusal, Usability,
+    Address, Command, DefaultRoute, DuplicateDetection, HardwareAddress, InterfaceName, Link,
+    LinkKind, LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
 };
 
 use crate::core::cluster::record::{
@@ -44,7 +44,7 @@ pub(crate) fn settings(election: ServiceElection) -> Services {
             renew_deadline: Duration::from_secs(3),
             retry_period: Duration::from_secs(1),
         },
-        link: ServiceLink::Choice(LinkChoice::Named(LinkName::new("eth0").unwrap())),
+        link: ServiceLink::Choice(LinkChoice::Named(InterfaceName::new("eth0").unwrap())),
         presence: viplet_backend_api::Presence::OnLink,
         prefix: ServicePrefixes { v4: PrefixLength::Fixed(32), v6: PrefixLength::Fixed(128) },
         dns_mode: DnsMode::First,
@@ -214,6 +214,7 @@ impl Fixture {
         node.watches = Watches::Run;
         let link = Link {
             name: LinkName::new("eth0").unwrap(),
+            altnames: Vec::new(),
             kind: LinkKind::Ethernet,
             state: LinkState::Up,
             hardware: HardwareAddress(vec![2, 0, 0, 0, 0, n as u8]),
