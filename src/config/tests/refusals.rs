@@ -290,7 +290,7 @@ fn urls_names_and_ports_are_checked() {
         ("egress_podcidr", "10.0.0.0/33"),
         ("vip_nodename", "a b"),
         ("vip_loglevel", "debug"),
-        ("vip_interface", "sixteen-bytes-xx"),
+        ("vip_interface", "eth0:1"),
     ] {
         let refused = least().env(&[(name, text)]).refused();
         assert!(refused.starts_with(&format!("{name}={text} (environment): ")), "{refused}");

@@ -9,6 +9,7 @@
 
 mod api;
 mod bed;
+mod beside;
 mod case;
 mod instruments;
 mod manifests;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         moving::trials(),
         api::trials(),
         node::trials(),
+        beside::trials(),
         program::trials(),
         names::trials(),
         rivals::trials(),

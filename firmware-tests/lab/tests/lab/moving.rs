@@ -166,7 +166,8 @@ fn leftovers(cluster: &mut Cluster) {
     let (wanted, unwanted): (IpAddr, IpAddr) = (cluster.vip(), "10.77.0.200".parse().unwrap());
     let foreign: IpAddr = "10.77.0.201".parse().unwrap();
     cluster.lab.nodes[0].rtnl(move |rtnl| {
-        let left = Lifetime { valid: 600, preferred: 0, protocol: tag };
+        // No instance that runs has one that would stay for ever.
+        let left = Lifetime { valid: u32::MAX, preferred: 0, protocol: tag };
         rtnl.set_address("eth0", (unwanted, 32), left).unwrap();
         rtnl.set_address("eth0", (foreign, 32), Lifetime::KUBE_VIP).unwrap();
     });
