@@ -29,6 +29,8 @@ pub mod time;
 pub mod uid;
 pub mod version;
 
+mod earlier_run;
+mod strangers;
 mod view;
 pub(crate) mod work_queue;
 
@@ -47,7 +49,8 @@ pub use status::{Counters, Status};
 pub use time::Moment;
 
 use control_plane::{Group, Stopping};
-use observed::{Lifespan, Observed, Sight};
+use earlier_run::EarlierRun;
+use observed::{Observed, Sight};
 use peer_changes::PeerChanges;
 use report::{Level, Report};
 use rights::election::Election;
@@ -63,9 +66,6 @@ const STOP_PER_LEASE: Duration = Duration::from_millis(30);
 const STOP_PER_ADDRESS: Duration = Duration::from_millis(2);
 /// The whole stop (SIG-5: a pod is gone within 10 s).
 const LONGEST_STOP: Duration = Duration::from_secs(8);
-/// A withdrawal of something stale is not repeated sooner.
-const STALE_AGAIN: Duration = Duration::from_secs(1);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -83,6 +83,7 @@ pub struct Core {
     services: Option<Services>,
     /// Addresses with our tag that may have to go.
     strangers: BTreeSet<(IpAddr, LinkName)>,
+    earlier_run: EarlierRun,
     stale: BTreeMap<(IpAddr, LinkName), Moment>,
     rivals: BTreeMap<IpAddr, Moment>,
     peer_changes: PeerChanges,
@@ -112,6 +113,7 @@ impl Core {
             control_plane,
             services,
             strangers: BTreeSet::new(),
+            earlier_run: EarlierRun::default(),
             stale: BTreeMap::new(),
             rivals: BTreeMap::new(),
             peer_changes: PeerChanges::default(),
@@ -151,8 +153,12 @@ impl Core {
         let group = self.control_plane.as_ref().and_then(|g| g.deadline(&self.observed, now));
         let around = self.around(now);
         let services = self.services.as_ref().and_then(|services| services.deadline(&around));
-        let stale = self.stale.values().map(|at| *at + STALE_AGAIN).filter(|at| *at > now).min();
+        let stale =
+            self.stale.values().map(|at| *at + strangers::STALE_AGAIN).filter(|at| *at > now).min();
         let stale = stale.map(|at| (at, "something stale is still here"));
+        let earlier = self.earlier_run.deadline().filter(|at| *at > now);
+        let stale =
+            stale.into_iter().chain(earlier.map(|at| (at, "what an earlier run left ends")));
         let peers = self.peer_changes.deadline().map(|at| (at, "who was told of addresses"));
         let all = group.into_iter().chain(services).chain(stop).chain(stale).chain(peers);
         all.min_by_key(|(at, _)| *at)
@@ -254,7 +260,7 @@ impl Core {
         if let Notice::Reach(reach) = &notice {
             self.peer_changes.note(reach, &self.observed, now);
         }
-        self.note(&notice);
+        self.note(&notice, now);
         if let Some(rival) = self.observed.take(notice, now) {
             self.contest(&rival, now, effects);
         }
@@ -265,11 +271,14 @@ impl Core {
     }
 
     /// What a notice asks to look at again.
-    fn note(&mut self, notice: &Notice) {
+    fn note(&mut self, notice: &Notice, now: Moment) {
         let ours = |address: &&Address| address.owner == Owner::Viplet;
         let key = |address: &Address| (address.address, address.link.clone());
         match notice {
             Notice::Snapshot(all) => {
+                if *self.observed.sight() == Sight::Never {
+                    self.earlier_run.found(all, now);
+                }
                 self.strangers.extend(all.addresses.iter().filter(ours).map(key));
             }
             Notice::Address(address) if ours(&address) => {
@@ -371,6 +380,7 @@ impl Core {
             observed: &self.observed,
             control_plane: self.control_plane.as_ref(),
             stopping: self.stopping(),
+            leftovers: self.earlier_run.leftovers(),
             now,
         }
     }
@@ -379,6 +389,7 @@ impl Core {
         if *self.observed.sight() == Sight::Never && self.phase == Phase::Running {
             return;
         }
+        self.look_at_earlier_run(now);
         let stopping = self.stopping();
         let guests = self.guests(now);
         if let Some(group) = &mut self.control_plane {
@@ -390,6 +401,7 @@ impl Core {
                 observed: &self.observed,
                 control_plane: self.control_plane.as_ref(),
                 stopping,
+                leftovers: self.earlier_run.leftovers(),
                 now,
             };
             effects.extend(services.drive(&around));
@@ -411,50 +423,6 @@ impl Core {
             true => services.handover_under_control_plane(&self.around(now)),
             false => Handover::Clear,
         }
-    }
-
-    /// Addresses with our tag that nobody claims here: an earlier run had other settings, or its
-    /// Services are gone; or another instance on this node holds them, which has the same tag. One
-    /// with a lifetime is the kernel's: while somebody refreshes it, it is not ours to take, and
-    /// otherwise it runs out, before its Lease does. One without is held by nobody that runs. While
-    /// a name is unresolved one of them may be its address.
-    fn withdraw_strangers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let group = self.control_plane.as_ref();
-        let unresolved = |g: &Group| g.names.iter().any(|name| name.addresses().is_empty());
-        let unlisted = self.services.as_ref().is_some_and(|services| !services.is_listed());
-        if group.is_some_and(|g| unresolved(g) || g.link.is_none()) || unlisted {
-            return;
-        }
-        self.stale.retain(|(address, link), at| {
-            now.since(*at) < STALE_AGAIN || self.observed.on(*address, link).is_some()
-        });
-        let mut left = BTreeSet::new();
-        for key in std::mem::take(&mut self.strangers) {
-            let (address, link) = &key;
-            let seen = self.observed.on(*address, link);
-            let Some(seen) = seen.filter(|seen| seen.owner == Owner::Viplet) else {
-                continue;
-            };
-            if seen.lifespan == Lifespan::Finite {
-                continue; // It comes back here when that changes.
-            }
-            let claimed = group
-                .is_some_and(|g| g.claims.contains_key(address) || g.wants(*address))
-                || self.services.as_ref().is_some_and(|services| services.claims(*address));
-            if claimed {
-                continue;
-            }
-            let asked = self.stale.get(&key).is_some_and(|at| now.since(*at) < STALE_AGAIN);
-            if !asked {
-                self.stale.insert(key.clone(), now);
-                let text =
-                    format!("{address} on {link}: removed: left by an earlier run, not wanted");
-                effects.push(Effect::Addresses(addresses::claim::stale_withdrawal(seen)));
-                effects.push(Effect::Report(Report { level: Level::Info, text }));
-            }
-            left.insert(key);
-        }
-        self.strangers = left;
     }
 
     fn stop_when_done(&mut self, now: Moment, effects: &mut Vec<Effect>) {

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use viplet_backend_api::{Command, LinkName, Refusal};
 
+use super::earlier_run::Leftovers;
 use super::input::Effect;
 use super::label::Label;
 use super::names::Name;
@@ -63,6 +64,8 @@ pub struct Around<'a> {
     pub control_plane: Option<&'a Group>,
     /// Whether the process is about to end.
     pub stopping: Stopping,
+    /// What an earlier run may have left here, under a Lease that is not known any more.
+    pub(in crate::core) leftovers: Leftovers,
     /// The time.
     pub now: Moment,
 }

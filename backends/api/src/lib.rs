@@ -12,8 +12,8 @@ mod command;
 mod error;
 mod given;
 mod hash;
-mod node_settings;
 mod interface;
+mod node_settings;
 mod observation;
 mod peer;
 mod tag;
@@ -22,8 +22,8 @@ pub use command::{Command, DuplicateDetection, Lifetime, LinkName, Presence, Sco
 pub use error::{Class, Refusal};
 pub use given::{Given, Unacceptable};
 pub use hash::fnv1a;
-pub use node_settings::NodeSettings;
 pub use interface::InterfaceName;
+pub use node_settings::NodeSettings;
 pub use observation::{
     Address, DefaultRoute, HardwareAddress, Link, LinkKind, LinkState, Notice, Observation, Owner,
     Reach, Rival, Usability,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::core::addresses::requester::{Authority, Obstacle};
 use crate::core::control_plane::Stopping;
+use crate::core::earlier_run::Leftovers;
 use crate::core::input::{Effect, KubernetesRequest, LeaseView, Origin};
 use crate::core::report::{Level, Report};
 use crate::core::rights::candidacy::{Keenness, Leaving, SUCCESSION, Seat, Told};
@@ -279,6 +280,9 @@ impl Services {
         if holding && self.is_to_be_marked(lease, around) {
             return Handover::NotYet;
         }
+        if seat.addresses.is_empty() && around.leftovers == Leftovers::Possible {
+            return Handover::NotYet;
+        }
         let here = |ip: &IpAddr| {
             let elsewhere = self
                 .addresses
@@ -287,6 +291,12 @@ impl Services {
             !elsewhere && self.lingers(*ip, around)
         };
         self.any_of(&seat.addresses, here)
+    }
+
+    /// What an earlier run left is gone: Leases that waited for it may be given back.
+    pub fn look_at_idle_leases(&mut self) {
+        let idle = self.seats.iter().filter(|(_, seat)| seat.addresses.is_empty());
+        self.agenda.seats.extend(idle.map(|(lease, _)| Rc::clone(lease)));
     }
 
     /// Whether something is so of any of these addresses that may be here: the smaller set is

@@ -49,6 +49,7 @@ fn one_with_our_tag_that_would_stay_for_ever_is_removed_even_if_it_was_made_so_l
 #[test]
 fn a_plain_copy_on_the_wanted_link_is_taken_over_by_the_holder() {
     let mut node = Node::new(control_plane(&[VIP]));
+    node.other_holds("n1");
     let plain = address("eth0", VIP, Owner::Unmarked);
     node.start(vec![link("eth0", LinkState::Up)], vec![plain]);
     assert!(node.has(VIP));
