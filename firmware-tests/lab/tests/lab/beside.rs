@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 use std::process::Command;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
