@@ -16,6 +16,8 @@ mod endpoint;
 mod error;
 mod events;
 mod framing;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod kubeconfig;
 mod lease;

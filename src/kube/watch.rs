@@ -1,6 +1,6 @@
 //! List, then watch from that version, for ever: bookmarks, resume, 410, back-off.
 
-mod frame;
+pub(super) mod frame;
 mod list;
 mod stream;
 

@@ -13,6 +13,8 @@
 mod driver;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod machine;
 mod sys;
 mod wire;

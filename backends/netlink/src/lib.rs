@@ -22,6 +22,8 @@ mod driver;
 mod encode;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod holdings;
 mod monitor;
 mod observed;

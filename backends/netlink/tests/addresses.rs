@@ -88,7 +88,7 @@ fn an_installed_address_is_ours_deprecated_and_finite() {
             let entry = only(&mut kernel, &vip.address.to_string());
             assert_eq!((entry.owner, entry.prefix_len), (Owner::Viplet, vip.prefix_len));
             let left = entry.valid_for.unwrap();
-            assert!((80..=90).contains(&left.as_secs()), "{left:?}");
+            assert!((20..=90).contains(&left.as_secs()), "{left:?}");
             let shown = ip(&format!("addr show left to {text}"));
             assert!(shown.contains("deprecated"), "{shown}");
         }
@@ -434,8 +434,10 @@ fn an_address_that_ran_out_and_is_installed_again_is_noticed() {
         cable();
         let mut kernel = kernel();
         let vip = vip("10.0.0.5/32");
-        kernel.install(&vip, seconds(1)).unwrap();
+        kernel.install(&vip, seconds(300)).unwrap();
         notices(&mut kernel);
+        // Nothing is read from here on: a slow machine must not tell of its end too early.
+        kernel.install(&vip, seconds(1)).unwrap();
         eventually("it is gone", || !ip("addr show left").contains("10.0.0.5"));
         assert_eq!(kernel.install(&vip, seconds(300)).unwrap(), Placed::Added);
         let said = notices(&mut kernel);

@@ -6,12 +6,14 @@
 //! - `mutate`: from the corpus to a case.
 //! - `targets`: what is fuzzed, and what must hold.
 //! - `bfd`: a BFD session driven by bytes.
+//! - `settings`: all settings, as environment, flags and file.
 
 #![cfg_attr(not(test), deny(unused_crate_dependencies))]
 
 mod bfd;
 mod mutate;
 mod rng;
+mod settings;
 mod targets;
 
 pub use targets::{Target, all};
@@ -117,7 +119,37 @@ mod tests {
     }
 
     #[test]
-    fn no_text_makes_the_reader_of_settings_panic() {
+    fn no_text_makes_the_reader_of_bgps_settings_panic() {
+        fuzz("bgp-settings");
+    }
+
+    #[test]
+    fn no_frame_breaks_the_decoders_of_arp_and_ndp() {
+        fuzz("arp-ndp");
+    }
+
+    #[test]
+    fn no_message_breaks_the_table_of_links_and_addresses() {
+        fuzz("netlink");
+    }
+
+    #[test]
+    fn no_object_of_an_api_server_makes_its_reader_panic() {
+        fuzz("objects");
+    }
+
+    #[test]
+    fn the_lines_of_a_watch_are_the_same_however_it_is_cut() {
+        fuzz("watch");
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_of_kubeconfigs_panic() {
+        fuzz("kubeconfig");
+    }
+
+    #[test]
+    fn no_environment_flags_and_file_make_the_reader_of_settings_panic() {
         fuzz("settings");
     }
 
@@ -125,7 +157,7 @@ mod tests {
     fn every_target_has_a_corpus_and_a_name_of_its_own() {
         let mut names: Vec<_> = all().iter().map(|target| target.name).collect();
         names.dedup();
-        assert_eq!(names.len(), 5, "each has its test above");
+        assert_eq!(names.len(), 11, "each has its test above");
         assert!(all().iter().all(|target| target.corpus.len() >= 3));
     }
 

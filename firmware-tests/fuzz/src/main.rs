@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use viplet as _;
+use viplet_arp as _;
 use viplet_backend_api as _;
 use viplet_bfd as _;
 use viplet_bgp as _;
 use viplet_fuzz::{Failure, Target, all, case, run};
+use viplet_netlink as _;
 
 /// A case that takes longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(60);

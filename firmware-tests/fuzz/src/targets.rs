@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use viplet_backend_api::Given;
 use viplet_bgp::settings::{File, Reading, declare};
 
-use crate::bfd;
+use crate::{bfd, settings};
 
 /// One thing to fuzz.
 pub struct Target {
@@ -24,15 +24,48 @@ pub fn all() -> Vec<Target> {
     let sessions = hex(include_str!("../corpus/bgp-session.hex"));
     let packets = hex(include_str!("../corpus/bfd-packet.hex"));
     let bfd_sessions = hex(include_str!("../corpus/bfd-session.hex"));
-    let texts = include_str!("../corpus/settings.txt");
-    let texts = texts.lines().map(|line| line.as_bytes().to_vec()).collect();
+    let bgp_settings = lines(include_str!("../corpus/bgp-settings.txt"));
+    let arp = hex(include_str!("../corpus/arp-ndp.hex"));
+    let netlink = hex(include_str!("../corpus/netlink.hex"));
+    let objects = lines(include_str!("../corpus/objects.json"));
+    let watches = watches(&objects);
+    let kubeconfigs = paragraphs(include_str!("../corpus/kubeconfig.txt"));
+    let all_settings = paragraphs(include_str!("../corpus/settings.txt"));
     vec![
         Target { name: "bgp-messages", corpus: messages, run: viplet_bgp::fuzz::framing },
         Target { name: "bgp-session", corpus: sessions, run: viplet_bgp::fuzz::session },
         Target { name: "bfd-packet", corpus: packets, run: bfd::packet },
         Target { name: "bfd-session", corpus: bfd_sessions, run: bfd::session },
-        Target { name: "settings", corpus: texts, run: settings },
+        Target { name: "bgp-settings", corpus: bgp_settings, run: bgp },
+        Target { name: "arp-ndp", corpus: arp, run: viplet_arp::fuzz::frame },
+        Target { name: "netlink", corpus: netlink, run: viplet_netlink::fuzz::messages },
+        Target { name: "objects", corpus: objects, run: viplet::kube::fuzz::object },
+        Target { name: "watch", corpus: watches, run: viplet::kube::fuzz::watch },
+        Target { name: "kubeconfig", corpus: kubeconfigs, run: viplet::kube::fuzz::kubeconfig },
+        Target { name: "settings", corpus: all_settings, run: settings::load_from },
     ]
+}
+
+/// Each line is a case.
+fn lines(text: &str) -> Vec<Vec<u8>> {
+    text.lines().map(|line| line.as_bytes().to_vec()).collect()
+}
+
+/// What stands between two lines of `===` is a case.
+fn paragraphs(text: &str) -> Vec<Vec<u8>> {
+    text.split("===\n").map(|part| part.as_bytes().to_vec()).collect()
+}
+
+/// Bodies of watches: two events of different objects, cut into pieces of 64 bytes.
+fn watches(objects: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let line = |kind: &str, object: &[u8]| {
+        let object = String::from_utf8_lossy(object);
+        format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
+    };
+    let pair = |(one, other): (&Vec<u8>, &Vec<u8>)| {
+        format!("@{}{}", line("ADDED", one), line("DELETED", other)).into_bytes()
+    };
+    objects.iter().zip(objects.iter().skip(1)).map(pair).collect()
 }
 
 /// Lines of hexadecimal digits; what follows a `#` is a comment.
@@ -47,7 +80,7 @@ fn hex(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// Settings, a tab between two; `@` before a name makes it an annotation of the node.
-fn settings(bytes: &[u8]) {
+fn bgp(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut given = BTreeMap::new();
     let mut annotations = BTreeMap::new();

@@ -14,20 +14,20 @@ use crate::core::cluster::record::Unreadable;
 
 /// One line of a watch.
 #[derive(Deserialize)]
-pub(super) struct Frame<'a> {
+pub(in crate::kube) struct Frame<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
     object: &'a RawValue,
 }
 
-pub(super) fn decode(line: &[u8]) -> Result<Frame<'_>, Kind> {
+pub(in crate::kube) fn decode(line: &[u8]) -> Result<Frame<'_>, Kind> {
     serde_json::from_slice(line).map_err(|error| Kind::Malformed(format!("an event: {error}")))
 }
 
 impl Frame<'_> {
     /// The object's version, where a watch can go on from.
-    pub(super) fn version(&self) -> Option<Cow<'_, str>> {
+    pub(in crate::kube) fn version(&self) -> Option<Cow<'_, str>> {
         #[derive(Deserialize)]
         struct Head<'a> {
             #[serde(borrow)]
@@ -48,7 +48,7 @@ impl Frame<'_> {
     }
 
     /// What it says, if anything.
-    pub(super) fn event<T: Watched>(&self) -> Result<Option<Event<T, T::Key>>, Kind> {
+    pub(in crate::kube) fn event<T: Watched>(&self) -> Result<Option<Event<T, T::Key>>, Kind> {
         let json = self.object.get();
         let event = match self.kind.as_ref() {
             "ADDED" | "MODIFIED" => match T::read(json) {

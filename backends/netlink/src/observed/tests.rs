@@ -119,6 +119,17 @@ fn an_address_of_ours_that_stays_for_ever_or_does_not_answer_any_more_is_a_notic
     assert!(matches!(&said[..], [Notice::Address(a)] if a.owner == Owner::Node), "{said:?}");
 }
 
+/// Found by scripts/fuzz.
+#[test]
+fn an_address_of_ours_that_comes_before_its_link_is_a_change_of_what_is_held() {
+    let mut table = table();
+    let revision = table.held_revision();
+    let early = AddressRecord { index: 3, ..ours("10.0.0.5") };
+    assert_eq!(apply(&mut table, Message::Address(early)), [], "nothing is told without its link");
+    assert_eq!(table.held().count(), 1);
+    assert_ne!(table.held_revision(), revision);
+}
+
 #[test]
 fn what_is_held_changes_with_ours_and_with_nobody_elses() {
     let mut table = table();

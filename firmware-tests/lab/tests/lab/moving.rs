@@ -173,7 +173,9 @@ fn leftovers(cluster: &mut Cluster) {
     });
     cluster.start(0);
     wait_until("what nobody wants is gone", SOON, || !cluster.lab.nodes[0].has(unwanted));
-    assert!(cluster.process(0).said(&["10.77.0.200", "left by an earlier run"]));
+    wait_until("the log says why", SOON, || {
+        cluster.process(0).said(&["10.77.0.200", "left by an earlier run"])
+    });
     assert_eq!(cluster.wait_for_holder_of(wanted, after_the_lease(cluster)), 0);
     assert!(cluster.lab.nodes[0].has(foreign), "what is not ours was removed");
 }
