@@ -131,9 +131,18 @@ fn meaning(setting: &Setting) -> String {
     let note = match setting.role {
         Role::Switch | Role::Parameter => String::new(),
         Role::NoEffect(why) => format!("; no effect: {why}"),
+        Role::OlderName(newer) => format!("; no effect elsewhere: {newer} is its name"),
         Role::Removed(why) => format!("; refused: {why}"),
     };
-    format!("{}{gate}{note}", setting.meaning).replace('|', "\\|")
+    let beside = match setting.beside {
+        "" => String::new(),
+        name => format!("; the variable counts only beside {name}"),
+    };
+    let unread = match setting.unread {
+        [] => String::new(),
+        names => format!("; without effect: {}", codes(names)),
+    };
+    format!("{}{gate}{note}{beside}{unread}", setting.meaning).replace('|', "\\|")
 }
 
 fn kind(kind: Kind) -> String {

@@ -20,6 +20,9 @@ use crate::ordered;
 /// The kubeconfig that is looked for anyway.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 
+/// What Go's HTTP client does with a time-out of 0: it waits as long as it takes.
+const NO_LIMIT: Duration = Duration::from_secs(i32::MAX as u64);
+
 /// Settings that can be run with.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -279,7 +282,10 @@ fn health_check(values: &Gathered) -> Option<HealthCheck> {
     (routed && values.is_on("cp_enable") && !url.is_empty()).then(|| HealthCheck {
         url,
         every: seconds(values, "control_plane_health_check_period_seconds"),
-        within: seconds(values, "control_plane_health_check_timeout_seconds"),
+        within: match seconds(values, "control_plane_health_check_timeout_seconds") {
+            Duration::ZERO => NO_LIMIT,
+            within => within,
+        },
         authority: path(&values.text("control_plane_health_check_ca_path")),
     })
 }

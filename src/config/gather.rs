@@ -1,5 +1,8 @@
 //! One value per setting, from the source that wins: environment, flag, file, default.
 
+mod names;
+mod older;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,23 +12,6 @@ use super::problem::{Problem, Source, shown};
 use super::setting::{Empty, Role, Setting};
 use super::table;
 use super::value::{self, Value};
-
-/// Names that a shell may have for purposes of its own.
-const COMMON_NAMES: [&str; 4] = ["port", "address", "annotation", "annotations"];
-/// How kube-vip's variables begin.
-const PREFIXES: [&str; 11] = [
-    "vip_",
-    "cp_",
-    "svc_",
-    "bgp_",
-    "lb_",
-    "egress_",
-    "mpbgp_",
-    "zebra_",
-    "dhcp_",
-    "dns_",
-    "control_plane_",
-];
 
 /// All that settings are made from. Nothing else is read.
 pub struct Inputs<'a> {
@@ -60,6 +46,11 @@ struct Written {
 pub(super) struct Gathered {
     pub(super) values: BTreeMap<&'static str, Resolved>,
     pub(super) problems: Vec<Problem>,
+    /// Values that cannot be what their settings take: problems where the settings matter. The default
+    /// stands in for them.
+    pub(super) unfit: Vec<Problem>,
+    /// By setting, what was meant for it and was not read: said again where it has a problem.
+    pub(super) missed: BTreeMap<&'static str, String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -70,7 +61,8 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
     for setting in table::all() {
         resolve(setting, inputs, &file, &mut gathered);
     }
-    misspelt(inputs, &mut gathered);
+    older::names(inputs, &file, &mut gathered);
+    names::without_effect(inputs, &mut gathered);
     gathered
 }
 
@@ -103,29 +95,42 @@ fn resolve(
     gathered: &mut Gathered,
 ) {
     flags_without_value(setting, inputs, gathered);
-    let sources =
-        [from_environment(setting, inputs), from_flags(setting, inputs), from_file(setting, file)];
-    overridden(setting, &sources, gathered);
-    let written = sources
-        .into_iter()
-        .flatten()
-        .next()
-        .unwrap_or_else(|| Written { text: setting.default.to_owned(), source: Source::Default });
-    let given = written.source != Source::Default;
-    if let Role::Removed(why) = setting.role {
-        if given {
+    let sources = sources(setting, inputs, file);
+    names::overridden(setting, &sources, gathered);
+    let given = sources.into_iter().flatten().next();
+    match (setting.role, given) {
+        (Role::Switch | Role::Parameter, Some(written)) => take(setting, &written, gathered),
+        (Role::Switch | Role::Parameter, None) => {
+            let text = setting.default.to_owned();
+            take(setting, &Written { text, source: Source::Default }, gathered);
+        }
+        (Role::Removed(why), Some(written)) => {
             let why = format!("is not a setting any more: {why}");
             gathered.problems.push(Problem::new(setting, &written.text, &written.source, why));
         }
-        return;
+        (Role::NoEffect(why), Some(written)) => {
+            // Several names may stand in one row: then the one that was given is said.
+            let given = written.source.name(setting);
+            let name = if setting.environment.len() > 1 { given } else { setting.name };
+            gathered.warnings.push(format!("{name} has no effect: {why}"));
+        }
+        (Role::Removed(_) | Role::NoEffect(_), None) | (Role::OlderName(_), _) => {}
     }
-    if let (Role::NoEffect(why), true) = (setting.role, given) {
-        gathered.warnings.push(format!("{} has no effect: {why}", setting.name));
-        return;
-    }
+}
+
+/// What the environment, the flags and the file say, in this order.
+fn sources(
+    setting: &Setting,
+    inputs: &Inputs<'_>,
+    file: &(String, FileSettings),
+) -> [Option<Written>; 3] {
+    [from_environment(setting, inputs), from_flags(setting, inputs), from_file(setting, file)]
+}
+
+/// Makes a value of what was written.
+fn take(setting: &'static Setting, written: &Written, gathered: &mut Gathered) {
     let parsed = value::parse(setting, &written.text).unwrap_or_else(|why| {
-        gathered.problems.push(Problem::new(setting, &written.text, &written.source, why));
-        // A stand-in, so that the other settings are checked too: nothing is loaded.
+        gathered.unfit.push(Problem::new(setting, &written.text, &written.source, why));
         let default = value::parse(setting, setting.default);
         default.unwrap_or_else(|_| Value::Text(String::new()).into())
     });
@@ -133,17 +138,25 @@ fn resolve(
         let text = shown(setting, &written.text);
         gathered.warnings.push(format!("{}={text}: {warning}", setting.name));
     }
-    let resolved = Resolved { setting, value: parsed.value, source: written.source };
+    let resolved = Resolved { setting, value: parsed.value, source: written.source.clone() };
     gathered.values.insert(setting.name, resolved);
 }
 
 fn from_environment(setting: &Setting, inputs: &Inputs<'_>) -> Option<Written> {
+    if !setting.beside.is_empty() && !is_given(setting.beside, inputs) {
+        return None;
+    }
     let found = setting.environment.iter().find_map(|name| {
         let text = inputs.environment.get(*name)?;
         let counts = !text.trim().is_empty() || setting.empty == Empty::Value;
         counts.then(|| (*name, text.clone()))
     });
     found.map(|(name, text)| Written { text, source: Source::Environment(name.to_owned()) })
+}
+
+/// Whether the environment has more than nothing under this name.
+fn is_given(name: &str, inputs: &Inputs<'_>) -> bool {
+    inputs.environment.get(name).is_some_and(|text| !text.trim().is_empty())
 }
 
 fn from_flags(setting: &Setting, inputs: &Inputs<'_>) -> Option<Written> {
@@ -156,6 +169,8 @@ fn from_flags(setting: &Setting, inputs: &Inputs<'_>) -> Option<Written> {
     let text = if setting.is_list() {
         let earlier = texts.iter().map(|(_, text)| *text);
         earlier.chain([last]).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(",")
+    } else if setting.is_number() {
+        value::from_flag(last)
     } else {
         last.to_owned()
     };
@@ -176,49 +191,4 @@ fn flags_without_value(setting: &Setting, inputs: &Inputs<'_>, gathered: &mut Ga
             gathered.problems.push(Problem::new(setting, "", &source, "needs a value"));
         }
     }
-}
-
-/// Says when a variable that may belong to somebody else beats what was given on purpose.
-fn overridden(setting: &Setting, sources: &[Option<Written>; 3], gathered: &mut Gathered) {
-    let [Some(winner), flag, file] = sources else { return };
-    let Source::Environment(name) = &winner.source else { return };
-    let Some(loser) = flag.as_ref().or(file.as_ref()) else { return };
-    if COMMON_NAMES.contains(&name.as_str()) && loser.text.trim() != winner.text.trim() {
-        let (winner, beaten) = (shown(setting, &winner.text), shown(setting, &loser.text));
-        gathered.warnings.push(format!(
-            "{name}={winner} of the environment beats {beaten} ({}); other programs use a \
-             variable of that name too, so make sure that it is meant for viplet",
-            loser.source
-        ));
-    }
-}
-
-/// Points at variables that look like ours and are not: they have no effect.
-fn misspelt(inputs: &Inputs<'_>, gathered: &mut Gathered) {
-    let known = || table::all().flat_map(|setting| setting.environment.iter().copied());
-    for name in inputs.environment.keys() {
-        if known().any(|known| known == name) {
-            continue;
-        }
-        if let Some(setting) = camel_case(name) {
-            gathered.warnings.push(format!(
-                "{name} in the environment has no effect; its name there is {setting}"
-            ));
-        } else if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            let guess = table::nearest(name, known());
-            let guess = guess.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            gathered.warnings.push(format!("{name} in the environment is not a setting{guess}"));
-        }
-    }
-}
-
-/// The variable that somebody meant who used a flag's or a file key's name as one.
-fn camel_case(name: &str) -> Option<&'static str> {
-    let mixed = name.bytes().any(|b| b.is_ascii_uppercase())
-        && name.bytes().any(|b| b.is_ascii_lowercase());
-    if !mixed {
-        return None;
-    }
-    let setting = table::by_flag(name).or_else(|| table::by_file_key(name))?;
-    setting.environment.first().copied()
 }

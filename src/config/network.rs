@@ -38,6 +38,9 @@ pub(super) fn prefixes(text: &str) -> Result<Option<PrefixChoice>, String> {
     let choice = match parts.as_slice() {
         ["auto"] => PrefixChoice::Auto,
         [one] => PrefixChoice::One(length(one, 128)?.ok_or_else(accepted)?),
+        // kube-vip takes a list with one family left out.
+        [v4, ""] => PrefixChoice::Both(length(v4, 32)?, Some(128)),
+        ["", v6] => PrefixChoice::Both(Some(32), length(v6, 128)?),
         [v4, v6] => PrefixChoice::Both(length(v4, 32)?, length(v6, 128)?),
         _ => return Err(accepted()),
     };
@@ -59,15 +62,35 @@ fn length(text: &str, most: u8) -> Result<Option<u8>, String> {
 }
 
 /// Reads a comma list of addresses and names; each is kept once, in its first place.
+///
+/// # Errors
+/// Names the part that is neither.
 pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
     let mut targets = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let target = Target::parse(part).map_err(|why| format!("{part}: {why}"))?;
+        let target = match Target::parse(part).map_err(|why| format!("{part}: {why}"))? {
+            // Go reads an IPv4 address inside an IPv6 one as IPv4.
+            Target::Address(address) => Target::Address(address.to_canonical()),
+            Target::Name(name) if is_mistyped_address(&name) => {
+                return Err(format!(
+                    "{part}: a mistyped IPv4 address; accepted: IP addresses and DNS names"
+                ));
+            }
+            name @ Target::Name(_) => name,
+        };
         if !targets.contains(&target) {
             targets.push(target);
         }
     }
     Ok(targets)
+}
+
+/// Four labels of which three are numbers: `10.77.0.12O`. As a DNS name it would be asked for, for
+/// ever and without a word, where kube-vip does not start.
+fn is_mistyped_address(name: &str) -> bool {
+    let labels: Vec<&str> = name.split('.').collect();
+    let is_number = |label: &&str| label.bytes().all(|b| b.is_ascii_digit());
+    labels.len() == 4 && labels.into_iter().filter(is_number).count() == 3
 }
 
 pub(super) fn cidr(text: &str) -> Result<(), String> {

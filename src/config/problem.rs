@@ -24,6 +24,17 @@ pub enum Source {
     Default,
 }
 
+impl Source {
+    /// The name under which this setting was given there.
+    #[must_use]
+    pub(super) fn name<'a>(&'a self, setting: &'a Setting) -> &'a str {
+        match self {
+            Self::Environment(name) | Self::Flag(name) | Self::File(_, name) => name,
+            Self::Default => setting.name,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,8 +5,14 @@
 pub struct Setting {
     /// Its name in every message: the environment's, or the flag's where there is none.
     pub name: &'static str,
-    /// Environment variables, the main one first; a later one counts only where the earlier are empty.
+    /// Environment variables that kube-vip reads, the main one first; a later one counts only where
+    /// the earlier are empty.
     pub environment: &'static [&'static str],
+    /// Variables of kube-vip's documentation that kube-vip does not read. They have no effect, so that
+    /// a node with viplet means what its neighbours with kube-vip mean.
+    pub unread: &'static [&'static str],
+    /// Where this is not empty, kube-vip reads the variable only where that one is given too.
+    pub beside: &'static str,
     /// Flags without their dashes, kube-vip's own spelling first; one letter is a short flag.
     pub flags: &'static [&'static str],
     /// Keys of the settings file (Go field names; a dot nests). Environment names are keys too.
@@ -17,6 +23,8 @@ pub struct Setting {
     pub default: &'static str,
     /// What an empty value means.
     pub empty: Empty,
+    /// What becomes of a number out of range.
+    pub outside: Outside,
     /// The Cargo feature that it belongs to; empty: every build has it.
     pub feature: &'static str,
     /// What it does when it is given.
@@ -87,6 +95,17 @@ pub enum Unknown {
     Default,
 }
 
+/// What becomes of a number that is out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// An error: nothing works with it.
+    Refused,
+    /// The nearest one in range, with a warning: kube-vip goes on with it too.
+    Nearest,
+    /// The default, with a warning: kube-vip ignores it silently.
+    Default,
+}
+
 /// What an empty value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
@@ -105,8 +124,11 @@ pub enum Role {
     Switch,
     /// Adjusts something that another setting turns on.
     Parameter,
-    /// kube-vip takes it and does nothing with it, and so do we; the text says what to do instead.
+    /// kube-vip does nothing with it, and so do we; the text says what to do instead.
     NoEffect(&'static str),
+    /// The older name of this other setting. It counts where kube-vip would not start without it, and
+    /// has no effect elsewhere.
+    OlderName(&'static str),
     /// Gone; the text says what to do instead.
     Removed(&'static str),
 }
@@ -139,11 +161,14 @@ impl Setting {
         Self {
             name,
             environment,
+            unread: &[],
+            beside: "",
             flags: &[],
             file: &[],
             kind,
             default,
             empty: Empty::Unset,
+            outside: Outside::Refused,
             feature: "",
             role: Role::Parameter,
             gate: Gate::Always,
@@ -176,6 +201,24 @@ impl Setting {
     /// What an empty value means.
     pub(super) const fn empty(mut self, empty: Empty) -> Self {
         self.empty = empty;
+        self
+    }
+
+    /// Variables that somebody may take for its own.
+    pub(super) const fn unread(mut self, names: &'static [&'static str]) -> Self {
+        self.unread = names;
+        self
+    }
+
+    /// Its variable counts only beside this one.
+    pub(super) const fn beside(mut self, name: &'static str) -> Self {
+        self.beside = name;
+        self
+    }
+
+    /// What becomes of a number out of range.
+    pub(super) const fn outside(mut self, outside: Outside) -> Self {
+        self.outside = outside;
         self
     }
 
@@ -214,6 +257,12 @@ impl Setting {
     #[must_use]
     pub const fn is_bool(&self) -> bool {
         matches!(self.kind, Kind::Bool)
+    }
+
+    /// Whether it takes a whole number.
+    #[must_use]
+    pub(super) const fn is_number(&self) -> bool {
+        matches!(self.kind, Kind::Integer(..) | Kind::HighPort | Kind::AnnounceInterval)
     }
 
     /// Whether a repeated flag adds to the list instead of replacing it.

@@ -6,6 +6,7 @@
 mod bgp;
 mod control_plane;
 mod elsewhere;
+mod past;
 pub mod printed;
 mod process;
 mod services;
@@ -36,8 +37,8 @@ pub const GROUPS: &[Group] = &[
     Group { title: "BGP, beyond kube-vip's", settings: bgp::OURS },
     Group { title: "Routing table", settings: elsewhere::ROUTING_TABLE },
     Group { title: "etcd", settings: elsewhere::ETCD },
-    Group { title: "Without effect", settings: elsewhere::NO_EFFECT },
-    Group { title: "Removed", settings: elsewhere::REMOVED },
+    Group { title: "Without effect", settings: past::NO_EFFECT },
+    Group { title: "Removed", settings: past::REMOVED },
 ];
 
 /// Variables that viplet reads but that are not settings: Kubernetes and the shell set them.
@@ -80,28 +81,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     let name = name.to_lowercase();
     let far = name.chars().count() / 3 + 1;
     known
-        .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::levenshtein(&name, &candidate.to_lowercase()), candidate))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= far)
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance: letters to insert, delete or replace.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (line, from) in a.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(b.chars()) {
-            let above = *cell;
-            let replaced = diagonal + usize::from(from != to);
-            *cell = replaced.min(above + 1).min(left + 1);
-            diagonal = above;
-            left = *cell;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -1,6 +1,8 @@
 //! Tests of the settings as a whole.
 
 mod compatibility;
+mod documentation;
+mod parity;
 mod printed;
 mod properties;
 mod refusals;
@@ -16,6 +18,23 @@ use super::{Inputs, Loaded, Problem, load, split_arguments};
 
 /// The features of the builds under test.
 const FEATURES: &[&str] = &["arp"];
+
+/// Those of a build that lacks nothing.
+const EVERYTHING: &[&str] = &[
+    "arp",
+    "bgp",
+    "ddns",
+    "dhcp",
+    "egress",
+    "etcd",
+    "ipvs",
+    "mirror",
+    "route-table",
+    "security",
+    "upnp",
+    "wireguard",
+    "zebra",
+];
 
 /// What a test gives.
 #[derive(Clone, Default)]
@@ -81,6 +100,17 @@ fn lines(problems: &[Problem]) -> String {
 /// ARP mode with a control-plane address: the least that runs.
 fn least() -> Given {
     Given::default().env(&[("vip_arp", "true"), ("cp_enable", "true"), ("address", "192.0.2.1")])
+}
+
+/// BGP mode with one peer, a control-plane address and Services, without an election.
+fn announcing() -> Given {
+    Given::default().env(&[
+        ("bgp_enable", "true"),
+        ("bgp_peers", "192.0.2.9:65001"),
+        ("cp_enable", "true"),
+        ("svc_enable", "true"),
+        ("address", "192.0.2.1"),
+    ])
 }
 
 fn value<'a>(loaded: &'a Loaded, setting: &str) -> &'a str {

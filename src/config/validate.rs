@@ -1,13 +1,15 @@
 //! What no single value shows: features, gates, and combinations.
 
+mod control_plane;
+mod timing;
+
 use super::build::given;
 use super::gather::{Gathered, Resolved};
 use super::network::PrefixChoice;
 use super::problem::{Problem, Source};
-use super::setting::{Gate, Role};
+use super::setting::{Gate, Role, Setting};
 use super::settings::Mode;
-use super::value::Value;
-use crate::core::address::unusable;
+use super::value::{Value, is_unreadable};
 use crate::core::settings::Target;
 use crate::registry::BackendSettings;
 
@@ -84,7 +86,14 @@ impl Gathered {
     }
 
     fn was_refused(&self, name: &str) -> bool {
-        self.problems.iter().any(|problem| problem.setting == name)
+        self.problems.iter().chain(&self.unfit).any(|problem| problem.setting == name)
+    }
+
+    /// Whether this mode has an election, where it can do without one.
+    fn elects(&self) -> bool {
+        let plane = self.is_on("cp_enable") && self.is_on("vip_leaderelection");
+        let services = self.is_on("svc_election") || self.is_on("per_service_election_on_demand");
+        plane || services && self.is_on("svc_enable") || !self.mode().is_some_and(Mode::is_routed)
     }
 
     /// Which setting keeps this one from mattering, when one does.
@@ -131,6 +140,8 @@ pub(super) fn validate(
     features: &[&str],
     purpose: Purpose,
 ) -> Option<BackendSettings> {
+    timing::without_election(gathered);
+    unfit(gathered, features);
     features_and_gates(gathered, features);
     let settings = match purpose {
         Purpose::Run => {
@@ -139,14 +150,64 @@ pub(super) fn validate(
         }
         Purpose::Rights => None,
     };
-    lease_timing(gathered);
+    timing::lease(gathered);
     if gathered.is_on("cp_enable") {
-        control_plane(gathered);
-        prefix_lengths(gathered);
+        control_plane::addresses(gathered);
+        control_plane::prefix_lengths(gathered);
     } else {
-        automatic_prefix(gathered);
+        control_plane::automatic_prefix(gathered);
     }
+    name_what_was_missed(gathered);
     settings
+}
+
+/// A problem says too what was meant for its setting and has another name.
+fn name_what_was_missed(gathered: &mut Gathered) {
+    let Gathered { problems, missed, .. } = gathered;
+    for problem in problems {
+        if let Some(text) = missed.get(problem.setting.as_str()) {
+            problem.why.push_str("; ");
+            problem.why.push_str(text);
+        }
+    }
+}
+
+/// A value that cannot be right is a problem where its setting matters. Elsewhere it is pointed at,
+/// since kube-vip never looks at it there, unless kube-vip cannot even read it.
+fn unfit(gathered: &mut Gathered, features: &[&str]) {
+    let found = std::mem::take(&mut gathered.unfit);
+    let refused: Vec<String> = found.iter().map(|problem| problem.setting.clone()).collect();
+    for problem in found {
+        let idle = super::table::find(&problem.setting)
+            .filter(|setting| !is_unreadable(setting, &problem.value))
+            .and_then(|setting| why_idle(setting, gathered, features))
+            .filter(|(gate, _)| !refused.iter().any(|name| name == gate));
+        match idle {
+            Some((_, why)) => {
+                let Problem { setting, value, why: wrong, .. } = problem;
+                gathered.warnings.push(format!("{setting}={value} has no effect: {why}; {wrong}"));
+            }
+            None => gathered.problems.push(problem),
+        }
+    }
+}
+
+/// What keeps a setting from mattering: the gate's or the feature's name, and in words.
+fn why_idle(
+    setting: &Setting,
+    gathered: &Gathered,
+    features: &[&str],
+) -> Option<(&'static str, String)> {
+    if let Some(gate) = gathered.closed_by(setting.gate) {
+        let state = gathered.text(gate);
+        let state = if state.is_empty() { "not set".to_owned() } else { state };
+        return Some((gate, format!("{gate} is {state}")));
+    }
+    let feature = setting.feature;
+    let lacks = !feature.is_empty() && !features.contains(&feature);
+    let adjusts = setting.role == Role::Parameter;
+    (lacks && adjusts)
+        .then(|| (feature, format!("it needs the feature {feature}, which this build lacks")))
 }
 
 /// Refuses what this build lacks; points at what has no effect.
@@ -154,20 +215,13 @@ fn features_and_gates(gathered: &mut Gathered, features: &[&str]) {
     let given: Vec<Resolved> =
         gathered.values.values().filter(|found| is_changed(found)).cloned().collect();
     for Resolved { setting, value, source } in given {
-        let name = setting.name;
-        if let Some(gate) = gathered.closed_by(setting.gate) {
-            let state = gathered.text(gate);
-            let state = if state.is_empty() { "not set".to_owned() } else { state };
-            gathered.warnings.push(format!("{name} has no effect: {gate} is {state}"));
-        } else if !setting.feature.is_empty() && !features.contains(&setting.feature) {
-            let feature = setting.feature;
+        let (name, feature) = (setting.name, setting.feature);
+        if let Some((_, why)) = why_idle(setting, gathered, features) {
+            gathered.warnings.push(format!("{name} has no effect: {why}"));
+        } else if !feature.is_empty() && !features.contains(&feature) {
             let lacks = format!("needs the feature {feature}, which this build lacks");
-            if setting.role == Role::Switch {
-                let text = value.to_string();
-                gathered.problems.push(Problem::new(setting, &text, &source, lacks));
-            } else {
-                gathered.warnings.push(format!("{name} has no effect: it {lacks}"));
-            }
+            let text = value.to_string();
+            gathered.problems.push(Problem::new(setting, &text, &source, lacks));
         }
     }
 }
@@ -202,127 +256,6 @@ fn mode(gathered: &mut Gathered) {
             "cp_enable",
             "no features are enabled; accepted: cp_enable or svc_enable is true",
         );
-    }
-}
-
-/// duration > renew deadline > 1.2 × retry period: client-go panics otherwise.
-fn lease_timing(gathered: &mut Gathered) {
-    let names = ["vip_leaseduration", "vip_renewdeadline", "vip_retryperiod"];
-    if names.iter().any(|name| gathered.was_refused(name)) {
-        return;
-    }
-    let [duration, deadline, retry] = names.map(|name| gathered.integer(name));
-    if duration <= deadline {
-        let why =
-            format!("not less than the lease; accepted: less than vip_leaseduration={duration}");
-        gathered.blame("vip_renewdeadline", why);
-    }
-    if deadline * 10 <= retry * 12 {
-        let why =
-            format!("too long; accepted: 1.2 times it is less than vip_renewdeadline={deadline}");
-        gathered.blame("vip_retryperiod", why);
-    }
-}
-
-/// An address to hold, and one that can be held.
-fn control_plane(gathered: &mut Gathered) {
-    let (name, targets) = gathered.control_plane_targets();
-    let targets = targets.to_vec();
-    if targets.is_empty() {
-        if !["address", "vip_address", "vip_ddns"].iter().any(|name| gathered.was_refused(name)) {
-            gathered.blame(
-                "address",
-                "cp_enable is true, so an address is needed; accepted: IP addresses or DNS names",
-            );
-        }
-        return;
-    }
-    let subnet_said = gathered.prefixes().is_some() || gathered.was_refused("vip_subnet");
-    if name == "vip_address" && !subnet_said {
-        gathered.blame(
-            "vip_address",
-            "vip_subnet must be set with vip_address; accepted: vip_subnet=32, or address instead \
-             of vip_address",
-        );
-    }
-    let older = gathered.targets("vip_address");
-    if name == "address" && !older.is_empty() && older != targets {
-        gathered.warnings.push("vip_address has no effect: address is set".to_owned());
-    }
-    let link = gathered.text("vip_interface");
-    for target in &targets {
-        let Target::Address(address) = target else { continue };
-        if address.is_unspecified() {
-            let why = format!(
-                "{address} asks for an address by DHCP, which is for Services; accepted: the \
-                 address itself or a DNS name"
-            );
-            gathered.blame(name, why);
-        } else if let Some(why) = unusable(*address, &link) {
-            gathered.blame(name, format!("{address} {why}"));
-        }
-    }
-    if gathered.mode() == Some(Mode::Arp)
-        && gathered.find("vip_leaderelection").is_some_and(|found| {
-            found.value == Value::Bool(false) && found.source != Source::Default
-        })
-    {
-        let lease = gathered.text("vip_leasename");
-        gathered.warnings.push(format!(
-            "vip_leaderelection=false: in ARP mode an address has one holder, so the election runs \
-             on {lease} all the same"
-        ));
-    }
-}
-
-/// CFG-12: lengths that fit the addresses' families; `auto` is not for the control plane.
-fn prefix_lengths(gathered: &mut Gathered) {
-    let Some(choice) = gathered.prefixes() else { return };
-    let (_, targets) = gathered.control_plane_targets();
-    let any = |v4: bool| {
-        let wanted = |t: &Target| matches!(t, Target::Address(a) if a.is_ipv4() == v4);
-        targets.iter().any(wanted)
-    };
-    let (has_v4, has_v6) = (any(true), any(false));
-    match choice {
-        PrefixChoice::Auto | PrefixChoice::Both(None, _) | PrefixChoice::Both(_, None)
-            if !targets.is_empty() =>
-        {
-            gathered.blame(
-                "vip_subnet",
-                "auto is for Services in ARP mode, not with an address; accepted: 24, or 24,64",
-            );
-        }
-        PrefixChoice::One(length) if has_v4 && length > 32 => gathered.blame(
-            "vip_subnet",
-            "too long for an IPv4 address; accepted: 1 to 32, or both lengths as 32,128",
-        ),
-        PrefixChoice::One(length) if has_v6 && length <= 32 => {
-            gathered.warnings.push(format!(
-                "vip_subnet={length} is the length of the IPv6 address too; write both lengths, \
-                 {length},128 say"
-            ));
-        }
-        _ => {}
-    }
-}
-
-/// CFG-12: `auto` is where an address becomes part of a link's own network.
-fn automatic_prefix(gathered: &mut Gathered) {
-    let automatic = match gathered.prefixes() {
-        Some(PrefixChoice::Auto) => true,
-        Some(PrefixChoice::Both(v4, v6)) => v4.is_none() || v6.is_none(),
-        Some(PrefixChoice::One(_)) | None => false,
-    };
-    if let Some(mode) = gathered.mode()
-        && automatic
-        && mode != Mode::Arp
-    {
-        let why = format!(
-            "auto is for Services in ARP mode, not in {} mode; accepted: 32, or 32,128",
-            mode.as_str()
-        );
-        gathered.blame("vip_subnet", why);
     }
 }
 

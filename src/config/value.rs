@@ -5,18 +5,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+mod duration;
+mod number;
+
+pub(super) use number::from_flag;
+
 use super::network::{self, PrefixChoice};
 use super::setting::{Kind, Setting, Unknown};
 use crate::core::rights::lease::{LeaseName, is_label};
 use crate::core::settings::Target;
 use viplet_backend_api::InterfaceName;
-
-/// Below this, kube-vip does not announce.
-const FASTEST_ANNOUNCEMENT: i64 = 500;
-/// What it does instead, and the default.
-const USUAL_ANNOUNCEMENT: i64 = 3000;
-/// A day in milliseconds.
-const SLOWEST_ANNOUNCEMENT: i64 = 86_400_000;
 
 /// A value, parsed. `Display` writes it so that it parses to the same again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl fmt::Display for Value {
         match self {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
-            Self::Duration(value) => write_duration(f, *value),
+            Self::Duration(value) => duration::write(f, *value),
             Self::Text(value) => f.write_str(value),
             Self::Targets(targets) => {
                 let texts: Vec<String> = targets.iter().map(Target::to_string).collect();
@@ -69,6 +67,13 @@ pub(super) struct Parsed {
     pub(super) warning: Option<String>,
 }
 
+impl Parsed {
+    /// This value in place of what was written.
+    fn instead(value: Value, warning: String) -> Self {
+        Self { value, warning: Some(warning) }
+    }
+}
+
 impl From<Value> for Parsed {
     fn from(value: Value) -> Self {
         Self { value, warning: None }
@@ -90,12 +95,11 @@ pub(super) fn parse(setting: &Setting, text: &str) -> Result<Parsed, String> {
     }
     match setting.kind {
         Kind::Bool => boolean(text).map(|value| Value::Bool(value).into()),
-        Kind::Integer(min, max) => {
-            integer(text, min, max).map(|value| Value::Integer(value).into())
-        }
-        Kind::HighPort => high_port(text).map(|value| Value::Integer(value).into()),
-        Kind::AnnounceInterval => announce_interval(text),
-        Kind::Duration => duration(text).map(|value| Value::Duration(value).into()),
+        Kind::Integer(min, max) => number::integer(setting, text, min..=max),
+        Kind::HighPort => number::high_port(text),
+        Kind::AnnounceInterval => number::announce_interval(text),
+        Kind::Duration => duration::parse(text).map(|value| Value::Duration(value).into()),
+        Kind::Listener => Ok(listener(text)),
         Kind::Words(words, unknown) => word(setting, text, words, unknown),
         Kind::TextMap => text_map(text).map(|value| Value::Map(value).into()),
         Kind::Targets => network::targets(text).map(|value| Value::Targets(value).into()),
@@ -106,6 +110,19 @@ pub(super) fn parse(setting: &Setting, text: &str) -> Result<Parsed, String> {
             }
             Ok(Value::Text(text.to_owned()).into())
         }
+    }
+}
+
+/// Whether kube-vip refuses this text too, whatever else is set.
+pub(super) fn is_unreadable(setting: &Setting, text: &str) -> bool {
+    match setting.kind {
+        Kind::Bool => boolean(text).is_err(),
+        Kind::Integer(..) | Kind::HighPort | Kind::AnnounceInterval => {
+            text.trim().parse::<i64>().is_err()
+        }
+        Kind::TextMap => text_map(text).is_err(),
+        Kind::Url => network::url(text).is_err(),
+        _ => false,
     }
 }
 
@@ -131,7 +148,6 @@ fn check(kind: Kind, text: &str) -> Result<(), String> {
         Kind::Namespace => namespace(text),
         Kind::Url => network::url(text),
         Kind::Endpoint => network::endpoint(text),
-        Kind::Listener => network::listener(text).map(drop),
         Kind::InstanceName => instance_name(text),
         _ => Ok(()),
     }
@@ -144,37 +160,6 @@ fn boolean(text: &str) -> Result<bool, String> {
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
         _ => Err("neither true nor false; accepted: true, false, 1, 0, t, f".into()),
     }
-}
-
-fn integer(text: &str, min: i64, max: i64) -> Result<i64, String> {
-    let accepted = || format!("accepted: a whole number from {min} to {max}");
-    let value: i64 = text.parse().map_err(|_| format!("not a whole number; {}", accepted()))?;
-    if (min..=max).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("out of range; {}", accepted()))
-    }
-}
-
-fn high_port(text: &str) -> Result<i64, String> {
-    match integer(text, 0, 65_535) {
-        Ok(port) if port == 0 || port >= 1024 => Ok(port),
-        _ => Err("not usable; accepted: 0 (off), or a port from 1024 to 65535".into()),
-    }
-}
-
-fn announce_interval(text: &str) -> Result<Parsed, String> {
-    let value = integer(text, i64::MIN, SLOWEST_ANNOUNCEMENT).map_err(|_| {
-        format!(
-            "not a number of milliseconds; accepted: a whole number from \
-             {FASTEST_ANNOUNCEMENT} to {SLOWEST_ANNOUNCEMENT}"
-        )
-    })?;
-    if value >= FASTEST_ANNOUNCEMENT {
-        return Ok(Value::Integer(value).into());
-    }
-    let warning = format!("{value} ms is less than 500; {USUAL_ANNOUNCEMENT} ms is used");
-    Ok(Parsed { value: Value::Integer(USUAL_ANNOUNCEMENT), warning: Some(warning) })
 }
 
 fn word(setting: &Setting, text: &str, words: &[&str], unknown: Unknown) -> Result<Parsed, String> {
@@ -193,9 +178,16 @@ fn word(setting: &Setting, text: &str, words: &[&str], unknown: Unknown) -> Resu
                 default => format!("{default} is used"),
             };
             let warning = format!("{accepted}; {used}");
-            let value = Value::Text(setting.default.to_owned());
-            Ok(Parsed { value, warning: Some(warning) })
+            Ok(Parsed::instead(Value::Text(setting.default.to_owned()), warning))
         }
+    }
+}
+
+/// Where to listen. kube-vip goes on without metrics where it cannot listen.
+fn listener(text: &str) -> Parsed {
+    match network::listener(text) {
+        Ok(_) => Value::Text(text.to_owned()).into(),
+        Err(why) => Parsed::instead(Value::Text(String::new()), format!("{why}; it is off")),
     }
 }
 
@@ -203,9 +195,13 @@ fn text_map(text: &str) -> Result<BTreeMap<String, String>, String> {
     if text.is_empty() {
         return Ok(BTreeMap::new());
     }
-    serde_json::from_str(text).map_err(|_| {
-        "not a JSON object with text values; accepted: {\"name\": \"text\"}".to_owned()
-    })
+    // As Go reads it: null is no object, and an empty text.
+    let read: Option<BTreeMap<String, Option<String>>> =
+        serde_json::from_str(text).map_err(|_| {
+            "not a JSON object with text values; accepted: {\"name\": \"text\"}".to_owned()
+        })?;
+    let entries = read.unwrap_or_default().into_iter();
+    Ok(entries.map(|(name, text)| (name, text.unwrap_or_default())).collect())
 }
 
 /// A Lease's name as written: the namespace may be missing.
@@ -233,67 +229,5 @@ fn instance_name(text: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err("not usable; accepted: letters, digits, ., - and _, at most 243 bytes".to_owned())
-    }
-}
-
-/// Go's `time.ParseDuration`: `300ms`, `1.5h`, `2h45m`; not negative.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "not a length of time; accepted: 300ms, 1.5s, 2m30s, 0".to_owned();
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Ok(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return Err(wrong());
-    }
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at_checked(digits).ok_or_else(wrong)?;
-        let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at_checked(letters).ok_or_else(wrong)?;
-        let nanoseconds = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return Err(wrong()),
-        };
-        let part = decimal(number, nanoseconds).ok_or_else(wrong)?;
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = tail;
-    }
-    // Go's limit: an i64 of nanoseconds.
-    if total.as_nanos() > i64::MAX as u128 {
-        return Err(wrong());
-    }
-    Ok(total)
-}
-
-/// `1.5` units of so many nanoseconds.
-fn decimal(number: &str, unit: u64) -> Option<Duration> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
-        return None;
-    }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut nanoseconds = whole.checked_mul(unit)?;
-    let mut weight = unit;
-    for digit in fraction.bytes() {
-        weight /= 10;
-        nanoseconds = nanoseconds.checked_add(u64::from(digit.checked_sub(b'0')?) * weight)?;
-    }
-    Some(Duration::from_nanos(nanoseconds))
-}
-
-/// The largest unit that leaves no remainder.
-fn write_duration(f: &mut fmt::Formatter<'_>, value: Duration) -> fmt::Result {
-    let nanoseconds = value.as_nanos();
-    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    match units.iter().find(|(size, _)| nanoseconds.is_multiple_of(*size)) {
-        Some((size, unit)) => write!(f, "{}{unit}", nanoseconds / size),
-        None => write!(f, "0s"),
     }
 }

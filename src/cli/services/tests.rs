@@ -33,10 +33,10 @@ NAMESPACE/NAME  STATE      ADDRESSES     HOLDER  WHY
 default/none    waiting    -             -       no address is given
 default/there   elsewhere  192.0.2.20    node-b
 web/two         held       192.0.2.11    node-b  this node holds the lease
-                       2001:db8::11
+                           2001:db8::11
 web/three       REFUSED    192.0.2.20    node-b
-192.0.2.11 is asked for by web/two too, and both have the port 443/TCP: give
-one of the two another address or another port
+    192.0.2.11 is asked for by web/two too, and both have the port 443/TCP: give
+    one of the two another address or another port
 "
     );
 }

@@ -1,6 +1,6 @@
 //! Settings of BGP.
 
-use crate::config::setting::{Gate, Kind, Setting, Unknown};
+use crate::config::setting::{Gate, Kind, Outside, Setting, Unknown};
 
 const BGP: Gate = Gate::AnyOn(&["bgp_enable"]);
 const ZEBRA: Gate = Gate::AnyOn(&["zebra_enable"]);
@@ -64,6 +64,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "30",
         "Hold time of all peers, seconds",
     )
+    .outside(Outside::Nearest)
     .flags(&["bgpHoldTimer"])
     .file(&["BGPConfig.HoldTime"])
     .of(FEATURE)
@@ -74,6 +75,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "10",
         "Keepalive interval of all peers, seconds",
     )
+    .outside(Outside::Nearest)
     .flags(&["bgpKeepAliveInterval"])
     .file(&["BGPConfig.KeepaliveInterval"])
     .of(FEATURE)
@@ -120,7 +122,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     .gate(PEER),
     Setting::new(
         &["mpbgp_nexthop"],
-        Kind::Words(&["fixed", "auto_sourceip", "auto_sourceif"], Unknown::Refused),
+        Kind::Words(&["fixed", "auto_sourceip", "auto_sourceif"], Unknown::Default),
         "",
         "Where multiprotocol next hops come from; empty: off",
     )
@@ -136,11 +138,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         .of(FEATURE)
         .gate(BGP),
     Setting::new(
-        &["annotation", "annotations"],
+        &["annotation"],
         Kind::Text,
         "",
         "Prefix of Node annotations that hold BGP settings",
     )
+    .unread(&["annotations"])
     .flags(&["annotations"])
     .file(&["Annotations"])
     .of(FEATURE)

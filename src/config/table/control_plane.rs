@@ -1,13 +1,13 @@
 //! Settings of the modes and of the control-plane address.
 
-use crate::config::setting::{Gate, Kind, Setting, Unknown};
+use crate::config::setting::{Gate, Kind, Outside, Setting, Unknown};
 
 const CP: Gate = Gate::AnyOn(&["cp_enable"]);
 const ARP: Gate = Gate::AnyOn(&["vip_arp"]);
 const CHECKED: Gate = Gate::Given("control_plane_health_check_address");
 const BALANCED: Gate = Gate::AnyOn(&["lb_enable"]);
-/// A day: longer timers are a mistake.
-const DAY: i64 = 86_400;
+/// The longest time in seconds: a Lease has its duration in an i32.
+const LONGEST: i64 = i32::MAX as i64;
 
 /// How addresses are made known: exactly one.
 pub(super) const MODES: &[Setting] = &[
@@ -37,7 +37,7 @@ pub(super) const MODES: &[Setting] = &[
 /// The address and its link.
 pub(super) const ADDRESS: &[Setting] = &[
     Setting::new(&["cp_enable"], Kind::Bool, "false", "Hold an address for the control plane")
-        .flags(&["controlplane"])
+        .flags(&["controlplane", "controlPlane"])
         .file(&["EnableControlPlane"]),
     Setting::new(
         &["address"],
@@ -64,7 +64,7 @@ pub(super) const ADDRESS: &[Setting] = &[
         "Prefix lengths: 24, or 24,64 for IPv4 and IPv6, or auto (Services in ARP mode); \
          empty: 32 and 128",
     )
-    .flags(&["vipSubnet"])
+    .flags(&["vipSubnet", "cidr"])
     .file(&["VIPSubnet"]),
     Setting::new(
         &["vip_interface"],
@@ -137,10 +137,11 @@ pub(super) const ADDRESS: &[Setting] = &[
     .gate(ARP),
     Setting::new(
         &["vip_loseleadership_timeout_seconds"],
-        Kind::Integer(0, DAY),
+        Kind::Integer(0, LONGEST),
         "30",
         "Seconds that the interface may be down before the lease is given up",
     )
+    .outside(Outside::Nearest)
     .flags(&["loseLeadershiptTimeoutSeconds", "loseLeadershipTimeoutSeconds"])
     .file(&["LoseLeadershipTimeoutSeconds"])
     .of("arp")
@@ -194,7 +195,7 @@ pub(super) const ELECTION: &[Setting] = &[
     .gate(CP),
     Setting::new(
         &["vip_leaseduration"],
-        Kind::Integer(2, DAY),
+        Kind::Integer(2, LONGEST),
         "15",
         "Seconds that a lease lasts without renewal",
     )
@@ -202,7 +203,7 @@ pub(super) const ELECTION: &[Setting] = &[
     .file(&["LeaseDuration"]),
     Setting::new(
         &["vip_renewdeadline"],
-        Kind::Integer(1, DAY),
+        Kind::Integer(1, LONGEST),
         "10",
         "Seconds without renewal after which the holder warns; less than the duration",
     )
@@ -210,7 +211,7 @@ pub(super) const ELECTION: &[Setting] = &[
     .file(&["RenewDeadline"]),
     Setting::new(
         &["vip_retryperiod"],
-        Kind::Integer(1, DAY),
+        Kind::Integer(1, LONGEST),
         "2",
         "Seconds between two tries; 1.2 times it is less than the renew deadline",
     )
@@ -239,7 +240,7 @@ pub(super) const HEALTH_CHECK: &[Setting] = &[
     .gate(Gate::AnyOn(&["bgp_enable", "vip_routingtable"])),
     Setting::new(
         &["control_plane_health_check_period_seconds"],
-        Kind::Integer(1, DAY),
+        Kind::Integer(1, LONGEST),
         "5",
         "Seconds between two checks",
     )
@@ -248,19 +249,21 @@ pub(super) const HEALTH_CHECK: &[Setting] = &[
     .gate(CHECKED),
     Setting::new(
         &["control_plane_health_check_timeout_seconds"],
-        Kind::Integer(1, DAY),
+        Kind::Integer(0, LONGEST),
         "3",
-        "Seconds that a check may take",
+        "Seconds that a check may take; 0: as long as it takes",
     )
+    .outside(Outside::Nearest)
     .flags(&["controlPlaneHealthCheckTimeoutSeconds"])
     .file(&["ControlPlaneHealthCheck.TimeoutSeconds"])
     .gate(CHECKED),
     Setting::new(
         &["control_plane_health_check_failure_threshold"],
-        Kind::Integer(1, 1_000_000),
+        Kind::Integer(1, LONGEST),
         "3",
         "Failures in a row before the address is withdrawn",
     )
+    .outside(Outside::Nearest)
     .flags(&["controlPlaneHealthCheckFailureThreshold"])
     .file(&["ControlPlaneHealthCheck.FailureThreshold"])
     .gate(CHECKED),
@@ -304,7 +307,7 @@ pub(super) const LOAD_BALANCER: &[Setting] = &[
     .gate(BALANCED),
     Setting::new(
         &["backend_health_check_interval"],
-        Kind::Integer(0, DAY),
+        Kind::Integer(0, LONGEST),
         "0",
         "Seconds between two checks of an API server; 0: 5",
     )

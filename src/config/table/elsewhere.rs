@@ -1,12 +1,9 @@
-//! The smaller chapters: DHCP, routing table, etcd; what has no effect and what is gone.
+//! The smaller chapters: DHCP, routing table, etcd.
 
-use crate::config::setting::{Gate, Kind, Role, Setting, Unknown};
+use crate::config::setting::{Gate, Kind, Outside, Setting, Unknown};
 
 const TABLE: Gate = Gate::AnyOn(&["vip_routingtable"]);
 const ETCD_ON: Gate = Gate::Is("leaderElectionType", "etcd");
-const RAFT: Role = Role::NoEffect("it belonged to an election that kube-vip gave up");
-const METAL: Role =
-    Role::Removed("kube-vip removed Equinix Metal's API too; use annotation for BGP settings");
 
 /// Addresses from DHCP.
 pub(super) const DHCP: &[Setting] = &[
@@ -35,6 +32,7 @@ pub(super) const DHCP: &[Setting] = &[
         "3",
         "DHCP attempts before giving up; 0: for ever",
     )
+    .outside(Outside::Default)
     .flags(&["dhcpBackoffAttempts"])
     .file(&["DHCPBackoffAttempts"])
     .of("dhcp")
@@ -107,44 +105,4 @@ pub(super) const ETCD: &[Setting] = &[
         .file(&["Etcd.Endpoints"])
         .of("etcd")
         .gate(ETCD_ON),
-];
-
-/// Accepted, reported, ignored: kube-vip does nothing with them either.
-pub(super) const NO_EFFECT: &[Setting] = &[
-    Setting::new(&["vip_configmap"], Kind::Text, "plndr", "Name of a ConfigMap, once")
-        .flags(&["configMap", "c"])
-        .role(Role::NoEffect("nothing reads that ConfigMap any more")),
-    Setting::new(&["vip_singlenode"], Kind::Bool, "false", "Single node, once")
-        .file(&["SingleNode"])
-        .role(RAFT),
-    Setting::new(&["vip_startleader"], Kind::Bool, "false", "Start as leader, once")
-        .file(&["StartAsLeader"])
-        .role(RAFT),
-    Setting::new(&[], Kind::Bool, "false", "Peers as backends, once")
-        .file(&["AddPeersAsBackends"])
-        .role(RAFT),
-    Setting::new(&[], Kind::Text, "", "A list of load balancers, once")
-        .file(&["LoadBalancers"])
-        .role(Role::NoEffect("lb_enable, lb_port and lb_fwdmethod describe the load balancer")),
-    Setting::new(&["vip_cidr"], Kind::Text, "", "Prefix length, once")
-        .file(&["VIPCIDR"])
-        .role(Role::NoEffect("vip_subnet is its name now")),
-    Setting::new(&[], Kind::Bool, "false", "EndpointSlices, once")
-        .flags(&["enableEndpointSlices"])
-        .role(Role::NoEffect("EndpointSlices are watched unless enable_endpoints is true")),
-];
-
-/// Refused by name.
-pub(super) const REMOVED: &[Setting] = &[
-    Setting::new(&[], Kind::Bool, "false", "Equinix Metal").flags(&["metal"]).role(METAL),
-    Setting::new(&[], Kind::Secret, "", "Equinix Metal's key").flags(&["metalKey"]).role(METAL),
-    Setting::new(&[], Kind::Text, "", "Equinix Metal's project")
-        .flags(&["metalProject"])
-        .role(METAL),
-    Setting::new(&[], Kind::Text, "", "Equinix Metal's project id")
-        .flags(&["metalProjectID"])
-        .role(METAL),
-    Setting::new(&[], Kind::Text, "", "Equinix Metal's settings file")
-        .flags(&["provider-config"])
-        .role(METAL),
 ];

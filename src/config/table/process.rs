@@ -37,7 +37,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "/etc/kubernetes/admin.conf",
         "Kubeconfig; then $HOME/.kube/config, then the pod's service account",
     )
-    .flags(&["k8sConfigPath"])
+    .flags(&["k8sConfigPath", "kubeConfig"])
     .file(&["K8sConfigFile"]),
     Setting::new(
         &["kubernetes_addr"],
@@ -55,11 +55,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     .flags(&["namespace", "n"])
     .file(&["Namespace"]),
     Setting::new(
-        &["prometheus_server", "prometheusHTTPServer"],
+        &["prometheus_server"],
         Kind::Listener,
         ":2112",
         "Where /metrics is served; a flag or file key with an empty value turns it off",
     )
+    .unread(&["prometheusHTTPServer"])
     .flags(&["prometheusHTTPServer"])
     .file(&["PrometheusHTTPServer"])
     .empty(Empty::ValueOutsideEnvironment),

@@ -4,6 +4,8 @@ use crate::config::setting::{Empty, Gate, Kind, Role, Setting, Unknown};
 
 const SVC: Gate = Gate::AnyOn(&["svc_enable"]);
 const LEGACY: Gate = Gate::AnyOn(&["lb_class_legacy_handling"]);
+/// kube-vip reads six variables of Services only where this one is given too (CFG-5).
+const ENABLE: &str = "svc_enable";
 const DEBOUNCE: &str = "viplet takes in one turn what changed meanwhile, and never waits for more";
 const EGRESS_FEATURE: &str = "egress";
 
@@ -18,11 +20,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     .flags(&["services"])
     .file(&["EnableServices"]),
     Setting::new(
-        &["svc_election", "enableServicesElection"],
+        &["svc_election"],
         Kind::Bool,
         "false",
         "Elect a holder for each Service instead of one for all",
     )
+    .unread(&["enableServicesElection"])
+    .beside(ENABLE)
     .flags(&["servicesElection"])
     .file(&["EnableServicesElection"])
     .gate(SVC),
@@ -32,6 +36,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "",
         "Namespace whose Services count; empty: all",
     )
+    .beside(ENABLE)
     .file(&["ServiceNamespace"])
     .gate(SVC),
     Setting::new(
@@ -40,6 +45,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "plndr-svcs-lock",
         "The Lease for all Services: name, or namespace/name",
     )
+    .beside(ENABLE)
     .flags(&["servicesLeaseName"])
     .file(&["ServicesLeaseName"])
     .gate(SVC),
@@ -53,11 +59,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     .file(&["ServicesInterface"])
     .gate(SVC),
     Setting::new(
-        &["lb_class_name", "LoadBalancerClassName"],
+        &["lb_class_name"],
         Kind::Text,
         "kube-vip.io/kube-vip-class",
         "loadBalancerClass that counts as ours; may be empty",
     )
+    .unread(&["LoadBalancerClassName"])
+    .beside(ENABLE)
     .flags(&["lbClassName"])
     .file(&["LoadBalancerClassName"])
     .empty(Empty::Value)
@@ -68,16 +76,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         "false",
         "Ignore Services without a loadBalancerClass",
     )
+    .beside(ENABLE)
     .flags(&["lbClassOnly"])
     .file(&["LoadBalancerClassOnly"])
     .gate(LEGACY),
     Setting::new(
-        &["lb_class_legacy_handling", "LoadBalancerClassLegacyHandling"],
+        &["lb_class_legacy_handling"],
         Kind::Bool,
         "true",
         "Services without a loadBalancerClass count too; false: only those with exactly lb_class_name, \
          which may be empty",
     )
+    .unread(&["LoadBalancerClassLegacyHandling"])
+    .beside(ENABLE)
     .flags(&["lbClassNameLegacyHandling"])
     .file(&["LoadBalancerClassLegacyHandling"])
     .gate(SVC),
@@ -138,11 +149,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     .switch("mirror")
     .gate(SVC),
     Setting::new(
-        &["enable_upnp", "enableUPNP"],
+        &["enable_upnp"],
         Kind::Bool,
         "false",
         "Ask the gateway to forward ports of Services with kube-vip.io/forwardUPNP",
     )
+    .unread(&["enableUPNP"])
     .file(&["EnableUPNP"])
     .switch("upnp"),
 ];

@@ -134,35 +134,12 @@ fn the_node_is_the_host_in_lower_case_unless_named() {
 }
 
 #[test]
-fn both_spellings_of_the_documentation_and_the_code_are_taken() {
-    let flags = [
-        ("--servicesInterface", "vip_servicesinterface", "eth1"),
-        ("--serviceInterface", "vip_servicesinterface", "eth1"),
-        ("--sourceif", "bgp_sourceif", "eth1"),
-        ("--sourceip", "bgp_sourceip", "192.0.2.9"),
-        ("--annotations", "annotation", "x"),
-        ("--loseLeadershiptTimeoutSeconds", "vip_loseleadership_timeout_seconds", "7"),
-        ("--loseLeadershipTimeoutSeconds", "vip_loseleadership_timeout_seconds", "7"),
-    ];
-    for (flag, setting, text) in flags {
-        assert_eq!(value(&least().args(&[flag, text]).loaded(), setting), text, "{flag}");
+fn a_variable_that_kube_vip_reads_under_two_names_is_taken_under_both() {
+    for (name, setting) in [("INSTANCE_NAME", "instance_name"), ("EGRESS_CLEAN", "egress_clean")] {
+        let given = least().env(&[("svc_enable", "true"), (name, "true")]);
+        let loaded = given.load_with(&["arp", "egress"]).expect("loads");
+        assert_eq!(value(&loaded, setting), "true", "{name}");
     }
-    for flag in ["--multihop", "--multiHop"] {
-        assert_eq!(value(&least().args(&[flag]).loaded(), "bgp_multihop"), "true", "{flag}");
-    }
-    let variables = [
-        ("annotations", "annotation", "x"),
-        ("INSTANCE_NAME", "instance_name", "x"),
-        ("EGRESS_CLEAN", "egress_clean", "true"),
-        ("enableServicesElection", "svc_election", "true"),
-        ("LoadBalancerClassName", "lb_class_name", "x"),
-        ("LoadBalancerClassLegacyHandling", "lb_class_legacy_handling", "false"),
-        ("prometheusHTTPServer", "prometheus_server", ":2113"),
-    ];
-    for (name, setting, text) in variables {
-        assert_eq!(value(&least().env(&[(name, text)]).loaded(), setting), text, "{name}");
-    }
-    assert!(least().env(&[("enableUPNP", "true")]).refused().starts_with("enable_upnp=true"));
 }
 
 #[test]

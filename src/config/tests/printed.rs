@@ -7,22 +7,7 @@ use crate::config::table::printed::{ELSEWHERE, ORDER};
 use crate::config::table::{all, find};
 use crate::config::{Draft, Inputs, Problem, Purpose, VariableValue, draft, split_arguments};
 
-/// A build that lacks nothing.
-const EVERYTHING: &[&str] = &[
-    "arp",
-    "bgp",
-    "ddns",
-    "dhcp",
-    "egress",
-    "etcd",
-    "ipvs",
-    "mirror",
-    "route-table",
-    "security",
-    "upnp",
-    "wireguard",
-    "zebra",
-];
+use super::EVERYTHING;
 
 fn drafted(
     environment: &BTreeMap<String, String>,

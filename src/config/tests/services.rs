@@ -73,19 +73,35 @@ fn without_svc_enable_there_are_no_services_and_what_is_theirs_has_no_effect() {
     assert_eq!(loaded.settings.instance, "");
 }
 
-/// CFG-5: kube-vip reads six of them only if `svc_enable` came from the environment.
+/// CFG-5: beside kube-vips that elect one node for all, an election for each Service would make a
+/// second holder.
 #[test]
-fn a_setting_of_services_counts_wherever_svc_enable_came_from() {
-    let given = Given::default().args(&["--arp", "--services"]).env(&[
+fn a_variable_of_services_counts_only_beside_svc_enable_as_in_kube_vip() {
+    let variables = [
         ("svc_election", "true"),
         ("lb_class_name", "x"),
+        ("lb_class_only", "true"),
+        ("lb_class_legacy_handling", "false"),
         ("svc_namespace", "a"),
-    ]);
-    let services = services(&given);
+        ("svc_leasename", "a/b"),
+    ];
+    let flags = Given::default().args(&["--arp", "--services"]);
+    let loaded = flags.clone().env(&variables).loaded();
+    assert_eq!(loaded.settings, flags.loaded().settings);
+    assert_eq!(loaded.warnings.len(), variables.len(), "{:?}", loaded.warnings);
+    for (name, _) in variables {
+        let wanted =
+            format!("{name} in the environment has no effect: svc_enable is not set there");
+        assert!(loaded.warnings.iter().any(|text| text.starts_with(&wanted)), "{name}");
+    }
+    // Its value does not matter for that: the flag turns Services on.
+    let beside = flags.clone().env(&variables).env(&[("svc_enable", "1")]).loaded();
+    let services = beside.settings.core.services.expect("Services");
     assert_eq!(services.election, ServiceElection::Each);
-    assert_eq!(services.namespace.as_deref(), Some("a"));
-    let class = ClassFilter::Legacy { name: "x".to_owned(), unclassed: Unclassed::Served };
-    assert_eq!(services.class, class);
+    assert_eq!(services.class, ClassFilter::Strict { name: "x".to_owned() });
+    // Flags count wherever svc_enable comes from.
+    let each = self::services(&flags.args(&["--servicesElection"]));
+    assert_eq!(each.election, ServiceElection::Each);
 }
 
 #[test]

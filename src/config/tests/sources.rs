@@ -78,7 +78,11 @@ fn environment_beats_flag_beats_file_beats_default_for_every_setting() {
             let content = key.map(|key| document(key, text(2)));
             let read = move |_: &std::path::Path| Ok(content.clone().unwrap_or_default());
             let file = key.map(|_| &read as &Read);
-            let gathered = gather(&inputs(environment, flag, file));
+            let mut inputs = inputs(environment, flag, file);
+            if rank == 0 && !setting.beside.is_empty() {
+                inputs.environment.insert(setting.beside.to_owned(), "true".to_owned());
+            }
+            let gathered = gather(&inputs);
             let found = gathered.find(setting.name).expect("a value");
             assert_eq!(found.value.to_string(), winner, "{} by {name}", setting.name);
             let source = match &found.source {
@@ -123,7 +127,7 @@ fn an_empty_value_is_not_given_except_where_it_means_something() {
     let loaded = least().env(&[("port", ""), ("vip_leasename", "  ")]).loaded();
     assert_eq!(value(&loaded, "port"), "6443");
     assert_eq!(value(&loaded, "vip_leasename"), "plndr-cp-lock");
-    let loaded = least().env(&[("lb_class_name", "")]).loaded();
+    let loaded = least().env(&[("svc_enable", "true"), ("lb_class_name", "")]).loaded();
     assert_eq!(value(&loaded, "lb_class_name"), "");
     assert!(least().env(&[("prometheus_server", "")]).loaded().settings.metrics.is_some());
     let flag = least().args(&["--prometheusHTTPServer", ""]).loaded();

@@ -9,7 +9,7 @@ use crate::core::settings::{
 };
 use crate::registry;
 
-use super::{Given, least, value};
+use super::{Given, announcing, least, value};
 
 const FILE: &str = "viplet.yaml";
 
@@ -190,6 +190,8 @@ fn addresses_are_checked_before_anything_starts() {
         ("192.168.0.400", "192.168.0.400: neither an IP address nor a DNS name"),
         ("192.168.0.4/24", "no prefix length here, that is vip_subnet's"),
         ("--controlplane", "neither an IP address nor a DNS name"),
+        ("10.77.0.120,10.77.0.12O", "10.77.0.12O: a mistyped IPv4 address"),
+        ("192.0.2.1,2001:db8::g", "2001:db8::g: neither an IP address nor a DNS name"),
         ("a..b", "neither an IP address nor a DNS name"),
         ("224.0.0.1", "multicast"),
         ("ff02::1", "multicast"),
@@ -197,7 +199,6 @@ fn addresses_are_checked_before_anything_starts() {
         ("127.0.0.2", "loopback"),
         ("::1", "loopback"),
         ("fe80::1", "link-local"),
-        ("::ffff:192.0.2.1", "IPv4 address inside an IPv6 one"),
         ("0.0.0.0", "DHCP"),
         ("192.0.2.1,::", "DHCP"),
     ] {
@@ -210,7 +211,11 @@ fn addresses_are_checked_before_anything_starts() {
 #[test]
 fn a_health_check_period_of_zero_is_refused() {
     let name = "control_plane_health_check_period_seconds";
-    let refused = least().env(&[(name, "0")]).refused();
+    let given = announcing().env(&[
+        ("control_plane_health_check_address", "https://127.0.0.1:6443/livez"),
+        (name, "0"),
+    ]);
+    let refused = super::lines(&given.load_with(&["bgp"]).expect_err("loads"));
     assert!(refused.starts_with(&format!("{name}=0 (environment): out of range")), "{refused}");
 }
 
