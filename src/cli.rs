@@ -104,12 +104,12 @@ fn early_exit(early: &argh::EarlyExit) -> ExitCode {
     }
 }
 
-/// A manifest to stdout, notes to stderr; the command's help where nothing was asked for.
+/// A manifest to stdout, remarks to stderr; the command's help where nothing was asked for.
 fn deliver(printed: Option<Result<Printed, String>>, words: &[&str]) -> ExitCode {
     let Some(printed) = printed else { return early_exit(&help(words)) };
-    print(printed.map(|Printed { manifest, notes }| {
-        for note in notes {
-            let _ = writeln!(std::io::stderr(), "# {note}");
+    print(printed.map(|Printed { manifest, remarks }| {
+        for remark in remarks {
+            let _ = writeln!(std::io::stderr(), "# {remark}");
         }
         manifest
     }))

@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod build;
+mod control_plane;
 mod draft;
 mod file;
 mod flags;

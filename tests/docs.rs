@@ -293,3 +293,38 @@ fn every_file_that_the_docs_link_to_is_there() {
         }
     }
 }
+
+/// kube-vip's documentation has fields that Kubernetes does not have, a Service with
+/// two addresses that contradict each other, and a link to a page that is gone.
+#[test]
+fn the_docs_name_fields_that_kubernetes_has_and_give_a_service_one_address() {
+    let pages =
+        ["README.md", "manifests/README.md", "CONTRIBUTING.md"].map(|page| (page, read(page)));
+    for (page, text) in &pages {
+        for wrong in
+            ["externalClusterPolicy", "spec.loadBalancer.IP", "loadBlancer", "/install_static"]
+        {
+            assert!(!text.contains(wrong), "{page}: {wrong}");
+        }
+    }
+    let readme = read("README.md");
+    for right in ["externalTrafficPolicy", "spec.loadBalancerIP", "status.loadBalancer.ingress"] {
+        assert!(readme.contains(right), "{right}");
+    }
+    let said = "Without the annotation `spec.loadBalancerIP` counts";
+    assert!(readme.contains(said), "which of two addresses counts");
+}
+
+/// the documentation says nodeSelector, which cannot say «this label or that one».
+#[test]
+fn every_daemonset_for_control_plane_nodes_has_an_affinity_and_no_selector() {
+    for path in ["manifests/daemonset.yaml", "manifests/k3s/kube-vip.yaml"] {
+        let set = documents(path).into_iter().find(|object| object["kind"] == "DaemonSet");
+        let pod = set.expect("a DaemonSet")["spec"]["template"]["spec"].clone();
+        assert_eq!(pod["nodeSelector"], Value::Null, "{path}");
+        let required =
+            &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        let terms = required["nodeSelectorTerms"].as_sequence().expect("terms");
+        assert_eq!(terms.len(), 2, "{path}");
+    }
+}

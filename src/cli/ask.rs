@@ -45,6 +45,22 @@ pub(super) fn not_viplet(target: &str) -> String {
     format!("what answered is not viplet: it has no {target}")
 }
 
+pub(super) fn answer_in(answer: &str) -> Result<Answer, String> {
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .filter(|(head, _)| head.starts_with("HTTP/1."))
+        .ok_or("what answered does not speak HTTP")?;
+    match head.split(' ').nth(1) {
+        Some("200") => Ok(Answer::Found(body.to_owned())),
+        Some("404") => Ok(Answer::NotFound(body.to_owned())),
+        Some("503") => Err("it is too busy to answer (503); try again".into()),
+        _ => {
+            let line = head.lines().next().unwrap_or_default();
+            Err(format!("what answered is not viplet: {line:?}"))
+        }
+    }
+}
+
 enum Failure {
     /// Nobody there: the next address may do.
     Unreachable(String),
@@ -99,22 +115,6 @@ fn read_all(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
         }
         if Instant::now() >= deadline {
             return Err(io::ErrorKind::WouldBlock.into());
-        }
-    }
-}
-
-pub(super) fn answer_in(answer: &str) -> Result<Answer, String> {
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .filter(|(head, _)| head.starts_with("HTTP/1."))
-        .ok_or("what answered does not speak HTTP")?;
-    match head.split(' ').nth(1) {
-        Some("200") => Ok(Answer::Found(body.to_owned())),
-        Some("404") => Ok(Answer::NotFound(body.to_owned())),
-        Some("503") => Err("it is too busy to answer (503); try again".into()),
-        _ => {
-            let line = head.lines().next().unwrap_or_default();
-            Err(format!("what answered is not viplet: {line:?}"))
         }
     }
 }

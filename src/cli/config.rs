@@ -51,13 +51,6 @@ pub fn effective(settings: &[Effective]) -> String {
     })
 }
 
-/// What a person should know about them, after an empty line.
-fn warnings(warnings: &[String]) -> String {
-    let lines = warnings.iter().map(|warning| format!("\nwarning: {warning}"));
-    let text: String = lines.collect();
-    if text.is_empty() { text } else { text + "\n" }
-}
-
 /// All problems, one line each, with a closing line.
 #[must_use]
 pub fn problems(problems: &[Problem]) -> String {
@@ -91,6 +84,13 @@ pub fn reference() -> String {
         let _ = writeln!(page, "| `{name}` | {meaning} |");
     }
     page
+}
+
+/// What a person should know about them, after an empty line.
+fn warnings(warnings: &[String]) -> String {
+    let lines = warnings.iter().map(|warning| format!("\nwarning: {warning}"));
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 fn row(page: &mut String, setting: &Setting) {

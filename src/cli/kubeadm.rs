@@ -87,7 +87,7 @@ impl InitCommand {
         let path = if given { draft.text("k8s_config_file") } else { SUPER_ADMIN.to_owned() };
         let mut printed = pod_with_host_file(draft, path, self.image.as_deref())?;
         if !given {
-            printed.notes.push(format!(
+            printed.remarks.push(format!(
                 "{SUPER_ADMIN} is on the first node only, from kubeadm 1.29 on; before that: \
                  --k8sConfigPath /etc/kubernetes/admin.conf. After kubeadm init put what viplet \
                  kubeadm join prints in this pod's place"

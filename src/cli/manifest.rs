@@ -96,7 +96,7 @@ pub struct Printed {
     /// For stdout: YAML.
     pub manifest: String,
     /// For stderr: one text each.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl ManifestCommand {
@@ -139,7 +139,7 @@ impl DaemonSetCommand {
             access,
             placement: if self.taint { Placement::ControlPlane } else { Placement::Untainted },
         };
-        Ok(Printed { manifest: daemonset(&plan), notes: notes(&draft) })
+        Ok(Printed { manifest: daemonset(&plan), remarks: remarks(&draft) })
     }
 }
 
@@ -155,8 +155,8 @@ impl RbacCommand {
         };
         let namespace = namespace(&draft, &Access::Account);
         let rights = Rights { draft: &draft, namespace, reach };
-        let notes = [notes(&draft), rights::gaps(&rights)].concat();
-        Ok(Printed { manifest: rights::documents(&rights), notes })
+        let remarks = [remarks(&draft), rights::gaps(&rights)].concat();
+        Ok(Printed { manifest: rights::documents(&rights), remarks })
     }
 }
 
@@ -192,7 +192,7 @@ fn static_pod(draft: &Draft, access: Access, image: Option<&str>) -> Result<Prin
         plan.namespace,
         indented(&pod::spec(&plan), 2)
     );
-    Ok(Printed { manifest, notes: notes(draft) })
+    Ok(Printed { manifest, remarks: remarks(draft) })
 }
 
 fn daemonset(plan: &Plan<'_>) -> String {
@@ -219,17 +219,18 @@ fn namespace(draft: &Draft, access: &Access) -> String {
     }
 }
 
-fn notes(draft: &Draft) -> Vec<String> {
-    let mut notes: Vec<String> = draft.warnings().to_vec();
+fn remarks(draft: &Draft) -> Vec<String> {
+    let mut remarks: Vec<String> = draft.warnings().to_vec();
     let read: Vec<&str> = draft.variables_read().collect();
     if !read.is_empty() {
-        notes.push(format!("taken from this environment: {}", read.join(", ")));
+        remarks.push(format!("taken from this environment: {}", read.join(", ")));
     }
     if draft.is_given("vip_nodename") {
-        notes.push("vip_nodename is left out: each pod takes the name of its own node".to_owned());
+        remarks
+            .push("vip_nodename is left out: each pod takes the name of its own node".to_owned());
     }
     if draft.probed().is_none() {
-        notes.push(
+        remarks.push(
             "no probes: prometheus_server is off and health_check_port is 0, so there is nobody to \
              ask"
                 .to_owned(),
@@ -237,11 +238,11 @@ fn notes(draft: &Draft) -> Vec<String> {
     }
     let secrets: Vec<&str> = draft.secrets().collect();
     if !secrets.is_empty() {
-        notes.push(format!(
+        remarks.push(format!(
             "the manifest shows what is secret ({}): move it into a Secret and name that with \
              valueFrom, or keep the file from others",
             secrets.join(", ")
         ));
     }
-    notes
+    remarks
 }

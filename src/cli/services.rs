@@ -6,6 +6,16 @@ use std::fmt::Write as _;
 
 use crate::core::status::{ServiceState, ServiceStatus};
 
+/// More than these are not listed unasked.
+const MANY: usize = 50;
+/// The width of a terminal that nobody has made wider.
+const WIDTH: usize = 80;
+/// What does not fit on a row goes below it, this far to the right.
+const INDENT: usize = 4;
+/// No column but the last is wider than this.
+const WIDEST: [usize; 4] = [30, 9, 23, 14];
+const HEADINGS: [&str; 5] = ["NAMESPACE/NAME", "STATE", "ADDRESSES", "HOLDER", "WHY"];
+
 /// Which Services are listed below the summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
@@ -16,16 +26,6 @@ pub enum Listing {
     /// None, and no summary either.
     Without,
 }
-
-/// More than these are not listed unasked.
-const MANY: usize = 50;
-/// The width of a terminal that nobody has made wider.
-const WIDTH: usize = 80;
-/// What does not fit on a row goes below it, this far to the right.
-const INDENT: usize = 4;
-/// No column but the last is wider than this.
-const WIDEST: [usize; 4] = [30, 9, 23, 14];
-const HEADINGS: [&str; 5] = ["NAMESPACE/NAME", "STATE", "ADDRESSES", "HOLDER", "WHY"];
 
 /// The summary and, below it, the table.
 #[must_use]
@@ -48,17 +48,6 @@ pub fn table(services: &[ServiceStatus], listing: Listing) -> String {
     out
 }
 
-/// `Services: 12: 9 elsewhere, 2 held, 1 refused`.
-fn summary(services: &[ServiceStatus]) -> String {
-    let mut counts: BTreeMap<ServiceState, usize> = BTreeMap::new();
-    for service in services {
-        *counts.entry(service.state).or_default() += 1;
-    }
-    let counts: Vec<String> =
-        counts.iter().map(|(state, count)| format!("{count} {}", word(*state))).collect();
-    format!("Services: {} ({})\n", services.len(), counts.join(", "))
-}
-
 /// What a person reads for a state; trouble is in capitals.
 #[must_use]
 pub const fn word(state: ServiceState) -> &'static str {
@@ -70,6 +59,17 @@ pub const fn word(state: ServiceState) -> &'static str {
         ServiceState::Refused => "REFUSED",
         ServiceState::Ignored => "ignored",
     }
+}
+
+/// `Services: 12: 9 elsewhere, 2 held, 1 refused`.
+fn summary(services: &[ServiceStatus]) -> String {
+    let mut counts: BTreeMap<ServiceState, usize> = BTreeMap::new();
+    for service in services {
+        *counts.entry(service.state).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        counts.iter().map(|(state, count)| format!("{count} {}", word(*state))).collect();
+    format!("Services: {} ({})\n", services.len(), counts.join(", "))
 }
 
 const fn is_troubled(state: ServiceState) -> bool {

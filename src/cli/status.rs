@@ -86,6 +86,18 @@ pub fn for_a_person(page: &StatusPage, listing: Listing) -> String {
     out
 }
 
+/// `12.5 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`.
+pub(super) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 if span.subsec_millis() >= 50 => format!("{:.1} s", span.as_secs_f64()),
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
 fn api(api: &ApiHealth) -> String {
     match api {
         ApiHealth::Unknown => "not asked yet".into(),
@@ -158,18 +170,6 @@ fn one_lease(lease: &LeaseStatus, node: &str) -> String {
         lease.transitions
     );
     out
-}
-
-/// `12.5 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`.
-pub(super) fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..60 if span.subsec_millis() >= 50 => format!("{:.1} s", span.as_secs_f64()),
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
 }
 
 #[cfg(test)]

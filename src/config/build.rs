@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use viplet_backend_api::{DuplicateDetection, Given, InterfaceName};
 
+use super::control_plane::{control_plane, health_check};
 use super::gather::{Gathered, Inputs, gather};
-use super::network::{self, PrefixChoice};
+use super::network;
 use super::problem::{Problem, Source, shown};
 use super::services::services;
-use super::settings::{HealthCheck, LogThreshold, Mode, Settings};
+use super::settings::{LogThreshold, Mode, Settings};
 use super::validate::{Purpose, validate};
 use super::value::Value;
 use crate::core::LeaseName;
@@ -19,9 +20,6 @@ use crate::ordered;
 
 /// The kubeconfig that is looked for anyway.
 const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
-
-/// What Go's HTTP client does with a time-out of 0: it waits as long as it takes.
-const NO_LIMIT: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// Settings that can be run with.
 #[derive(Clone, Debug)]
@@ -89,6 +87,89 @@ pub(super) fn given(values: &Gathered, mode: Mode) -> Given {
     Given(ordered::map(texts.filter(|(_, text)| !text.is_empty())))
 }
 
+pub(super) fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| super::table::all().position(|s| s.name == problem.setting));
+    problems
+}
+
+/// CFG-10: where nobody said otherwise, `dns_mode` says which families.
+pub(super) fn dhcp_mode(gathered: &mut Gathered) {
+    let dns = gathered.text("dns_mode");
+    if let Some(found) = gathered.values.get_mut("dhcp_mode")
+        && found.source == Source::Default
+        && dns != "first"
+    {
+        found.value = Value::Text(dns);
+    }
+}
+
+/// A path, where there is one.
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// ELE-3: the name's own namespace, else the service account's, else `cp_namespace`.
+pub(super) fn lease(name: &str, values: &Gathered, inputs: &Inputs<'_>) -> Option<LeaseName> {
+    let account = inputs.service_account_namespace.as_deref().map(str::trim);
+    let fallback = values.text("cp_namespace");
+    let namespace = account.filter(|text| !text.is_empty()).unwrap_or(&fallback);
+    LeaseName::parse(&values.text(name), namespace)
+}
+
+/// One rhythm for every election.
+pub(super) fn timing(values: &Gathered) -> core::LeaseTiming {
+    core::LeaseTiming {
+        duration: seconds(values, "vip_leaseduration"),
+        renew_deadline: seconds(values, "vip_renewdeadline"),
+        retry_period: seconds(values, "vip_retryperiod"),
+    }
+}
+
+/// A number of seconds.
+pub(super) fn seconds(values: &Gathered, name: &str) -> Duration {
+    Duration::from_secs(u64::try_from(values.integer(name)).unwrap_or_default())
+}
+
+pub(super) fn dns_mode(values: &Gathered) -> core::DnsMode {
+    match values.text("dns_mode").as_str() {
+        "ipv4" => core::DnsMode::Ipv4,
+        "ipv6" => core::DnsMode::Ipv6,
+        "dual" => core::DnsMode::Dual,
+        _ => core::DnsMode::First,
+    }
+}
+
+pub(super) fn link(values: &Gathered) -> core::LinkChoice {
+    InterfaceName::new(&values.text("vip_interface"))
+        .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named)
+}
+
+pub(super) fn duplicate_detection(values: &Gathered) -> DuplicateDetection {
+    values.choose("vip_skipdad", DuplicateDetection::Skip, DuplicateDetection::Kernel)
+}
+
+/// Announcements in ARP mode are repeated for whoever missed them; routers forget nothing while
+/// the session stands.
+pub(super) fn announce_every(values: &Gathered) -> Duration {
+    if values.mode().is_some_and(Mode::is_routed) {
+        return Duration::from_secs(60);
+    }
+    Duration::from_millis(u64::try_from(values.integer("vip_arpRate")).unwrap_or_default())
+}
+
+pub(super) fn on_link_down(values: &Gathered) -> core::OnLinkDown {
+    let patience = seconds(values, "vip_loseleadership_timeout_seconds");
+    values.choose("vip_loseleadership", core::OnLinkDown::Yield(patience), core::OnLinkDown::Keep)
+}
+
+pub(super) fn link_not_up(values: &Gathered) -> core::LinkNotUp {
+    values.choose("vip_allow_interface_not_up", core::LinkNotUp::Allow, core::LinkNotUp::Wait)
+}
+
+pub(super) fn labelling(values: &Gathered) -> core::Labelling {
+    values.choose("enable_node_labeling", core::Labelling::On, core::Labelling::Off)
+}
+
 /// Where an election gives each address one holder and nobody said otherwise: the routes of a node
 /// that died go before another one has the address.
 fn one_holder(gathered: &mut Gathered) {
@@ -108,11 +189,6 @@ fn one_holder(gathered: &mut Gathered) {
             found.value = Value::Integer(value);
         }
     }
-}
-
-pub(super) fn in_table_order(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by_key(|problem| super::table::all().position(|s| s.name == problem.setting));
-    problems
 }
 
 fn effective(values: &Gathered, node: &str) -> Vec<Effective> {
@@ -146,21 +222,6 @@ fn node_name(inputs: &Inputs<'_>, gathered: &mut Gathered) -> String {
     name
 }
 
-/// CFG-10: where nobody said otherwise, `dns_mode` says which families.
-pub(super) fn dhcp_mode(gathered: &mut Gathered) {
-    let dns = gathered.text("dns_mode");
-    if let Some(found) = gathered.values.get_mut("dhcp_mode")
-        && found.source == Source::Default
-        && dns != "first"
-    {
-        found.value = Value::Text(dns);
-    }
-}
-
-fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| PathBuf::from(text))
-}
-
 /// The explicit kubeconfig is the one that is not looked for anyway (K8S-1).
 fn access(values: &Gathered, inputs: &Inputs<'_>) -> AccessSettings {
     let home = inputs.environment.get("HOME").map(|home| format!("{home}/.kube/config"));
@@ -183,142 +244,4 @@ fn instance(values: &Gathered) -> String {
         name if name.is_empty() && values.is_on("svc_enable") => values.text("svc_namespace"),
         name => name,
     }
-}
-
-fn control_plane(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::ControlPlane> {
-    if !values.is_on("cp_enable") {
-        return None;
-    }
-    let (_, targets) = values.control_plane_targets();
-    Some(core::ControlPlane {
-        lease: lease("vip_leasename", values, inputs)?,
-        lease_annotations: match values.find("vip_leaseannotations").map(|found| &found.value) {
-            Some(Value::Map(map)) => map.clone(),
-            _ => Default::default(),
-        },
-        timing: timing(values),
-        election: match values.mode() {
-            Some(mode) if mode.is_routed() => values.choose(
-                "vip_leaderelection",
-                core::PlaneElection::ByLease,
-                core::PlaneElection::EveryNode,
-            ),
-            _ => core::PlaneElection::ByLease,
-        },
-        health: health(values),
-        targets: targets.to_vec(),
-        dns_mode: dns_mode(values),
-        prefix: prefix(values.prefixes()),
-        link: link(values),
-        loopback_scope: values.choose(
-            "vip_interfaceloglobal",
-            core::LoopbackScope::Global,
-            core::LoopbackScope::Host,
-        ),
-        duplicate_detection: duplicate_detection(values),
-        announce_every: announce_every(values),
-        on_loss: values.choose(
-            "vip_preserve_on_leadership_loss",
-            core::OnLoss::PreserveV4,
-            core::OnLoss::Withdraw,
-        ),
-        on_link_down: on_link_down(values),
-        link_not_up: link_not_up(values),
-        labelling: labelling(values),
-    })
-}
-
-/// ELE-3: the name's own namespace, else the service account's, else `cp_namespace`.
-pub(super) fn lease(name: &str, values: &Gathered, inputs: &Inputs<'_>) -> Option<LeaseName> {
-    let account = inputs.service_account_namespace.as_deref().map(str::trim);
-    let fallback = values.text("cp_namespace");
-    let namespace = account.filter(|text| !text.is_empty()).unwrap_or(&fallback);
-    LeaseName::parse(&values.text(name), namespace)
-}
-
-/// One rhythm for every election.
-pub(super) fn timing(values: &Gathered) -> core::LeaseTiming {
-    core::LeaseTiming {
-        duration: seconds(values, "vip_leaseduration"),
-        renew_deadline: seconds(values, "vip_renewdeadline"),
-        retry_period: seconds(values, "vip_retryperiod"),
-    }
-}
-
-fn seconds(values: &Gathered, name: &str) -> Duration {
-    Duration::from_secs(u64::try_from(values.integer(name)).unwrap_or_default())
-}
-
-pub(super) fn dns_mode(values: &Gathered) -> core::DnsMode {
-    match values.text("dns_mode").as_str() {
-        "ipv4" => core::DnsMode::Ipv4,
-        "ipv6" => core::DnsMode::Ipv6,
-        "dual" => core::DnsMode::Dual,
-        _ => core::DnsMode::First,
-    }
-}
-
-pub(super) fn link(values: &Gathered) -> core::LinkChoice {
-    InterfaceName::new(&values.text("vip_interface"))
-        .map_or(core::LinkChoice::DefaultRoute, core::LinkChoice::Named)
-}
-
-pub(super) fn duplicate_detection(values: &Gathered) -> DuplicateDetection {
-    values.choose("vip_skipdad", DuplicateDetection::Skip, DuplicateDetection::Kernel)
-}
-
-/// CP-8.
-fn health(values: &Gathered) -> core::HealthGate {
-    let failures = values.integer("control_plane_health_check_failure_threshold");
-    match health_check(values) {
-        Some(_) => core::HealthGate::Failures(u32::try_from(failures).unwrap_or(1).max(1)),
-        None => core::HealthGate::Open,
-    }
-}
-
-fn health_check(values: &Gathered) -> Option<HealthCheck> {
-    let url = values.text("control_plane_health_check_address");
-    let routed = values.mode().is_some_and(Mode::is_routed);
-    (routed && values.is_on("cp_enable") && !url.is_empty()).then(|| HealthCheck {
-        url,
-        every: seconds(values, "control_plane_health_check_period_seconds"),
-        within: match seconds(values, "control_plane_health_check_timeout_seconds") {
-            Duration::ZERO => NO_LIMIT,
-            within => within,
-        },
-        authority: path(&values.text("control_plane_health_check_ca_path")),
-    })
-}
-
-/// Announcements in ARP mode are repeated for whoever missed them; routers forget nothing while
-/// the session stands.
-pub(super) fn announce_every(values: &Gathered) -> Duration {
-    if values.mode().is_some_and(Mode::is_routed) {
-        return Duration::from_secs(60);
-    }
-    Duration::from_millis(u64::try_from(values.integer("vip_arpRate")).unwrap_or_default())
-}
-
-pub(super) fn on_link_down(values: &Gathered) -> core::OnLinkDown {
-    let patience = seconds(values, "vip_loseleadership_timeout_seconds");
-    values.choose("vip_loseleadership", core::OnLinkDown::Yield(patience), core::OnLinkDown::Keep)
-}
-
-pub(super) fn link_not_up(values: &Gathered) -> core::LinkNotUp {
-    values.choose("vip_allow_interface_not_up", core::LinkNotUp::Allow, core::LinkNotUp::Wait)
-}
-
-pub(super) fn labelling(values: &Gathered) -> core::Labelling {
-    values.choose("enable_node_labeling", core::Labelling::On, core::Labelling::Off)
-}
-
-/// CFG-11 and CFG-12: one length is for both families where it fits.
-fn prefix(choice: Option<PrefixChoice>) -> core::PrefixLengths {
-    let (v4, v6) = match choice {
-        Some(PrefixChoice::One(length)) if length <= 32 => (length, length),
-        Some(PrefixChoice::One(length)) => (32, length),
-        Some(PrefixChoice::Both(v4, v6)) => (v4.unwrap_or(32), v6.unwrap_or(128)),
-        Some(PrefixChoice::Auto) | None => (32, 128),
-    };
-    core::PrefixLengths { v4, v6 }
 }

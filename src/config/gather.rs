@@ -35,12 +35,6 @@ pub(super) struct Resolved {
     pub(super) source: Source,
 }
 
-/// A value as written.
-struct Written {
-    text: String,
-    source: Source,
-}
-
 /// Every setting, resolved; and what came up on the way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
@@ -64,6 +58,12 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
     older::names(inputs, &file, &mut gathered);
     names::without_effect(inputs, &mut gathered);
     gathered
+}
+
+/// A value as written.
+struct Written {
+    text: String,
+    source: Source,
 }
 
 /// The path of the settings file, and what it says.

@@ -47,20 +47,6 @@ pub(super) fn prefixes(text: &str) -> Result<Option<PrefixChoice>, String> {
     Ok(Some(choice))
 }
 
-fn accepted() -> String {
-    "no prefix length; accepted: 1 to 32 (IPv4), 1 to 128 (IPv6), both as 24,64, or auto".into()
-}
-
-fn length(text: &str, most: u8) -> Result<Option<u8>, String> {
-    if text == "auto" {
-        return Ok(None);
-    }
-    match text.parse::<u8>() {
-        Ok(length) if (1..=most).contains(&length) => Ok(Some(length)),
-        _ => Err(accepted()),
-    }
-}
-
 /// Reads a comma list of addresses and names; each is kept once, in its first place.
 ///
 /// # Errors
@@ -83,14 +69,6 @@ pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
         }
     }
     Ok(targets)
-}
-
-/// Four labels of which three are numbers: `10.77.0.12O`. As a DNS name it would be asked for, for
-/// ever and without a word, where kube-vip does not start.
-fn is_mistyped_address(name: &str) -> bool {
-    let labels: Vec<&str> = name.split('.').collect();
-    let is_number = |label: &&str| label.bytes().all(|b| b.is_ascii_digit());
-    labels.len() == 4 && labels.into_iter().filter(is_number).count() == 3
 }
 
 pub(super) fn cidr(text: &str) -> Result<(), String> {
@@ -129,4 +107,26 @@ pub(super) fn listener(text: &str) -> Result<Option<Listen>, String> {
          name:2112"
             .to_owned()
     })
+}
+
+fn accepted() -> String {
+    "no prefix length; accepted: 1 to 32 (IPv4), 1 to 128 (IPv6), both as 24,64, or auto".into()
+}
+
+fn length(text: &str, most: u8) -> Result<Option<u8>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    match text.parse::<u8>() {
+        Ok(length) if (1..=most).contains(&length) => Ok(Some(length)),
+        _ => Err(accepted()),
+    }
+}
+
+/// Four labels of which three are numbers: `10.77.0.12O`. As a DNS name it would be asked for, for
+/// ever and without a word, where kube-vip does not start.
+fn is_mistyped_address(name: &str) -> bool {
+    let labels: Vec<&str> = name.split('.').collect();
+    let is_number = |label: &&str| label.bytes().all(|b| b.is_ascii_digit());
+    labels.len() == 4 && labels.into_iter().filter(is_number).count() == 3
 }

@@ -19,7 +19,6 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
     }
     let namespace = values.text("svc_namespace");
     let presence = presence(values);
-    let everywhere = values.mode().is_some_and(Mode::is_routed);
     let (link, prefix) = match presence {
         Presence::OnLink => (link(values), prefix(values.prefixes())),
         // Never put there: `lo` is a link that is always up.
@@ -28,14 +27,7 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
     Some(core::Services {
         namespace: (!namespace.is_empty()).then_some(namespace),
         class: class(values),
-        election: values.choose(
-            "svc_election",
-            core::ServiceElection::Each,
-            match everywhere {
-                true => core::ServiceElection::EveryNode,
-                false => core::ServiceElection::OneForAll,
-            },
-        ),
+        election: election(values),
         on_demand: values.choose(
             "per_service_election_on_demand",
             core::OnDemand::On,
@@ -65,6 +57,16 @@ pub(super) fn services(values: &Gathered, inputs: &Inputs<'_>) -> Option<core::S
         control_plane_port: u16::try_from(values.integer("port")).unwrap_or_default(),
         per_turn: core::PER_TURN,
     })
+}
+
+/// Who holds a Service's address.
+fn election(values: &Gathered) -> core::ServiceElection {
+    let everywhere = values.mode().is_some_and(Mode::is_routed);
+    match (values.is_on("svc_election"), everywhere) {
+        (true, _) => core::ServiceElection::Each,
+        (false, true) => core::ServiceElection::EveryNode,
+        (false, false) => core::ServiceElection::OneForAll,
+    }
 }
 
 /// BGP-9: kube-proxy takes the packets of an address that is on no interface.

@@ -4,49 +4,8 @@ use std::fmt::Write as _;
 
 use crate::config::Draft;
 
-/// What the rights are printed for.
-pub(super) struct Rights<'a> {
-    pub(super) draft: &'a Draft,
-    pub(super) namespace: String,
-    pub(super) reach: Reach,
-}
-
-/// How far the rights reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// All namespaces: ClusterRole and ClusterRoleBinding.
-    Cluster,
-    /// One namespace, and nodes, which are in none.
-    NamespaceAndNodes,
-    /// One namespace: Role and RoleBinding.
-    Namespace,
-    /// The rules of the cluster, granted in one namespace: ClusterRole and RoleBinding.
-    BoundInNamespace,
-}
-
-/// A rule, and when it is needed.
-struct Rule {
-    why: &'static str,
-    group: &'static str,
-    resource: &'static str,
-    verbs: &'static [&'static str],
-    when: Need,
-}
-
-/// What needs rights.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Election,
-    Services,
-    Updates,
-    Slices,
-    Endpoints,
-    Labels,
-}
-
 const READ: &[&str] = &["get", "list", "watch"];
 const FOLLOW: &[&str] = &["list", "watch"];
-
 const RULES: &[Rule] = &[
     Rule {
         why: "The elections: one Lease for the control plane, one for all Services or one for each address.",
@@ -92,7 +51,6 @@ const RULES: &[Rule] = &[
         when: Need::Services,
     },
 ];
-
 const NODE_RULES: &[Rule] = &[
     Rule {
         why: "Which nodes there are and what their own addresses are.",
@@ -110,32 +68,24 @@ const NODE_RULES: &[Rule] = &[
     },
 ];
 
-/// What has been told to be done; everything, where nothing has.
-fn needs(draft: &Draft) -> Vec<Need> {
-    use Need::{Election, Endpoints, Labels, Services, Slices, Updates};
-    let services = draft.is_on("svc_enable");
-    if !services && !draft.is_on("cp_enable") {
-        return vec![Election, Services, Updates, Slices, Endpoints, Labels];
-    }
-    let endpoints = draft.is_on("enable_endpoints");
-    let needed = [
-        (Election, true),
-        (Services, services),
-        (Updates, services && !draft.is_on("disable_service_updates")),
-        (Slices, services && !endpoints),
-        (Endpoints, services && endpoints),
-        (Labels, draft.is_on("enable_node_labeling")),
-    ];
-    needed.into_iter().filter_map(|(need, yes)| yes.then_some(need)).collect()
+/// What the rights are printed for.
+pub(super) struct Rights<'a> {
+    pub(super) draft: &'a Draft,
+    pub(super) namespace: String,
+    pub(super) reach: Reach,
 }
 
-/// One role and what binds the account to it.
-struct Grant<'a> {
-    role: (&'static str, String),
-    binding: (&'static str, String),
-    /// The namespace of what has one.
-    namespace: &'a str,
-    rules: String,
+/// How far the rights reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All namespaces: ClusterRole and ClusterRoleBinding.
+    Cluster,
+    /// One namespace, and nodes, which are in none.
+    NamespaceAndNodes,
+    /// One namespace: Role and RoleBinding.
+    Namespace,
+    /// The rules of the cluster, granted in one namespace: ClusterRole and RoleBinding.
+    BoundInNamespace,
 }
 
 /// The documents, each after `---`.
@@ -205,6 +155,54 @@ pub(super) fn gaps(rights: &Rights<'_>) -> Vec<String> {
         }
     }
     gaps
+}
+
+/// A rule, and when it is needed.
+struct Rule {
+    why: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    when: Need,
+}
+
+/// What needs rights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Election,
+    Services,
+    Updates,
+    Slices,
+    Endpoints,
+    Labels,
+}
+
+/// What has been told to be done; everything, where nothing has.
+fn needs(draft: &Draft) -> Vec<Need> {
+    use Need::{Election, Endpoints, Labels, Services, Slices, Updates};
+    let services = draft.is_on("svc_enable");
+    if !services && !draft.is_on("cp_enable") {
+        return vec![Election, Services, Updates, Slices, Endpoints, Labels];
+    }
+    let endpoints = draft.is_on("enable_endpoints");
+    let needed = [
+        (Election, true),
+        (Services, services),
+        (Updates, services && !draft.is_on("disable_service_updates")),
+        (Slices, services && !endpoints),
+        (Endpoints, services && endpoints),
+        (Labels, draft.is_on("enable_node_labeling")),
+    ];
+    needed.into_iter().filter_map(|(need, yes)| yes.then_some(need)).collect()
+}
+
+/// One role and what binds the account to it.
+struct Grant<'a> {
+    role: (&'static str, String),
+    binding: (&'static str, String),
+    /// The namespace of what has one.
+    namespace: &'a str,
+    rules: String,
 }
 
 /// The Secret with the tunnels (J-23), in the pod's namespace and by its name only.

@@ -28,7 +28,7 @@ fn given(arguments: &str) -> Draft {
 fn container(arguments: &str) -> (Value, Vec<String>) {
     let printed = static_pod(&given(arguments), Access::Account, None).expect("a pod");
     let pod: Value = serde_yaml_ng::from_str(&printed.manifest).expect("YAML");
-    (pod["spec"]["containers"][0].clone(), printed.notes)
+    (pod["spec"]["containers"][0].clone(), printed.remarks)
 }
 
 fn granted(arguments: &str) -> Vec<Value> {
@@ -84,10 +84,10 @@ fn settings_that_have_no_variable_become_arguments() {
 #[test]
 fn a_password_in_a_manifest_is_pointed_out_without_being_repeated() {
     let bgp = "--bgp --services --bgppeers 192.0.2.7:65001:hush";
-    let (container, notes) = container(bgp);
-    let notes = notes.join("\n");
-    assert!(notes.contains("bgp_peers") && notes.contains("valueFrom"), "{notes}");
-    assert!(!notes.contains("hush"), "{notes}");
+    let (container, remarks) = container(bgp);
+    let remarks = remarks.join("\n");
+    assert!(remarks.contains("bgp_peers") && remarks.contains("valueFrom"), "{remarks}");
+    assert!(!remarks.contains("hush"), "{remarks}");
     let variables = container["env"].as_sequence().expect("a list");
     assert!(variables.iter().any(|v| v["value"] == "192.0.2.7:65001:hush"));
 }

@@ -15,6 +15,15 @@ pub(super) fn scalar(text: &str) -> String {
     if starts && !word && text.chars().all(simple) { text.to_owned() } else { quoted(text) }
 }
 
+/// Every line moved to the right.
+pub(super) fn indented(text: &str, columns: usize) -> String {
+    let margin = " ".repeat(columns);
+    text.lines().fold(String::new(), |mut moved, line| {
+        let _ = writeln!(moved, "{margin}{line}");
+        moved
+    })
+}
+
 /// In double quotes, with JSON's escapes, which are YAML's too.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
@@ -31,15 +40,6 @@ fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
-}
-
-/// Every line moved to the right.
-pub(super) fn indented(text: &str, columns: usize) -> String {
-    let margin = " ".repeat(columns);
-    text.lines().fold(String::new(), |mut moved, line| {
-        let _ = writeln!(moved, "{margin}{line}");
-        moved
-    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,25 @@ pub(super) fn without_effect(inputs: &Inputs<'_>, gathered: &mut Gathered) {
     table::all().for_each(|setting| alone(setting, inputs, gathered));
 }
 
+/// Says when a variable that may belong to somebody else beats what was given on purpose.
+pub(super) fn overridden(
+    setting: &Setting,
+    sources: &[Option<Written>; 3],
+    gathered: &mut Gathered,
+) {
+    let [Some(winner), flag, file] = sources else { return };
+    let Source::Environment(name) = &winner.source else { return };
+    let Some(loser) = flag.as_ref().or(file.as_ref()) else { return };
+    if COMMON_NAMES.contains(&name.as_str()) && loser.text.trim() != winner.text.trim() {
+        let (winner, beaten) = (shown(setting, &winner.text), shown(setting, &loser.text));
+        gathered.warnings.push(format!(
+            "{name}={winner} of the environment beats {beaten} ({}); other programs use a \
+             variable of that name too, so make sure that it is meant for viplet",
+            loser.source
+        ));
+    }
+}
+
 /// The setting, and its variable, that somebody meant who used a name of the documentation, of a flag
 /// or of a file key.
 fn meant(name: &str) -> Option<(&'static str, &'static str)> {
@@ -64,25 +83,6 @@ fn alone(setting: &Setting, inputs: &Inputs<'_>, gathered: &mut Gathered) {
         gathered.warnings.push(format!(
             "{name} in the environment has no effect: {beside} is not set there, and kube-vip reads \
              it only beside that"
-        ));
-    }
-}
-
-/// Says when a variable that may belong to somebody else beats what was given on purpose.
-pub(super) fn overridden(
-    setting: &Setting,
-    sources: &[Option<Written>; 3],
-    gathered: &mut Gathered,
-) {
-    let [Some(winner), flag, file] = sources else { return };
-    let Source::Environment(name) = &winner.source else { return };
-    let Some(loser) = flag.as_ref().or(file.as_ref()) else { return };
-    if COMMON_NAMES.contains(&name.as_str()) && loser.text.trim() != winner.text.trim() {
-        let (winner, beaten) = (shown(setting, &winner.text), shown(setting, &loser.text));
-        gathered.warnings.push(format!(
-            "{name}={winner} of the environment beats {beaten} ({}); other programs use a \
-             variable of that name too, so make sure that it is meant for viplet",
-            loser.source
         ));
     }
 }

@@ -261,7 +261,7 @@ fn a_health_check_without_a_limit_of_time_or_with_a_threshold_below_1_is_kube_vi
 fn a_bad_value_of_a_setting_that_does_not_matter_is_pointed_at_and_no_error() {
     for (name, text) in [
         ("bgp_routerid", "1.2.3"),
-        ("bgp_sourceif", "9223372036854775807"),
+        ("bgp_sourceif", "a b"),
         ("bgp_sourceip", "localhost"),
         ("bgp_peeraddress", "a_b"),
         ("bgp_as", "0"),

@@ -37,37 +37,6 @@ pub(super) fn addresses(gathered: &mut Gathered) {
     elected_all_the_same(gathered);
 }
 
-/// Addresses that some machine could hold and another one reach.
-fn usable(gathered: &mut Gathered, name: &str, targets: &[Target]) {
-    let link = gathered.text("vip_interface");
-    for target in targets {
-        let Target::Address(address) = target else { continue };
-        if address.is_unspecified() {
-            let why = format!(
-                "{address} asks for an address by DHCP, which is for Services; accepted: the \
-                 address itself or a DNS name"
-            );
-            gathered.blame(name, why);
-        } else if let Some(why) = unusable(*address, &link) {
-            gathered.blame(name, format!("{address} {why}"));
-        }
-    }
-}
-
-/// In ARP mode kube-vip without an election holds the address on every node.
-fn elected_all_the_same(gathered: &mut Gathered) {
-    let said_no = gathered
-        .find("vip_leaderelection")
-        .is_some_and(|found| found.value == Value::Bool(false) && found.source != Source::Default);
-    if gathered.mode() == Some(Mode::Arp) && said_no {
-        let lease = gathered.text("vip_leasename");
-        gathered.warnings.push(format!(
-            "vip_leaderelection=false: in ARP mode an address has one holder, so the election runs \
-             on {lease} all the same"
-        ));
-    }
-}
-
 /// CFG-12: lengths that fit the addresses' families; `auto` is not for the control plane.
 pub(super) fn prefix_lengths(gathered: &mut Gathered) {
     let Some(choice) = gathered.prefixes() else { return };
@@ -116,5 +85,36 @@ pub(super) fn automatic_prefix(gathered: &mut Gathered) {
             mode.as_str()
         );
         gathered.blame("vip_subnet", why);
+    }
+}
+
+/// Addresses that some machine could hold and another one reach.
+fn usable(gathered: &mut Gathered, name: &str, targets: &[Target]) {
+    let link = gathered.text("vip_interface");
+    for target in targets {
+        let Target::Address(address) = target else { continue };
+        if address.is_unspecified() {
+            let why = format!(
+                "{address} asks for an address by DHCP, which is for Services; accepted: the \
+                 address itself or a DNS name"
+            );
+            gathered.blame(name, why);
+        } else if let Some(why) = unusable(*address, &link) {
+            gathered.blame(name, format!("{address} {why}"));
+        }
+    }
+}
+
+/// In ARP mode kube-vip without an election holds the address on every node.
+fn elected_all_the_same(gathered: &mut Gathered) {
+    let said_no = gathered
+        .find("vip_leaderelection")
+        .is_some_and(|found| found.value == Value::Bool(false) && found.source != Source::Default);
+    if gathered.mode() == Some(Mode::Arp) && said_no {
+        let lease = gathered.text("vip_leasename");
+        gathered.warnings.push(format!(
+            "vip_leaderelection=false: in ARP mode an address has one holder, so the election runs \
+             on {lease} all the same"
+        ));
     }
 }

@@ -39,6 +39,16 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// The largest unit that leaves no remainder.
+pub(super) fn write(f: &mut fmt::Formatter<'_>, value: Duration) -> fmt::Result {
+    let nanoseconds = value.as_nanos();
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
+    match units.iter().find(|(size, _)| nanoseconds.is_multiple_of(*size)) {
+        Some((size, unit)) => write!(f, "{}{unit}", nanoseconds / size),
+        None => write!(f, "0s"),
+    }
+}
+
 /// `1.5` units of so many nanoseconds.
 fn decimal(number: &str, unit: u64) -> Option<Duration> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -53,14 +63,4 @@ fn decimal(number: &str, unit: u64) -> Option<Duration> {
         nanoseconds = nanoseconds.checked_add(u64::from(digit.checked_sub(b'0')?) * weight)?;
     }
     Some(Duration::from_nanos(nanoseconds))
-}
-
-/// The largest unit that leaves no remainder.
-pub(super) fn write(f: &mut fmt::Formatter<'_>, value: Duration) -> fmt::Result {
-    let nanoseconds = value.as_nanos();
-    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    match units.iter().find(|(size, _)| nanoseconds.is_multiple_of(*size)) {
-        Some((size, unit)) => write!(f, "{}{unit}", nanoseconds / size),
-        None => write!(f, "0s"),
-    }
 }
