@@ -12,6 +12,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Lines of a file without its tests.
+const LONGEST_FILE: usize = 480;
+
+/// Words that say nothing to whoever has not been told what they stand for.
+const STRANGE_WORDS: [&str; 24] = [
+    "agenda",
+    "desk",
+    "desks",
+    "ear",
+    "ears",
+    "errand",
+    "errands",
+    "former",
+    "lodger",
+    "lodgers",
+    "mouth",
+    "mouths",
+    "notes",
+    "obstacle",
+    "obstacles",
+    "papers",
+    "seat",
+    "seats",
+    "tenancy",
+    "tenant",
+    "tenants",
+    "town",
+    "towns",
+    "voice",
+];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -108,24 +139,101 @@ fn only_the_registry_reads_the_features_of_backends() {
     }
 }
 
+/// Files of src and of the backends, without what only tests are made of.
+fn program() -> Vec<PathBuf> {
+    let of_tests = |path: &PathBuf| {
+        let inside = path.components().any(|part| part.as_os_str() == "tests");
+        inside || path.ends_with("tests.rs")
+    };
+    let folders = ["src", "backends"].map(|folder| sources(&root().join(folder)));
+    folders.into_iter().flatten().filter(|path| !of_tests(path)).collect()
+}
+
 #[test]
 fn files_are_short_enough_to_be_read() {
-    let mut lengths: Vec<(usize, PathBuf)> = Vec::new();
+    let lines = |path: PathBuf| {
+        let text = read(&path);
+        let without_tests = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        (without_tests.lines().count(), path)
+    };
+    let mut lengths: Vec<(usize, PathBuf)> = program().into_iter().map(lines).collect();
+    lengths.sort();
+    let (longest, path) = lengths.last().unwrap();
+    assert!(*longest <= LONGEST_FILE, "{} has {longest} lines", path.display());
+    let (median, _) = &lengths[lengths.len() / 2];
+    assert!(*median <= 150, "half of the files have more than {median} lines");
+}
+
+/// One layout: `foo.rs` with its folder `foo/`, its tests in `foo/tests.rs`. Only what several test
+/// programs share has a `mod.rs`: Cargo would take `tests/shared.rs` for a program.
+#[test]
+fn modules_are_where_the_compiler_looks_for_them() {
     for folder in ["src", "backends"] {
         for path in sources(&root().join(folder)) {
-            let inside_tests = path.components().any(|part| part.as_os_str() == "tests");
-            if !inside_tests && !path.ends_with("tests.rs") {
-                let text = read(&path);
-                let without_tests = text.split("#[cfg(test)]\nmod ").next().unwrap();
-                lengths.push((without_tests.lines().count(), path));
+            let shown = path.strip_prefix(root()).unwrap().display().to_string();
+            let shared = shown.contains("/tests/") && !shown.contains("src/");
+            assert!(!path.ends_with("mod.rs") || shared, "{shown}: foo.rs beside foo/");
+            assert!(!shown.ends_with("_tests.rs"), "{shown}: foo/tests.rs");
+            assert!(!read(&path).contains("#[path"), "{shown} names the path of a module");
+        }
+    }
+}
+
+/// What a newcomer cannot look up: the field has its own words for these.
+#[test]
+fn names_are_the_fields_own() {
+    for path in program() {
+        for name in declared(&read(&path)) {
+            let strange = words(&name).find(|word| STRANGE_WORDS.contains(&word.as_str()));
+            assert_eq!(strange, None, "{name} in {}", path.display());
+        }
+    }
+}
+
+/// The names that a source declares: functions, types, modules, constants.
+fn declared(source: &str) -> Vec<String> {
+    let kinds = ["fn", "struct", "enum", "trait", "type", "mod", "const", "static"];
+    let code = source.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    let mut names = Vec::new();
+    for line in code {
+        let mut parts = line.split_whitespace();
+        while let Some(part) = parts.next() {
+            if kinds.contains(&part) {
+                let is_inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let name: String = parts
+                    .next()
+                    .unwrap_or_default()
+                    .chars()
+                    .take_while(|c| is_inside(*c))
+                    .collect();
+                names.push(name);
             }
         }
     }
-    lengths.sort();
-    let (longest, path) = lengths.last().unwrap();
-    assert!(*longest <= 700, "{} has {longest} lines without its tests", path.display());
-    let (at_95, path) = &lengths[lengths.len() * 95 / 100];
-    assert!(*at_95 <= 480, "more than 5 % of the files are over 480 lines: {}", path.display());
+    names
+}
+
+/// `LeaseSeat`, `lease_seat` and `LEASE_SEAT` are two words each.
+fn words(name: &str) -> impl Iterator<Item = String> {
+    let mut spaced = String::new();
+    let mut before = ' ';
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(if letter == '_' { ' ' } else { letter.to_ascii_lowercase() });
+        before = letter;
+    }
+    spaced.split(' ').map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn names_are_taken_apart_as_they_are_read() {
+    let read = declared("pub(crate) fn lease_seat<T>() {}\nenum LeaseSeat;\n// fn not_this()\n");
+    assert_eq!(read, ["lease_seat", "LeaseSeat"]);
+    for name in ["lease_seat", "LeaseSeat", "LEASE_SEAT"] {
+        assert_eq!(words(name).collect::<Vec<_>>(), ["lease", "seat"], "{name}");
+    }
 }
 
 #[test]
