@@ -38,6 +38,11 @@ pub(crate) fn trials(programs: &Arc<Programs>) -> Vec<Trial> {
         ),
         trial(
             programs,
+            ("a_router_that_refuses_viplet_is_in_the_log_once_with_what_status_says", FRR),
+            a_router_that_refuses_viplet_is_in_the_log_once_with_what_status_says,
+        ),
+        trial(
+            programs,
             ("services_of_policy_local_follow_their_endpoints", WITH_API),
             services_of_policy_local_follow_their_endpoints,
         ),
@@ -91,6 +96,32 @@ fn viplet_without_election_has_the_control_plane_on_every_node(programs: &Progra
         wait_until("the other answers", PATIENCE, || cluster.prober().answered() > heard);
         let silence = cluster.prober().longest_silence(stopped);
         println!("planned stop of viplet, one of two: {silence:?} of silence at the client");
+    });
+}
+
+/// Issue 13, fault 6: the log, `status` and `readyz` say the same.
+fn a_router_that_refuses_viplet_is_in_the_log_once_with_what_status_says(programs: &Programs) {
+    let plan = control_plane(1).set("vip_leaderelection", "false").set("bgp_as", "65077");
+    let cluster = Cluster::new(plan);
+    let frr = frr(programs, &cluster, "");
+    told(cluster, &frr, |cluster| {
+        cluster.start(0);
+        let refused = ["10.77.0.1: no session", "Bad Peer AS"];
+        wait_until("why is in the log", PATIENCE, || cluster.process(0).said(&refused));
+        let page = |cluster: &Cluster| cluster.status(0).expect("a page of status");
+        let sent = |cluster: &Cluster| page(cluster)["peers"][0]["bgp"]["sent"].as_u64();
+        let first = sent(cluster);
+        let more = first.map(|sent| sent + 3);
+        wait_until("it is tried again and again", PATIENCE, || sent(cluster) >= more);
+        let log = cluster.process(0).log();
+        assert_eq!(log.matches("Bad Peer AS").count(), 1, "{log}");
+        assert!(log.contains("held, announced to no peer yet"), "{log}");
+        assert!(!log.contains("held and announced"), "{log}");
+        let page = page(cluster);
+        let why = page["peers"][0]["last_error"].as_str().unwrap_or_default();
+        assert!(why.contains("Bad Peer AS"), "{page}");
+        assert_eq!(page["addresses"][0]["state"], "pending", "{page}");
+        assert!(cluster.ready(0).is_some_and(|(status, _)| status != 200));
     });
 }
 
