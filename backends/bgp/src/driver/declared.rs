@@ -65,13 +65,14 @@ impl Bgp {
         let settings = match reading {
             Reading::Ready(settings) => *settings,
             Reading::Waiting(missing) => {
-                let why = awaited(&missing);
-                log::warn!("BGP: {why}");
-                waiting = Some((why, Moment::ZERO));
+                waiting = Some((awaited(&missing), Moment::ZERO));
                 without_peers()
             }
         };
         let mut bgp = Self::open(tag, settings)?;
+        if let Some((why, _)) = &waiting {
+            log::warn!("BGP: {why}");
+        }
         bgp.source = Some(Source { declared, waiting });
         Ok(bgp)
     }
