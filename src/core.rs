@@ -13,6 +13,7 @@
 pub mod address;
 pub mod addresses;
 pub mod cluster;
+pub(crate) mod context;
 pub mod control_plane;
 pub mod input;
 pub mod jitter;
@@ -29,16 +30,17 @@ pub mod time;
 pub mod uid;
 pub mod version;
 
-mod earlier_run;
+pub(crate) mod earlier_run;
+mod intake;
 mod strangers;
+mod turn;
 mod view;
 pub(crate) mod work_queue;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use viplet_backend_api::{Address, Command, LinkName, Notice, Owner, Refusal, Rival};
+use viplet_backend_api::Command;
 
 pub use input::{
     Effect, Input, KubernetesRequest, LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome,
@@ -49,23 +51,14 @@ pub use status::{Counters, Status};
 pub use time::Moment;
 
 use control_plane::{Group, Stopping};
-use earlier_run::EarlierRun;
+use earlier_run::{EarlierRun, Leftovers};
 use observed::{Observed, Sight};
 use peer_changes::PeerChanges;
 use report::{Level, Report};
-use rights::election::Election;
 use rights::election::drive::Handover;
-use services::{Around, Services};
+use strangers::Strangers;
+use turn::{Outside, Rooms};
 
-/// A stop that the API server or the kernel holds up is over by then (SIG-2; an orchestrator's
-/// patience is longer, a person's is not).
-const STOP_LIMIT: Duration = Duration::from_millis(800);
-/// And for each lease that has to be given back, one after the other.
-const STOP_PER_LEASE: Duration = Duration::from_millis(30);
-/// And for each address that has to be withdrawn.
-const STOP_PER_ADDRESS: Duration = Duration::from_millis(2);
-/// The whole stop (SIG-5: a pod is gone within 10 s).
-const LONGEST_STOP: Duration = Duration::from_secs(8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -80,11 +73,10 @@ pub struct Core {
     phase: Phase,
     observed: Observed,
     control_plane: Option<Group>,
-    services: Option<Services>,
-    /// Addresses with our tag that may have to go.
-    strangers: BTreeSet<(IpAddr, LinkName)>,
+    /// Services, where they are served.
+    rooms: Option<Rooms>,
+    strangers: Strangers,
     earlier_run: EarlierRun,
-    stale: BTreeMap<(IpAddr, LinkName), Moment>,
     rivals: BTreeMap<IpAddr, Moment>,
     peer_changes: PeerChanges,
     counters: Counters,
@@ -98,23 +90,23 @@ impl Core {
             .control_plane
             .clone()
             .map(|plane| Group::new(plane, &settings.node, settings.seed, now));
-        let services = settings
-            .services
-            .clone()
-            .map(|services| Services::new(services, &settings.node, settings.seed, now));
-        let services = services.map(|services| match &control_plane {
-            Some(group) if group.lease() == Some(&services.settings().lease) => services,
-            _ => services.with_seat_for_all(),
-        });
+        let services = settings.services.clone();
+        let mut rooms =
+            services.map(|services| Rooms::new(services, &settings.node, settings.seed, now));
+        let of_control_plane = control_plane.as_ref().and_then(Group::lease);
+        if let Some(rooms) = &mut rooms
+            && of_control_plane != Some(&rooms.site.settings.lease)
+        {
+            rooms.rights.follow_lease_for_all();
+        }
         Self {
             settings,
             phase: Phase::Running,
             observed: Observed::default(),
             control_plane,
-            services,
-            strangers: BTreeSet::new(),
+            rooms,
+            strangers: Strangers::default(),
             earlier_run: EarlierRun::default(),
-            stale: BTreeMap::new(),
             rivals: BTreeMap::new(),
             peer_changes: PeerChanges::default(),
             counters: Counters::default(),
@@ -151,219 +143,13 @@ impl Core {
             return stop;
         }
         let group = self.control_plane.as_ref().and_then(|g| g.deadline(&self.observed, now));
-        let around = self.around(now);
-        let services = self.services.as_ref().and_then(|services| services.deadline(&around));
-        let stale =
-            self.stale.values().map(|at| *at + strangers::STALE_AGAIN).filter(|at| *at > now).min();
-        let stale = stale.map(|at| (at, "something stale is still here"));
+        let services = self.rooms.as_ref().and_then(|rooms| rooms.deadline(&self.outside(now)));
         let earlier = self.earlier_run.deadline().filter(|at| *at > now);
-        let stale =
-            stale.into_iter().chain(earlier.map(|at| (at, "what an earlier run left ends")));
+        let earlier = earlier.map(|at| (at, "what an earlier run left ends"));
+        let stale = self.strangers.deadline(now).into_iter().chain(earlier);
         let peers = self.peer_changes.deadline().map(|at| (at, "who was told of addresses"));
         let all = group.into_iter().chain(services).chain(stop).chain(stale).chain(peers);
         all.min_by_key(|(at, _)| *at)
-    }
-
-    fn take(&mut self, input: Input, now: Moment, effects: &mut Vec<Effect>) {
-        match input {
-            Input::Deadline => {}
-            Input::Observed(notice) => self.observe(notice, now, effects),
-            Input::Refused(refusals) => {
-                for (command, refusal) in refusals {
-                    self.counters.refusals += 1;
-                    let report = self.refused(&command, &refusal, now);
-                    effects.extend(report.map(Effect::Report));
-                }
-            }
-            Input::Lease { lease, origin, view } => {
-                self.with_lease(&lease, |election| election.observe(origin, view, now));
-            }
-            Input::LeaseUnreadable { lease, reason } => {
-                self.with_lease(&lease, |election| election.unreadable(reason, now));
-            }
-            Input::LeaseWritten { lease, attempt, outcome } => {
-                self.with_lease(&lease, |election| election.written(attempt, outcome, now));
-            }
-            Input::Resolved { name, outcome } => self.resolved(&name, outcome, now, effects),
-            Input::Labelled(outcome) => {
-                if let Some(group) = &mut self.control_plane {
-                    group.label.answered(outcome, now);
-                }
-            }
-            Input::ControlPlaneChecked(outcome) => {
-                if let Some(group) = &mut self.control_plane {
-                    group.health.checked(outcome);
-                }
-            }
-            Input::Stop => self.begin_to_stop(now),
-            Input::Services(_)
-            | Input::Endpoints(_)
-            | Input::Nodes(_)
-            | Input::Leases(_)
-            | Input::ServiceWritten { .. }
-            | Input::ServicesHeard(_)
-            | Input::ServicesLabelled(_) => match &mut self.services {
-                Some(services) => tell(services, input, now),
-                None => self.reject("services are not served"),
-            },
-        }
-    }
-
-    fn count_unreadable(&mut self, input: &Input) {
-        let (what, number) = match input {
-            Input::Services(change) => ("a Service that cannot be read", change.unreadable()),
-            Input::Endpoints(change) => ("endpoints that cannot be read", change.unreadable()),
-            Input::Nodes(change) => ("a Node that cannot be read", change.unreadable()),
-            Input::Leases(change) => ("a Lease that cannot be read", change.unreadable()),
-            _ => return,
-        };
-        (0..number).for_each(|_| self.reject(what));
-    }
-
-    fn begin_to_stop(&mut self, now: Moment) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        self.services.iter_mut().for_each(Services::prepare_to_stop);
-        let (leases, addresses) = self.services.as_ref().map_or((0, 0), Services::burden);
-        let more =
-            STOP_PER_LEASE.saturating_mul(leases) + STOP_PER_ADDRESS.saturating_mul(addresses);
-        let limit = (STOP_LIMIT + more).min(LONGEST_STOP);
-        self.phase = Phase::Stopping { limit: now + limit };
-    }
-
-    fn reject(&mut self, why: &str) {
-        *self.counters.rejects.entry(why.to_owned()).or_default() += 1;
-    }
-
-    fn refused(&mut self, command: &Command, refusal: &Refusal, now: Moment) -> Option<Report> {
-        let address = command.address();
-        match (&mut self.control_plane, &mut self.services) {
-            (Some(group), _) if group.claims.contains_key(&address) => {
-                group.refused(command, refusal, now)
-            }
-            (_, Some(services)) if services.claims(address) => {
-                services.refused(command, refusal, now)
-            }
-            _ => {
-                let text = format!("{address} on {}: {refusal}", command.link());
-                Some(Report { level: Level::Error, text })
-            }
-        }
-    }
-
-    fn observe(&mut self, notice: Notice, now: Moment, effects: &mut Vec<Effect>) {
-        if let Notice::Blind(refusal) = &notice {
-            let text = format!("the kernel cannot be observed: {refusal}; it is tried again");
-            effects.push(Effect::Report(Report { level: Level::Error, text }));
-        }
-        if let Notice::Reach(reach) = &notice {
-            self.peer_changes.note(reach, &self.observed, now);
-        }
-        self.note(&notice, now);
-        if let Some(rival) = self.observed.take(notice, now) {
-            self.contest(&rival, now, effects);
-        }
-        let blind = matches!(self.observed.sight(), Sight::Blind(_));
-        if blind && let Some(services) = &mut self.services {
-            services.look_at_addresses();
-        }
-    }
-
-    /// What a notice asks to look at again.
-    fn note(&mut self, notice: &Notice, now: Moment) {
-        let ours = |address: &&Address| address.owner == Owner::Viplet;
-        let key = |address: &Address| (address.address, address.link.clone());
-        match notice {
-            Notice::Snapshot(all) => {
-                if *self.observed.sight() == Sight::Never {
-                    self.earlier_run.found(all, now);
-                }
-                self.strangers.extend(all.addresses.iter().filter(ours).map(key));
-            }
-            Notice::Address(address) if ours(&address) => {
-                self.strangers.insert(key(address));
-            }
-            _ => {}
-        }
-        let Some(services) = &mut self.services else { return };
-        match notice {
-            Notice::Address(address) if address.owner != Owner::Node => {
-                services.look_at(address.address);
-            }
-            Notice::AddressGone { address, .. } => {
-                services.look_at(*address);
-                services.look_at_own(*address);
-            }
-            Notice::Rival(_) => {}
-            Notice::Reach(reach) => services.look_at_reach(reach.address),
-            _ => services.look_at_addresses(),
-        }
-    }
-
-    fn contest(&mut self, rival: &Rival, now: Moment, effects: &mut Vec<Effect>) {
-        let group = self.control_plane.as_mut();
-        let held = group.is_some_and(|group| group.contested(rival.address, now));
-        let services = self.services.as_mut().filter(|_| !held);
-        if !held && !services.is_some_and(|services| services.contested(rival.address, now)) {
-            return;
-        }
-        self.counters.rivals += 1;
-        let last = self.rivals.insert(rival.address, now);
-        if last.is_none_or(|last| now.since(last) > Duration::from_secs(10)) {
-            let text = format!(
-                "{} on {}: {} announces it too; this node holds its lease, makes sure of it and \
-                 announces again. If that goes on, another program or cluster uses the address",
-                rival.address, rival.link, rival.hardware
-            );
-            effects.push(Effect::Report(Report { level: Level::Warn, text }));
-        }
-    }
-
-    fn with_lease(&mut self, lease: &LeaseName, act: impl FnOnce(&mut Election)) {
-        if let Some(group) = &mut self.control_plane
-            && group.lease() == Some(lease)
-        {
-            return act(&mut group.election);
-        }
-        let known = self
-            .services
-            .as_mut()
-            .is_some_and(|services| services.with_seat(lease, |seat| act(&mut seat.election)));
-        if !known {
-            self.reject("unknown lease");
-        }
-    }
-
-    fn resolved(
-        &mut self,
-        name: &str,
-        outcome: Result<Vec<IpAddr>, String>,
-        now: Moment,
-        effects: &mut Vec<Effect>,
-    ) {
-        let services = self.services.as_mut();
-        let asked = services.map(|services| services.resolved(name, &outcome, now));
-        let names = self.control_plane.iter_mut().flat_map(|group| &mut group.names);
-        let Some(known) = names.into_iter().find(|known| known.name() == name) else {
-            if asked != Some(services::Known::Yes) {
-                self.reject("unknown name");
-            }
-            return;
-        };
-        let (before, trouble) = (known.addresses().to_vec(), known.trouble().map(str::to_owned));
-        known.resolved(outcome, now);
-        if known.addresses() != before {
-            let text = format!("{name} stands for {:?} (before: {before:?})", known.addresses());
-            effects.push(Effect::Report(Report { level: Level::Info, text }));
-            if let Some(services) = &mut self.services {
-                services.look_at_addresses();
-            }
-        }
-        if let Some(why) = known.trouble().filter(|why| trouble.as_deref() != Some(*why)) {
-            let text = format!("{name}: {why}; what is known of it is kept");
-            effects.push(Effect::Report(Report { level: Level::Warn, text }));
-        }
     }
 
     fn stopping(&self) -> Stopping {
@@ -375,8 +161,8 @@ impl Core {
     }
 
     /// What Services depend on beside themselves.
-    fn around(&self, now: Moment) -> Around<'_> {
-        Around {
+    fn outside(&self, now: Moment) -> Outside<'_> {
+        Outside {
             observed: &self.observed,
             control_plane: self.control_plane.as_ref(),
             stopping: self.stopping(),
@@ -396,15 +182,11 @@ impl Core {
             group.guests = guests;
             effects.extend(group.drive(&self.observed, stopping, now));
         }
-        if let Some(services) = &mut self.services {
-            let around = Around {
-                observed: &self.observed,
-                control_plane: self.control_plane.as_ref(),
-                stopping,
-                leftovers: self.earlier_run.leftovers(),
-                now,
-            };
-            effects.extend(services.drive(&around));
+        if let Some(rooms) = &mut self.rooms {
+            let (observed, control_plane) = (&self.observed, self.control_plane.as_ref());
+            let leftovers = self.earlier_run.leftovers();
+            let outside = Outside { observed, control_plane, stopping, leftovers, now };
+            rooms.turn(&outside, effects);
         }
         effects
             .extend(self.peer_changes.reports(&self.observed, now).into_iter().map(Effect::Report));
@@ -415,13 +197,40 @@ impl Core {
     /// Whether Services' addresses under the control plane's Lease are off this node, where that
     /// keeps the Lease from being given back.
     fn guests(&self, now: Moment) -> Handover {
-        let (Some(group), Some(services)) = (&self.control_plane, &self.services) else {
+        let (Some(group), Some(rooms)) = (&self.control_plane, &self.rooms) else {
             return Handover::Clear;
         };
         let ours = group.election.holder() == Some(self.settings.node.as_str());
         match ours {
-            true => services.handover_under_control_plane(&self.around(now)),
+            true => {
+                let around = rooms.around(&self.outside(now));
+                rooms.addresses.handover_under_control_plane(&around)
+            }
             false => Handover::Clear,
+        }
+    }
+
+    /// Addresses with our tag that nobody claims go, once it is known what is claimed.
+    fn withdraw_strangers(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let (group, rooms) = (self.control_plane.as_ref(), self.rooms.as_ref());
+        let unlisted = rooms.is_some_and(|rooms| !rooms.is_listed());
+        if group.is_some_and(|group| !group.is_known()) || unlisted {
+            return;
+        }
+        let is_claimed = |address| is_claimed(group, rooms, address);
+        effects.extend(self.strangers.withdraw(&self.observed, is_claimed, now));
+    }
+
+    /// Leases that waited for what an earlier run left are looked at once it is gone.
+    fn look_at_earlier_run(&mut self, now: Moment) {
+        if self.earlier_run.leftovers() == Leftovers::None {
+            return;
+        }
+        let (group, rooms) = (self.control_plane.as_ref(), self.rooms.as_ref());
+        let is_claimed = |address| is_claimed(group, rooms, address);
+        let left = self.earlier_run.look(&self.observed, is_claimed, now);
+        if let (Leftovers::None, Some(rooms)) = (left, &mut self.rooms) {
+            rooms.rights.look_at_idle();
         }
     }
 
@@ -429,8 +238,8 @@ impl Core {
         let Phase::Stopping { limit } = self.phase else { return };
         let late = now >= limit;
         let gone = self.control_plane.as_ref().is_none_or(|group| group.is_gone(&self.observed));
-        let around = self.around(now);
-        let done = gone && self.services.as_ref().is_none_or(|services| services.is_gone(&around));
+        let outside = self.outside(now);
+        let done = gone && self.rooms.as_ref().is_none_or(|rooms| rooms.is_gone(&outside));
         if !done && !late {
             return;
         }
@@ -457,20 +266,10 @@ impl Core {
     }
 }
 
-/// Something of Services happened.
-fn tell(services: &mut Services, input: Input, now: Moment) {
-    match input {
-        Input::Services(change) => services.take_services(change, now),
-        Input::Endpoints(change) => services.take_endpoints(change),
-        Input::Nodes(change) => services.take_nodes(change),
-        Input::Leases(change) => services.take_leases(change, now),
-        Input::ServiceWritten { service, attempt, outcome } => {
-            services.written(&service, attempt, &outcome, now);
-        }
-        Input::ServicesHeard(version) => services.heard(version),
-        Input::ServicesLabelled(outcome) => services.labelled(outcome, now),
-        _ => {}
-    }
+/// Whether an address is one of those that this node is asked for, or was.
+fn is_claimed(group: Option<&Group>, rooms: Option<&Rooms>, address: IpAddr) -> bool {
+    let planes = |group: &Group| group.claims.contains_key(&address) || group.wants(address);
+    group.is_some_and(planes) || rooms.is_some_and(|rooms| rooms.addresses.claims(address))
 }
 
 #[cfg(test)]

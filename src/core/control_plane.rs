@@ -358,6 +358,12 @@ impl Group {
         self.wanted_addresses().contains(&address)
     }
 
+    /// Whether it is known which addresses are this group's, and on which link. While a name is
+    /// unresolved, any address with our tag may be its.
+    pub(super) fn is_known(&self) -> bool {
+        self.link.is_some() && self.names.iter().all(|name| !name.addresses().is_empty())
+    }
+
     /// Whether what this node has to do about its addresses is known and done.
     #[must_use]
     pub fn is_settled(&self, now: Moment) -> bool {

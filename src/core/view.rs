@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::addresses::View as AddressView;
 use super::observed::{Observed, Sight, state_text, unheard};
+use super::services::Services;
 use super::status::{AddressState, AddressStatus, LeaseStatus, RoleStatus, Why};
 use super::{Core, Counters, Moment, Status};
 use crate::core::addresses::claim::{Claim, Want};
@@ -25,17 +27,16 @@ impl Core {
             let seen = self.observed.link(name);
             (name.to_string(), seen.map_or("missing", |s| state_text(s.link.state)).to_owned())
         });
-        let services = self.services.as_ref();
-        let for_all = services.and_then(|services| services.lease_for_all()).map(|seat| {
-            let (holder, me) = (seat.election.holder(), seat.election.terms().identity.as_str());
+        let for_all = self.election_for_all().map(|election| {
+            let (holder, me) = (election.holder(), election.terms().identity.as_str());
             let reason = match holder {
                 Some("") | None => {
-                    format!("nobody holds the lease{}", seat.election.trouble_suffix())
+                    format!("nobody holds the lease{}", election.trouble_suffix())
                 }
                 Some(holder) if holder == me => "this node holds the lease".to_owned(),
                 Some(holder) => format!("{holder} holds the lease"),
             };
-            lease_entry(&seat.election, reason, now)
+            lease_entry(election, reason, now)
         });
         let mut status = Status {
             node: self.settings.node.clone(),
@@ -43,9 +44,7 @@ impl Core {
             addresses: addresses.collect(),
             links: ordered::map(links),
             services: self
-                .services
-                .as_ref()
-                .map(|services| services.statuses(&self.around(now)))
+                .with_view(now, |services, view| services.statuses(view))
                 .unwrap_or_default(),
             not_ready: Vec::new(),
         };
@@ -57,14 +56,14 @@ impl Core {
     #[must_use]
     pub fn is_settled(&self, now: Moment) -> bool {
         let plane = self.control_plane.as_ref().is_none_or(|group| group.is_settled(now));
-        let services = self.services.as_ref().is_none_or(|services| services.is_settled(now));
+        let services = self.rooms.as_ref().is_none_or(|rooms| rooms.is_settled(now));
         *self.observed.sight() == Sight::Clear && plane && services
     }
 
     /// Why a Service is as it is; `None` where there is no such Service of type LoadBalancer.
     #[must_use]
     pub fn why(&self, service: &ServiceName, now: Moment) -> Option<Why> {
-        self.services.as_ref()?.why(service, &self.around(now))
+        self.with_view(now, |services, view| services.why(service, view))?
     }
 
     /// Numbers since the start.
@@ -80,15 +79,31 @@ impl Core {
             let rejects = counters.rejects.entry("lease answer out of order".to_owned());
             *rejects.or_default() += tally.rejects;
         }
-        let Some(services) = &self.services else { return counters };
-        if let Some(seat) = services.lease_for_all() {
-            let (name, tally) = (seat.election.terms().lease.to_string(), seat.election.tally());
+        if let Some(election) = self.election_for_all() {
+            let (name, tally) = (election.terms().lease.to_string(), election.tally());
             counters.renewals.insert(name.clone(), tally.renewals);
             counters.renewal_failures.insert(name.clone(), tally.failures);
             counters.transitions.insert(name, tally.transitions);
         }
-        counters.services = services.counters();
+        let now = Moment::default(); // Numbers do not depend on it.
+        let services = self.with_view(now, |services, view| services.counters(view));
+        counters.services = services.unwrap_or_default();
         counters
+    }
+
+    /// Reads something of Services, where they are served.
+    fn with_view<T>(
+        &self,
+        now: Moment,
+        read: impl FnOnce(&Services, &AddressView<'_>) -> T,
+    ) -> Option<T> {
+        let rooms = self.rooms.as_ref()?;
+        let around = rooms.around(&self.outside(now));
+        Some(read(&rooms.services, &rooms.view(&around)))
+    }
+
+    fn election_for_all(&self) -> Option<&Election> {
+        self.rooms.as_ref()?.rights.election_for_all()
     }
 
     /// Design law 8: the addresses that should be here are here and announced, and this node
@@ -128,9 +143,8 @@ impl Core {
             );
             reasons.push(format!("{what}: {}", entry.reason));
         }
-        if let Some(services) = &self.services {
-            reasons.extend(services.not_ready(&self.around(now)));
-        }
+        let services = self.with_view(now, |services, view| services.not_ready(view));
+        reasons.extend(services.into_iter().flatten());
         reasons
     }
 }

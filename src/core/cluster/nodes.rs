@@ -21,7 +21,7 @@ impl Nodes {
         &mut self,
         change: Change<NodeRecord, Box<str>>,
         unreadable: &mut Reasons<Box<str>>,
-    ) -> Moved {
+    ) -> OwnAddresses {
         match change {
             Change::Replaced(all) => {
                 unreadable.replace(Vec::new());
@@ -54,10 +54,10 @@ impl Nodes {
         });
         let owners = ordered::map(pairs);
         if owners == self.owners {
-            return Moved::No;
+            return OwnAddresses::Same;
         }
         self.owners = owners;
-        Moved::Yes
+        OwnAddresses::Changed
     }
 
     /// The node whose own address this is, and since when that is known.
@@ -106,9 +106,7 @@ enum Listed {
 
 /// Whether the nodes' addresses changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moved {
-    /// No.
-    No,
-    /// Yes.
-    Yes,
+pub(crate) enum OwnAddresses {
+    Same,
+    Changed,
 }

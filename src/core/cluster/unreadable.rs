@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use crate::core::cluster::record::{ServiceName, SliceName, Unreadable};
-use crate::core::rights::lease::LeaseName;
 
 /// Those of each kind.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +11,6 @@ pub(crate) struct UnreadableObjects {
     pub(crate) services: Reasons<ServiceName>,
     pub(crate) slices: Reasons<SliceName>,
     pub(crate) nodes: Reasons<Box<str>>,
-    pub(crate) leases: Reasons<LeaseName>,
 }
 
 /// Why each could not be read.

@@ -1,13 +1,12 @@
-//! One Lease that decides about addresses of Services: its election, and which addresses.
+//! This node's part in one Lease election, and what that Lease decides about.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::election::{Courtesy, Election, Role, Terms};
+use super::lease::LeaseName;
+use super::members::Members;
+use crate::core::context::Site;
 use crate::core::jitter::rank;
-use crate::core::rights::election::{Courtesy, Election, Role, Terms};
-use crate::core::rights::lease::LeaseName;
-use crate::core::settings::Services;
 use crate::core::time::Moment;
 use crate::core::work_queue::Due;
 
@@ -18,11 +17,11 @@ const LONGEST_RANK: Duration = Duration::from_millis(24);
 const RELUCTANCE: Duration = Duration::from_millis(1500);
 
 /// What this node has given away is taken over by another in less, if there is one that can.
-pub(in crate::core) const SUCCESSION: Duration = Duration::from_millis(100);
+pub(super) const SUCCESSION: Duration = Duration::from_millis(100);
 
 /// How keen this node is on a lease that is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keenness {
+pub(super) enum Keenness {
     /// It has the addresses already: at once.
     First,
     /// In its turn.
@@ -31,38 +30,36 @@ pub(crate) enum Keenness {
     Last,
 }
 
-/// Whether the lease is about to be given away because the process ends.
+/// How far this node has come in giving a lease away because the process ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Leaving {
-    /// No, or not yet.
+enum Leaving {
+    /// It has not begun to.
     #[default]
     No,
-    /// Yes.
-    Yes,
+    /// It gives it away.
+    Begun,
+    /// It was not in our name any more at this moment.
+    Given(Moment),
 }
 
-/// A Lease and the addresses that it decides about.
+/// A Lease and what it decides about.
 #[derive(Clone, Debug)]
-pub(crate) struct Seat {
+pub(super) struct Candidacy {
     /// The election.
-    pub(crate) election: Election,
-    /// The addresses: those that are to be under it, and those that still are.
-    pub(crate) addresses: BTreeSet<IpAddr>,
+    pub(super) election: Election,
+    /// What is to be under the Lease, and what still is.
+    pub(super) members: Members,
     /// Its next time.
-    pub(crate) due: Due,
-    /// Being given away.
-    pub(crate) leaving: Leaving,
-    /// When this node had given it away.
-    pub(crate) parted: Option<Moment>,
-    /// What was known of it when its addresses were told last.
-    pub(crate) told: Told,
-    /// This node has held it.
-    pub(crate) held_before: bool,
+    pub(super) due: Due,
+    leaving: Leaving,
+    /// What was known of it when that was handed out last.
+    told: LeaseState,
+    held_before: bool,
 }
 
-/// What addresses depend on.
+/// What those depend on whom a Lease decides about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct LeaseState {
     /// The end of this node's hold.
     pub(crate) until: Option<Moment>,
     /// The holder that it names.
@@ -73,7 +70,7 @@ pub(crate) struct Told {
     pub(crate) moved: Option<Box<str>>,
 }
 
-impl Told {
+impl LeaseState {
     /// What an election has come to.
     #[must_use]
     pub(crate) fn of(election: &Election) -> Self {
@@ -89,35 +86,34 @@ impl Told {
     }
 }
 
-impl Seat {
+impl Candidacy {
     /// A candidate for `lease`.
     #[must_use]
-    pub(crate) fn new(lease: &LeaseName, settings: &Services, node: &str, seed: u64) -> Self {
+    pub(super) fn new(lease: &LeaseName, site: &Site) -> Self {
         let terms = Terms {
             lease: lease.clone(),
-            identity: node.to_owned(),
+            identity: site.node.clone(),
             annotations: Default::default(),
-            timing: settings.timing,
-            courtesy: match *lease == settings.lease {
+            timing: site.settings.timing,
+            courtesy: match *lease == site.settings.lease {
                 true => Courtesy::Race,
-                false => courtesy(lease, node, Keenness::InTurn),
+                false => courtesy(lease, &site.node, Keenness::InTurn),
             },
         };
         let own = rank(&[&lease.namespace, &lease.name], Duration::MAX).as_nanos();
-        let seed = seed ^ u64::try_from(own & u128::from(u64::MAX)).unwrap_or_default();
+        let seed = site.seed ^ u64::try_from(own & u128::from(u64::MAX)).unwrap_or_default();
         Self {
             election: Election::new(terms, seed),
-            addresses: BTreeSet::new(),
+            members: Members::default(),
             due: None,
             leaving: Leaving::No,
-            parted: None,
-            told: Told::default(),
+            told: LeaseState::default(),
             held_before: false,
         }
     }
 
     /// Changes how keen this node is; the lease for all Services is raced for.
-    pub(crate) fn set_keenness(&mut self, keenness: Keenness) {
+    pub(super) fn set_keenness(&mut self, keenness: Keenness) {
         let terms = self.election.terms();
         if terms.courtesy == Courtesy::Race {
             return;
@@ -128,24 +124,68 @@ impl Seat {
         }
     }
 
+    /// Notes what the election has come to.
+    pub(super) fn note(&mut self, now: Moment) {
+        self.held_before |= matches!(self.election.role(), Role::Holding { .. });
+        if self.leaving == Leaving::Begun && self.held_before && !self.is_ours() {
+            self.leaving = Leaving::Given(now);
+        }
+    }
+
+    /// What has changed since the last call: before and now.
+    pub(super) fn tell(&mut self) -> Option<(LeaseState, &LeaseState)> {
+        let now = LeaseState::of(&self.election);
+        if now == self.told {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.told, now);
+        Some((before, &self.told))
+    }
+
+    /// Begins to give it away.
+    pub(super) fn leave(&mut self) {
+        self.leaving = Leaving::Begun;
+    }
+
+    /// Whether it is being given away, or was.
+    #[must_use]
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving != Leaving::No
+    }
+
     /// Whether it is in this node's name.
     #[must_use]
-    pub(crate) fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.election.holder() == Some(self.election.terms().identity.as_str())
+    }
+
+    /// Whether this node has held it since its start.
+    #[must_use]
+    pub(super) const fn has_held(&self) -> bool {
+        self.held_before
+    }
+
+    /// When the successor of what was given away has had its time.
+    #[must_use]
+    pub(super) fn succession_ends(&self) -> Option<Moment> {
+        match self.leaving {
+            Leaving::Given(at) => Some(at + SUCCESSION),
+            Leaving::No | Leaving::Begun => None,
+        }
     }
 
     /// Whether this node gives it away: it is its own, or nobody has taken over yet what others
     /// may still take over.
     #[must_use]
-    pub(crate) fn is_parting(&self, now: Moment) -> bool {
+    pub(super) fn is_parting(&self, now: Moment) -> bool {
         let given = self.held_before && self.election.holder().is_none_or(str::is_empty);
-        let awaited = self.parted.is_none_or(|at| now < at + SUCCESSION);
-        self.leaving == Leaving::Yes && (self.is_ours() || (given && awaited))
+        let awaited = self.succession_ends().is_none_or(|end| now < end);
+        self.is_leaving() && (self.is_ours() || (given && awaited))
     }
 
     /// The holder as far as is known, unless its time is up.
     #[must_use]
-    pub(crate) fn holder(&self, now: Moment) -> Option<&str> {
+    pub(super) fn holder(&self, now: Moment) -> Option<&str> {
         let ownerless = self.election.ownerless_since(now).is_some();
         self.election.holder().filter(|holder| !holder.is_empty() && !ownerless)
     }

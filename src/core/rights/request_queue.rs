@@ -17,13 +17,13 @@ type Place = (Urgency, Moment);
 
 /// Requests that wait, and those that are under way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desk {
+pub(crate) struct RequestQueue {
     waiting: BTreeSet<(Place, Rc<LeaseName>)>,
     places: BTreeMap<Rc<LeaseName>, Place>,
     under_way: BTreeSet<Rc<LeaseName>>,
 }
 
-impl Desk {
+impl RequestQueue {
     /// A lease has a request to send, or has none any more.
     pub(crate) fn queue(&mut self, lease: &Rc<LeaseName>, urgency: Option<Urgency>, now: Moment) {
         let before = self.places.get(lease).copied();
@@ -84,41 +84,41 @@ mod tests {
 
     #[test]
     fn only_a_few_requests_are_under_way_and_all_have_their_turn() {
-        let mut desk = Desk::default();
+        let mut queue = RequestQueue::default();
         for n in 0..100 {
-            desk.queue(&lease(n), Some(Urgency::Routine), at(n as u64));
+            queue.queue(&lease(n), Some(Urgency::Routine), at(n as u64));
         }
         let mut sent = Vec::new();
-        while let Some(next) = desk.next() {
+        while let Some(next) = queue.next() {
             sent.push(next);
         }
         assert_eq!(sent.len(), MOST);
         let mut all = sent.len();
         while let Some(done) = sent.pop() {
-            desk.done(&done);
-            while let Some(next) = desk.next() {
+            queue.done(&done);
+            while let Some(next) = queue.next() {
                 sent.insert(0, next);
                 all += 1;
             }
         }
-        assert_eq!((all, desk.waiting.len()), (100, 0));
+        assert_eq!((all, queue.waiting.len()), (100, 0));
     }
 
     #[test]
     fn a_hold_that_ends_soon_overtakes_renewals_that_have_waited_longer() {
-        let mut desk = Desk::default();
+        let mut queue = RequestQueue::default();
         for n in 0..20 {
-            desk.queue(&lease(n), Some(Urgency::Routine), at(0));
+            queue.queue(&lease(n), Some(Urgency::Routine), at(0));
         }
-        desk.queue(&lease(19), Some(Urgency::Ending), at(5));
-        assert_eq!(desk.next(), Some(lease(19)));
+        queue.queue(&lease(19), Some(Urgency::Ending), at(5));
+        assert_eq!(queue.next(), Some(lease(19)));
     }
 
     #[test]
     fn a_request_that_is_no_longer_needed_is_not_sent() {
-        let mut desk = Desk::default();
-        desk.queue(&lease(1), Some(Urgency::Waiting), at(0));
-        desk.queue(&lease(1), None, at(1));
-        assert_eq!(desk.next(), None);
+        let mut queue = RequestQueue::default();
+        queue.queue(&lease(1), Some(Urgency::Waiting), at(0));
+        queue.queue(&lease(1), None, at(1));
+        assert_eq!(queue.next(), None);
     }
 }

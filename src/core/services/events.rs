@@ -1,22 +1,23 @@
-//! Events about Services: announced, moved, waiting, refused, pending, each with its reason; paced, and
-//! the latest word of a Service counts.
+//! Events about Services: announced, moved, waiting, refused, pending, each with its reason; they
+//! are paced, and the latest word about a Service counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::core::addresses::requester::Authority;
+use super::{Entry, Services, wish};
+use crate::core::addresses::View;
 use crate::core::cluster::record::ServiceName;
 use crate::core::input::{Effect, EventWeight, KubernetesRequest, ServiceEvent};
 use crate::core::jitter::rank;
 use crate::core::observed::peers;
-use crate::core::services::{Around, Entry, Services};
+use crate::core::rights::Authority;
 use crate::core::settings::Updates;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
 use crate::core::work_queue::Due;
 
 /// What lasts is said again, before the API server forgets Events (after an hour).
-pub(crate) const REPEAT: Duration = Duration::from_secs(50 * 60);
+pub(super) const REPEAT: Duration = Duration::from_secs(50 * 60);
 /// Time between two Events, once the burst is used up.
 const PACE: Duration = Duration::from_millis(100);
 /// A name has so long to be looked up before it is worth a word that it stands for nothing.
@@ -29,16 +30,16 @@ const CROWD: usize = 50;
 
 /// Events that wait for their turn.
 #[derive(Clone, Debug)]
-pub(crate) struct Voice {
+pub(super) struct Events {
     waiting: BTreeMap<ServiceName, ServiceEvent>,
     /// When the pace is kept again (GCRA's theoretical arrival time).
     paid_until: Moment,
 }
 
-impl Voice {
+impl Events {
     /// One that has not said anything.
     #[must_use]
-    pub(crate) fn new(now: Moment) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         Self { waiting: BTreeMap::new(), paid_until: now }
     }
 
@@ -52,7 +53,7 @@ impl Voice {
     }
 
     /// The Service is gone.
-    pub(crate) fn forget(&mut self, service: &ServiceName) {
+    pub(super) fn forget(&mut self, service: &ServiceName) {
         self.waiting.remove(service);
     }
 
@@ -67,68 +68,65 @@ impl Voice {
 
     /// When the next one may be said.
     #[must_use]
-    pub(crate) fn deadline(&self) -> Due {
+    pub(super) fn deadline(&self) -> Due {
         let any = !self.waiting.is_empty();
         any.then(|| (self.paid_until - BURST, "an Event"))
     }
 }
 
 impl Services {
-    /// Says what has waited.
-    pub(in crate::core) fn speak(&mut self, around: &Around<'_>, effects: &mut Vec<Effect>) {
-        if self.desk.is_crowded() {
-            return;
-        }
-        while let Some(event) = self.voice.next(around.now) {
+    /// Records the Events that have waited, as far as the pace allows.
+    pub(crate) fn record_events(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        while let Some(event) = self.events.next(now) {
             self.counters.events += 1;
             effects.push(Effect::Kubernetes(KubernetesRequest::Event(event)));
         }
     }
 
     /// Notes how a Service is, and finds words for what is news.
-    pub(in crate::core) fn look_at_service(&mut self, name: &ServiceName, around: &Around<'_>) {
+    pub(super) fn look_for_news(&mut self, name: &ServiceName, view: &View<'_>) {
         let Some(entry) = self.entries.get(name) else { return };
-        let (state, text) = self.state_of(entry, around);
+        let (state, text) = self.state_of(entry, view);
         if let Some(entry) = self.entries.get_mut(name) {
-            entry.writer.note(state, around.now);
+            entry.writer.note(state, view.around.now);
         }
-        let Some(event) = self.word(name, state, text, around) else { return };
+        let Some(event) = self.news(name, state, text, view) else { return };
         let said = fingerprint(&event);
         let Some(entry) = self.entries.get_mut(name) else { return };
         let known = entry
             .writer
             .said
-            .is_some_and(|(known, at)| known == said && around.now.since(at) < REPEAT);
+            .is_some_and(|(known, at)| known == said && view.around.now.since(at) < REPEAT);
         if !known {
-            entry.writer.said = Some((said, around.now));
-            self.voice.say(event);
+            entry.writer.said = Some((said, view.around.now));
+            self.events.say(event);
         }
     }
 
-    fn word(
+    fn news(
         &self,
         name: &ServiceName,
         state: ServiceState,
         text: String,
-        around: &Around<'_>,
+        view: &View<'_>,
     ) -> Option<ServiceEvent> {
         let entry = self.entries.get(name)?;
-        let here = || Some(self.node.clone());
+        let here = || Some(self.site.node.clone());
         let (weight, reason, message, node) = match state {
-            ServiceState::Held if self.is_partly_unresolved(entry, around.now) => {
+            ServiceState::Held if self.is_partly_unresolved(entry, view.around.now) => {
                 (EventWeight::Warning, "Unresolved", text, here())
             }
             ServiceState::Held => {
-                let (reason, message) = self.announced(entry, around)?;
+                let (reason, message) = self.announced(entry, view)?;
                 (EventWeight::Normal, reason, message, here())
             }
-            ServiceState::Waiting if self.is_worth_a_word(entry, state, around.now) => {
+            ServiceState::Waiting if self.is_worth_a_word(entry, state, view.around.now) => {
                 (EventWeight::Warning, "Waiting", text, None)
             }
-            ServiceState::Refused if self.is_worth_a_word(entry, state, around.now) => {
+            ServiceState::Refused if self.is_worth_a_word(entry, state, view.around.now) => {
                 (EventWeight::Warning, "Refused", text, None)
             }
-            ServiceState::Pending if self.is_worth_a_word(entry, state, around.now) => {
+            ServiceState::Pending if self.is_worth_a_word(entry, state, view.around.now) => {
                 (EventWeight::Warning, "Pending", text, here())
             }
             _ => return None,
@@ -146,37 +144,42 @@ impl Services {
     /// Whether a name beside the addresses that are held stands for nothing, and has for a while.
     fn is_partly_unresolved(&self, entry: &Entry, now: Moment) -> bool {
         let settled = now >= entry.writer.state().1 + UNRESOLVED;
-        settled && !self.unresolved(&entry.record.name).is_empty()
+        settled && !self.names.unresolved(&entry.names).is_empty()
     }
 
     /// That this node announces the Service, unless the Service says so already.
-    fn announced(&self, entry: &Entry, around: &Around<'_>) -> Option<(&'static str, String)> {
+    fn announced(&self, entry: &Entry, view: &View<'_>) -> Option<(&'static str, String)> {
         let host = entry.record.host();
         let first = entry.addresses.first()?;
-        let reach = around.observed.reach(*first);
-        if host == Some(&self.node) && reach.is_none() {
+        let reach = view.around.observed.reach(*first);
+        if host == Some(&self.site.node) && reach.is_none() {
             return None;
         }
         let place = match reach {
             Some(reach) => peers(reach),
             None => {
-                let link = self.vip(*first, around).map(|vip| vip.link.to_string());
+                let link = view.vip(*first).map(|vip| vip.link.to_string());
                 format!("on {}", link.unwrap_or_default())
             }
         };
-        let alone = self.addresses.get(first).is_some_and(|a| a.authority == Authority::EveryNode);
-        let what = crate::core::services::write::list(&entry.addresses);
+        let alone = view.authority(*first) == Some(&Authority::EveryNode);
+        let what = wish::list(&entry.addresses);
         let egress = match entry.record.wants_egress() {
             true => "; kube-vip.io/egress is not done by this version",
             false => "",
         };
-        let withheld = self.settings.updates == Updates::Withheld;
-        Some(match host.filter(|host| !withheld && !alone && *host != self.node) {
+        let withheld = self.site.settings.updates == Updates::Withheld;
+        Some(match host.filter(|host| !withheld && !alone && *host != self.site.node) {
             Some(other) => (
                 "Moved",
-                format!("{what}: announced by {} {place}, before by {other}{egress}", self.node),
+                format!(
+                    "{what}: announced by {} {place}, before by {other}{egress}",
+                    self.site.node
+                ),
             ),
-            None => ("Announced", format!("{what}: announced by {} {place}{egress}", self.node)),
+            None => {
+                ("Announced", format!("{what}: announced by {} {place}{egress}", self.site.node))
+            }
         })
     }
 }
@@ -202,13 +205,13 @@ mod tests {
         }
     }
 
-    fn all_of(voice: &mut Voice, start: Moment) -> (usize, u64) {
-        let mut said = std::iter::from_fn(|| voice.next(start)).count();
+    fn all_of(events: &mut Events, start: Moment) -> (usize, u64) {
+        let mut said = std::iter::from_fn(|| events.next(start)).count();
         assert!((10..=30).contains(&said), "{said} at once");
         let mut now = start;
-        while let Some((at, _)) = voice.deadline() {
+        while let Some((at, _)) = events.deadline() {
             now = now.max(at);
-            said += std::iter::from_fn(|| voice.next(now)).count();
+            said += std::iter::from_fn(|| events.next(now)).count();
             now = now + Duration::from_millis(10);
         }
         (said, now.since(start).as_secs())
@@ -217,10 +220,10 @@ mod tests {
     #[test]
     fn a_thousand_warnings_are_paced_and_all_are_said() {
         let start = Moment::from_boot(Duration::from_secs(100));
-        let mut voice = Voice::new(start);
+        let mut events = Events::new(start);
         let warning = |n| ServiceEvent { weight: EventWeight::Warning, ..event(n) };
-        (0..1000).for_each(|n| voice.say(warning(n)));
-        let (said, seconds) = all_of(&mut voice, start);
+        (0..1000).for_each(|n| events.say(warning(n)));
+        let (said, seconds) = all_of(&mut events, start);
         assert_eq!(said, 1000);
         assert!((90..=110).contains(&seconds), "{seconds} s");
     }
@@ -228,18 +231,18 @@ mod tests {
     #[test]
     fn a_thousand_addresses_that_move_at_once_are_not_a_thousand_events() {
         let start = Moment::from_boot(Duration::from_secs(100));
-        let mut voice = Voice::new(start);
-        (0..1000).for_each(|n| voice.say(event(n)));
-        assert_eq!(all_of(&mut voice, start).0, CROWD);
+        let mut events = Events::new(start);
+        (0..1000).for_each(|n| events.say(event(n)));
+        assert_eq!(all_of(&mut events, start).0, CROWD);
     }
 
     #[test]
     fn of_two_words_about_one_service_only_the_later_is_said() {
         let start = Moment::from_boot(Duration::from_secs(100));
-        let mut voice = Voice::new(start);
-        voice.say(event(1));
-        voice.say(ServiceEvent { message: "later".to_owned(), ..event(1) });
-        assert_eq!(voice.next(start).map(|event| event.message), Some("later".to_owned()));
-        assert_eq!(voice.next(start), None);
+        let mut events = Events::new(start);
+        events.say(event(1));
+        events.say(ServiceEvent { message: "later".to_owned(), ..event(1) });
+        assert_eq!(events.next(start).map(|event| event.message), Some("later".to_owned()));
+        assert_eq!(events.next(start), None);
     }
 }

@@ -1,14 +1,13 @@
 //! Where no lease decides, several nodes have an address and see the same to write: they take
 //! turns, and whoever finds it written has nothing left to do.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::{Entry, Services};
+use crate::core::addresses::View;
 use crate::core::addresses::eligibility::Places;
-use crate::core::addresses::requester::Authority;
 use crate::core::cluster::record::ServiceName;
 use crate::core::jitter::rank;
-use crate::core::services::{Around, Entry, Services};
 
 /// So long after a node that should have written and has not, the next one does.
 const TURN: Duration = Duration::from_millis(60);
@@ -17,57 +16,42 @@ const LAST_TURN: Duration = Duration::from_secs(1);
 
 impl Services {
     /// How long this node leaves writes to a Service to others; zero where a lease decides.
-    pub(in crate::core) fn turn(&self, name: &ServiceName, around: &Around<'_>) -> Duration {
+    pub(super) fn turn(&self, name: &ServiceName, view: &View<'_>) -> Duration {
         let Some(entry) = self.entries.get(name) else { return Duration::ZERO };
-        if !self.is_everywhere(entry, around) {
+        if !self.is_everywhere(entry, view) {
             return Duration::ZERO;
         }
         let draw = |node: &str| rank(&[node, name.namespace(), name.name()], LAST_TURN);
-        let own = draw(&self.node);
-        let before = match self.places_of(entry) {
+        let own = draw(&self.site.node);
+        let before = match places(entry, view) {
             Places::On(nodes) => {
-                nodes.iter().filter(|id| draw(self.endpoints.name(**id)) < own).count()
+                nodes.iter().filter(|id| draw(view.around.cluster.node_name(**id)) < own).count()
             }
-            _ => self.nodes.names().filter(|node| draw(node) < own).count(),
+            _ => view.around.cluster.nodes().names().filter(|node| draw(node) < own).count(),
         };
         let before = u32::try_from(before).unwrap_or(u32::MAX);
         TURN.saturating_mul(before).min(LAST_TURN)
     }
 
     /// Whether every node that can has the Service's first address.
-    fn is_everywhere(&self, entry: &Entry, around: &Around<'_>) -> bool {
-        entry.addresses.first().is_some_and(|first| self.is_for_every_node(*first, around))
-    }
-
-    /// Whether no lease decides about an address: it is for every node that can have it.
-    pub(in crate::core) fn is_for_every_node(&self, ip: IpAddr, around: &Around<'_>) -> bool {
-        self.addresses.get(&ip).is_some_and(|address| match address.authority {
-            Authority::EveryNode => true,
-            Authority::ControlPlane => around.control_plane.is_some_and(|g| g.lease().is_none()),
-            _ => false,
-        })
+    fn is_everywhere(&self, entry: &Entry, view: &View<'_>) -> bool {
+        entry.addresses.first().is_some_and(|first| view.is_for_every_node(*first))
     }
 
     /// Whether the node that a Service names may as well stay named: it is one of several.
-    pub(in crate::core) fn is_as_good(
-        &self,
-        entry: &Entry,
-        host: &str,
-        around: &Around<'_>,
-    ) -> bool {
-        let Some(first) = entry.addresses.first().filter(|_| self.is_everywhere(entry, around))
+    pub(super) fn is_as_good(&self, entry: &Entry, host: &str, view: &View<'_>) -> bool {
+        let Some(first) = entry.addresses.first().filter(|_| self.is_everywhere(entry, view))
         else {
             return false;
         };
-        let plane = around.has_control_plane(*first); // It follows no endpoints.
-        let in_reach = plane || !self.is_out_of_reach(*first, host, around);
-        self.nodes.get(host).is_some() && in_reach
+        let plane = view.has_control_plane(*first); // It follows no endpoints.
+        let in_reach = plane || !view.is_out_of_reach(*first, host);
+        view.around.cluster.nodes().get(host).is_some() && in_reach
     }
+}
 
-    fn places_of(&self, entry: &Entry) -> Places {
-        let own = entry.addresses.first().and_then(|ip| self.addresses.get(ip));
-        let tenant =
-            own.and_then(|address| address.tenants.iter().find(|t| t.service == entry.record.name));
-        tenant.map_or(Places::Anywhere, |tenant| self.places(&[tenant]))
-    }
+/// Where endpoints allow the Service's first address to be.
+fn places(entry: &Entry, view: &View<'_>) -> Places {
+    let first = entry.addresses.first();
+    first.map_or(Places::Anywhere, |ip| view.places_for(&entry.record.name, *ip))
 }

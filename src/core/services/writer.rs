@@ -1,18 +1,15 @@
 //! The writes about one Service: which one is under way, what became of the last one, and when
 //! the next may be.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::core::input::{ConditionChange, HostChange, IngressChange, ServiceOutcome};
 use crate::core::jitter::backoff;
 use crate::core::status::ServiceState;
 use crate::core::time::Moment;
-use crate::core::uid::Uid;
-use crate::core::work_queue::Due;
 
 /// A write that was not answered by then is lost.
-pub(in crate::core) const LOST: Duration = Duration::from_secs(30);
+pub(super) const LOST: Duration = Duration::from_secs(30);
 /// After another has undone what we wrote, it is not written again sooner.
 const REWRITE: Duration = Duration::from_secs(1);
 /// The same to be written again within this time: somebody undoes it.
@@ -20,15 +17,15 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// What is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wish {
-    pub(in crate::core) host: HostChange,
-    pub(in crate::core) ingress: IngressChange,
-    pub(in crate::core) condition: ConditionChange,
+pub(super) struct Wish {
+    pub(super) host: HostChange,
+    pub(super) ingress: IngressChange,
+    pub(super) condition: ConditionChange,
 }
 
 /// The writes of one Service.
 #[derive(Clone, Debug)]
-pub(crate) struct Writer {
+pub(super) struct Writer {
     stored_at: Option<Moment>,
     /// `None`: nothing is under way, and nothing about earlier writes matters any more.
     course: Option<Box<Course>>,
@@ -36,7 +33,7 @@ pub(crate) struct Writer {
     state: Option<ServiceState>,
     since: Moment,
     /// What was said of it last, and when.
-    pub(in crate::core) said: Option<(u64, Moment)>,
+    pub(super) said: Option<(u64, Moment)>,
 }
 
 /// Writes that are under way, or that the next one depends on.
@@ -67,36 +64,36 @@ impl Course {
 impl Writer {
     /// For a Service that was seen first at `now`.
     #[must_use]
-    pub(crate) fn new(now: Moment) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         Self { stored_at: None, course: None, state: None, since: now, said: None }
     }
 
     /// The object was seen anew: what was stored may be in it, or overwritten.
-    pub(crate) fn seen(&mut self, now: Moment) {
+    pub(super) fn seen(&mut self, now: Moment) {
         self.settled();
         self.rest(now);
     }
 
     /// Forgets what does not matter any more.
-    pub(in crate::core) fn rest(&mut self, now: Moment) {
+    pub(super) fn rest(&mut self, now: Moment) {
         let stored_at = self.stored_at;
         self.course = self.course.take().filter(|course| course.matters(stored_at, now));
     }
 
     /// Why the last write failed, if it did.
     #[must_use]
-    pub(crate) fn trouble(&self) -> Option<&str> {
+    pub(super) fn trouble(&self) -> Option<&str> {
         self.course.as_ref()?.trouble.as_deref()
     }
 
     /// How it is, and since when.
     #[must_use]
-    pub(in crate::core) fn state(&self) -> (Option<ServiceState>, Moment) {
+    pub(super) fn state(&self) -> (Option<ServiceState>, Moment) {
         (self.state, self.since)
     }
 
     /// How it is now.
-    pub(in crate::core) fn note(&mut self, state: ServiceState, now: Moment) {
+    pub(super) fn note(&mut self, state: ServiceState, now: Moment) {
         if self.state == Some(state) {
             return;
         }
@@ -107,24 +104,24 @@ impl Writer {
 
     /// The write that is under way, by its number, and when it was sent.
     #[must_use]
-    pub(in crate::core) fn under_way(&self) -> Option<(u64, Moment)> {
+    pub(super) fn under_way(&self) -> Option<(u64, Moment)> {
         self.course.as_ref()?.under_way
     }
 
     /// When the next write may be, at the earliest.
     #[must_use]
-    pub(in crate::core) fn not_before(&self) -> Moment {
+    pub(super) fn not_before(&self) -> Moment {
         self.course.as_ref().map_or(Moment::default(), |course| course.not_before)
     }
 
     /// Whether just this was stored since the object was seen last.
     #[must_use]
-    pub(in crate::core) fn has_stored(&self, wish: &Wish) -> bool {
+    pub(super) fn has_stored(&self, wish: &Wish) -> bool {
         self.course.as_ref().is_some_and(|course| course.stored.as_ref() == Some(wish))
     }
 
     /// Nothing is to be changed: what was stored is in the object as it was seen last.
-    pub(in crate::core) fn settled(&mut self) {
+    pub(super) fn settled(&mut self) {
         if let Some(course) = &mut self.course {
             course.stored = None;
             course.turn_at = None;
@@ -132,7 +129,7 @@ impl Writer {
     }
 
     /// Whether it is this node's turn to write what is to be written, `turn` after it came up.
-    pub(in crate::core) fn is_our_turn(&mut self, turn: Duration, now: Moment) -> bool {
+    pub(super) fn is_our_turn(&mut self, turn: Duration, now: Moment) -> bool {
         if turn == Duration::ZERO {
             return true;
         }
@@ -141,12 +138,12 @@ impl Writer {
 
     /// When that is.
     #[must_use]
-    pub(in crate::core) fn turn_at(&self) -> Option<Moment> {
+    pub(super) fn turn_at(&self) -> Option<Moment> {
         self.course.as_ref()?.turn_at
     }
 
     /// A write begins.
-    pub(in crate::core) fn begin(&mut self, attempt: u64, wish: Wish, now: Moment) {
+    pub(super) fn begin(&mut self, attempt: u64, wish: Wish, now: Moment) {
         let course = self.course.get_or_insert_default();
         course.under_way = Some((attempt, now));
         course.turn_at = None;
@@ -154,7 +151,7 @@ impl Writer {
     }
 
     /// The write that was under way was answered.
-    pub(in crate::core) fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
+    pub(super) fn answered(&mut self, outcome: &ServiceOutcome, now: Moment) {
         let course = self.course.get_or_insert_default();
         course.under_way = None;
         let wish = course.wish.take();
@@ -188,33 +185,6 @@ impl Writer {
         course.not_before = now + again;
         if let ServiceOutcome::Refused(why) | ServiceOutcome::Failed(why) = outcome {
             course.trouble = Some(why.as_str().into());
-        }
-    }
-}
-
-/// A Service that is gone for us, but may still be there with another type or class.
-#[derive(Clone, Debug)]
-pub(crate) struct Parting {
-    pub(in crate::core) uid: Uid,
-    pub(in crate::core) addresses: Box<[IpAddr]>,
-    pub(in crate::core) tries: u32,
-    /// The write that is under way, by its number, and when it was sent.
-    pub(in crate::core) under_way: Option<(u64, Moment)>,
-    pub(in crate::core) not_before: Moment,
-    pub(in crate::core) due: Due,
-}
-
-impl Parting {
-    /// What is left on it: our annotation, and the entries of these addresses.
-    #[must_use]
-    pub(crate) fn new(uid: Uid, addresses: &[IpAddr]) -> Self {
-        Self {
-            uid,
-            addresses: addresses.into(),
-            tries: 0,
-            under_way: None,
-            not_before: Moment::default(),
-            due: None,
         }
     }
 }

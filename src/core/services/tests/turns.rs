@@ -1,8 +1,14 @@
 //! A turn looks at a few of very many; nothing is lost by that, and nothing is done too early.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::fixture::{Fixture, asking, on_port, service, settings, younger};
+use crate::core::Moment;
+use crate::core::addresses::Addresses;
+use crate::core::cluster::Cluster;
+use crate::core::cluster::record::Change;
+use crate::core::context::Site;
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::Services;
 use crate::core::status::ServiceState;
@@ -77,25 +83,24 @@ fn a_turn_has_its_limit_however_many_services_are_told_of_at_once() {
 
 #[test]
 fn a_minute_later_everything_has_been_looked_at_again_a_few_services_at_a_time() {
-    let mut services = crate::core::services::Services::new(
-        Services { per_turn: 2, ..settings(OneForAll) },
-        "n1",
-        1,
-        Default::default(),
-    );
-    let now = crate::core::Moment::default();
+    let now = Moment::default();
+    let settings = Services { per_turn: 2, ..settings(OneForAll) };
+    let site = Rc::new(Site { settings, node: "n1".to_owned(), seed: 1, started: now });
+    let (mut cluster, mut addresses) = (Cluster::default(), Addresses::new(Rc::clone(&site)));
+    let mut services = crate::core::services::Services::new(site);
     for n in 1..=7 {
         let record = asking(&format!("s{n}"), &format!("10.0.0.{n}"));
-        services.take_services(crate::core::cluster::record::Change::Applied(record), now);
+        let changes = cluster.take_services(Change::Applied(record));
+        services.follow(changes, &cluster, &mut addresses, now);
     }
     let mut seen = Vec::new();
     let mut at = now;
     while seen.len() < 7 {
-        services.agenda.services.clear();
+        services.unjudged.clear();
         at = at.max(services.sweep.next);
-        services.wake(at);
-        assert!((1..=2).contains(&services.agenda.services.len()), "{:?}", services.agenda);
-        seen.extend(services.agenda.services.iter().map(|name| name.name().to_owned()));
+        let _ = services.wake(at);
+        assert!((1..=2).contains(&services.unjudged.len()), "{:?}", services.unjudged);
+        seen.extend(services.unjudged.iter().map(|name| name.name().to_owned()));
     }
     assert_eq!(seen, ["s1", "s2", "s3", "s4", "s5", "s6", "s7"]);
     assert!(at.since(now) <= Duration::from_secs(120), "{:?}", at.since(now));
