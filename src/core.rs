@@ -177,9 +177,9 @@ impl Core {
         }
         self.look_at_earlier_run(now);
         let stopping = self.stopping();
-        let guests = self.guests(now);
+        let services = self.services_handover(now);
         if let Some(group) = &mut self.control_plane {
-            group.guests = guests;
+            group.services = services;
             effects.extend(group.drive(&self.observed, stopping, now));
         }
         if let Some(rooms) = &mut self.rooms {
@@ -196,7 +196,7 @@ impl Core {
 
     /// Whether Services' addresses under the control plane's Lease are off this node, where that
     /// keeps the Lease from being given back.
-    fn guests(&self, now: Moment) -> Handover {
+    fn services_handover(&self, now: Moment) -> Handover {
         let (Some(group), Some(rooms)) = (&self.control_plane, &self.rooms) else {
             return Handover::Clear;
         };

@@ -38,7 +38,7 @@ pub struct Group {
     retiring: BTreeMap<IpAddr, Moment>,
     pub(super) link: Option<LinkName>,
     /// Whether addresses of others that the same lease decides about are off this node.
-    pub(super) guests: Handover,
+    pub(super) services: Handover,
     pub(super) label: Label,
     /// The lease ran out here and nobody else was seen with it: IPv4 stays (CP-5).
     preserving: bool,
@@ -68,7 +68,7 @@ impl Group {
             claims: BTreeMap::new(),
             retiring: BTreeMap::new(),
             link: None,
-            guests: Handover::Clear,
+            services: Handover::Clear,
             label: Label::default(),
             preserving: false,
             health: Health::default(),
@@ -202,7 +202,7 @@ impl Group {
         if held && !holds && ours && self.settings.on_loss == OnLoss::PreserveV4 {
             self.preserving = true;
         }
-        if holds || !ours || self.election.fitness().obstacle().is_some() {
+        if holds || !ours || self.election.fitness().ineligible().is_some() {
             self.preserving = false;
         }
         request
@@ -214,7 +214,7 @@ impl Group {
         if claimed || self.may_have_unknown_addresses(observed) {
             Handover::NotYet
         } else {
-            self.guests
+            self.services
         }
     }
 
@@ -227,7 +227,7 @@ impl Group {
 
     /// What should become of an address now.
     pub(super) fn want(&self, address: IpAddr, now: Moment) -> Want {
-        let fit = self.election.fitness().obstacle().is_none();
+        let fit = self.election.fitness().ineligible().is_none();
         let farewell_over = self.retiring.get(&address).is_some_and(|until| now >= *until);
         match self.role(now) {
             _ if self.health.is_unknown(self.settings.health) && self.may_adopt(now) => {
@@ -275,7 +275,7 @@ impl Group {
     /// Why the node does what it does, in a few words.
     pub(super) fn why(&self) -> String {
         let every_node = self.settings.election == PlaneElection::EveryNode;
-        match (self.election.fitness().obstacle(), self.election.role(), self.election.holder()) {
+        match (self.election.fitness().ineligible(), self.election.role(), self.election.holder()) {
             (Some(why), ..) => why.to_owned(),
             _ if every_node => "every node that can has it (no election)".to_owned(),
             (_, Role::Holding { .. }, _) => "this node holds the lease".to_owned(),
@@ -301,7 +301,7 @@ impl Group {
     /// The value that the node's label should have.
     fn wanted_label(&self, now: Moment) -> Option<String> {
         let holds = matches!(self.role(now), Role::Holding { .. })
-            && self.election.fitness().obstacle().is_none();
+            && self.election.fitness().ineligible().is_none();
         let first = self.settings.targets.first().filter(|_| holds)?;
         Some(match first {
             Target::Address(address) => crate::core::addresses::claim::label_value(*address),

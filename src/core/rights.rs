@@ -19,6 +19,7 @@ mod right;
 mod seen;
 mod subject;
 mod warned;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -36,6 +37,7 @@ pub(crate) use right::{Authority, Right};
 use seen::SeenLeases;
 pub(crate) use subject::{Scope, Subject, Subjects};
 use warned::Warned;
+pub(crate) use watch::FirstList;
 
 /// The rights of one node.
 #[derive(Clone, Debug)]

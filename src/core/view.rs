@@ -116,12 +116,12 @@ impl Core {
             Sight::Clear => {}
         }
         for group in self.control_plane.iter() {
-            let obstacle = group.election.fitness().obstacle();
+            let ineligible = group.election.fitness().ineligible();
             let Some(lease) = group.lease() else {
-                reasons.extend(obstacle.map(|why| format!("control plane: {why}")));
+                reasons.extend(ineligible.map(|why| format!("control plane: {why}")));
                 continue;
             };
-            if let Some(why) = obstacle {
+            if let Some(why) = ineligible {
                 reasons.push(format!("lease {lease}: this node does not stand: {why}"));
             } else if !group.election.was_read() {
                 let trouble = group.election.trouble_suffix();
@@ -155,7 +155,7 @@ fn lease(group: &Group, now: Moment) -> Option<LeaseStatus> {
 }
 
 fn lease_entry(election: &Election, reason: String, now: Moment) -> LeaseStatus {
-    let (role, held_for) = match (election.role(), election.fitness().obstacle()) {
+    let (role, held_for) = match (election.role(), election.fitness().ineligible()) {
         (Role::Holding { until }, _) => (RoleStatus::Holding, Some(until.since(now))),
         (Role::Following, Some(_)) => (RoleStatus::Abstaining, None),
         (Role::Following, None) if !election.was_read() => (RoleStatus::Starting, None),

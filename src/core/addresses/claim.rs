@@ -161,7 +161,7 @@ impl Claim {
 
     /// What keeps this node from holding the address now, if anything does.
     #[must_use]
-    pub fn obstacle(&self, observed: &Observed, now: Moment) -> Option<String> {
+    pub fn ineligible(&self, observed: &Observed, now: Moment) -> Option<String> {
         self.blocked(observed).or_else(|| self.kept_out(now).map(str::to_owned))
     }
 

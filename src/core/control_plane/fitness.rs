@@ -92,7 +92,7 @@ impl Health {
 
     /// Why this node may not hold the addresses, if so.
     #[must_use]
-    pub fn obstacle(&self, gate: HealthGate) -> Option<String> {
+    pub fn ineligible(&self, gate: HealthGate) -> Option<String> {
         let HealthGate::Failures(most) = gate else { return None };
         let (failures, why) = (self.failures, &self.why);
         match (self.succeeded, failures) {
@@ -111,19 +111,19 @@ pub fn of(group: &Group, observed: &Observed, stopping: Stopping, now: Moment) -
     if stopping != Stopping::No {
         return Fitness::Leaving;
     }
-    match obstacle(group, observed, now) {
+    match ineligible(group, observed, now) {
         Some(why) => Fitness::Unfit(why),
         None => Fitness::Fit,
     }
 }
 
-fn obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
-    link_obstacle(group, observed, now)
-        .or_else(|| address_obstacle(group, observed, now))
-        .or_else(|| group.health.obstacle(group.settings.health))
+fn ineligible(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
+    by_link(group, observed, now)
+        .or_else(|| by_addresses(group, observed, now))
+        .or_else(|| group.health.ineligible(group.settings.health))
 }
 
-fn link_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
+fn by_link(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
     let Some(name) = &group.link else {
         return Some(match (observed.sight(), &group.settings.link) {
             (Sight::Blind(why), _) => format!("links cannot be read: {why}"),
@@ -168,7 +168,7 @@ fn tolerated(group: &Group, down_since: Option<Moment>, now: Moment) -> bool {
     }
 }
 
-fn address_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
+fn by_addresses(group: &Group, observed: &Observed, now: Moment) -> Option<String> {
     if group.claims.is_empty() {
         return Some(match group.names.first() {
             Some(name) => match name.trouble() {
@@ -179,9 +179,9 @@ fn address_obstacle(group: &Group, observed: &Observed, now: Moment) -> Option<S
         });
     }
     // One address that cannot be had does not cost the others.
-    let obstacles: Option<Vec<String>> =
-        group.claims.values().map(|claim| claim.obstacle(observed, now)).collect();
-    obstacles?.into_iter().next()
+    let reasons: Option<Vec<String>> =
+        group.claims.values().map(|claim| claim.ineligible(observed, now)).collect();
+    reasons?.into_iter().next()
 }
 
 /// When the answer may change by itself.

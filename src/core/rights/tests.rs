@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::candidacies::FirstList;
 use super::lease::{LeaseName, LeaseRecord, Stamp};
-use super::{Authority, Members, Rights, Scope, Subject, Subjects, What};
+use super::{Authority, FirstList, Members, Rights, Scope, Subject, Subjects, What};
 use crate::core::cluster::Cluster;
 use crate::core::cluster::record::{Change, ServiceName};
 use crate::core::context::{Around, Site};

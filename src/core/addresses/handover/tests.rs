@@ -242,6 +242,7 @@ fn a_mark_leads_to_the_lease_that_decided_in_between_and_is_replaced_only_after_
     bench.see("a", "n2", Some("192.0.2.1@15=default/m"));
     bench.see("m", "n3", None);
     let marked = |bench: &mut Bench| {
+        let _ = bench.still_held();
         bench.now = bench.now + SECOND;
         assert!(bench.still_held().is_some());
         let marks = bench.marks().into_iter();

@@ -64,7 +64,7 @@ impl Election {
         self.wish(now, handover)?;
         Some(match self.role {
             Role::Following => Urgency::Waiting,
-            _ if self.fitness.obstacle().is_some() => Urgency::Waiting,
+            _ if self.fitness.ineligible().is_some() => Urgency::Waiting,
             Role::Holding { until } if until.since(now) < self.terms.timing.duration / 3 => {
                 Urgency::Ending
             }
@@ -142,7 +142,7 @@ impl Election {
         if self.freshness == Freshness::Doubtful || self.known == Known::Nothing {
             return Some(Wish::Read);
         }
-        let stands = self.fitness.obstacle().is_none();
+        let stands = self.fitness.ineligible().is_none();
         Some(if stands { Wish::Claim } else { Wish::Release })
     }
 
@@ -152,7 +152,7 @@ impl Election {
         if self.known == Known::Nothing {
             return Some((now, "the lease has not been read"));
         }
-        if self.fitness.obstacle().is_some() {
+        if self.fitness.ineligible().is_some() {
             let ours = self.known.holder() == Some(self.me());
             let due = ours && handover == Handover::Clear;
             return due.then_some((now, "the lease is to be released"));

@@ -2,7 +2,7 @@
 
 use super::drive::Handover;
 use super::*;
-use crate::core::input::{LeaseRequest, LeaseVerb};
+use crate::core::input::{LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 use crate::core::rights::lease::{LeaseRecord, Stamp};
 
 const DURATION: Duration = Duration::from_secs(5);
