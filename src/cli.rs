@@ -7,6 +7,7 @@ pub mod kubeadm;
 pub mod manager;
 pub mod manifest;
 mod peers;
+pub mod replay;
 pub mod services;
 pub mod status;
 pub mod surroundings;
@@ -23,6 +24,7 @@ use config::ConfigCommand;
 use kubeadm::KubeadmCommand;
 use manager::ManagerCommand;
 use manifest::{ManifestCommand, Printed};
+use replay::ReplayCommand;
 use status::StatusCommand;
 use surroundings::Surroundings;
 use version::VersionCommand;
@@ -48,6 +50,7 @@ enum Command {
     Why(WhyCommand),
     Manifest(ManifestCommand),
     Kubeadm(KubeadmCommand),
+    Replay(ReplayCommand),
     Version(VersionCommand),
 }
 
@@ -85,6 +88,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Some(Command::Kubeadm(command)) => {
             deliver(command.printed(&surroundings), &[&program, "kubeadm"])
         }
+        Some(Command::Replay(command)) => print(command.text()),
         Some(Command::Version(command)) => print(Ok(command.text())),
     }
 }

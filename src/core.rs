@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod addresses;
+pub mod carry;
 pub mod cluster;
 pub(crate) mod context;
 pub mod control_plane;
@@ -32,6 +33,7 @@ pub mod version;
 
 pub(crate) mod earlier_run;
 mod intake;
+mod lateness;
 mod strangers;
 mod turn;
 mod view;
@@ -52,6 +54,7 @@ pub use time::Moment;
 
 use control_plane::{Group, Stopping};
 use earlier_run::{EarlierRun, Leftovers};
+use lateness::Lateness;
 use observed::{Observed, Sight};
 use peer_changes::PeerChanges;
 use report::{Level, Report};
@@ -79,6 +82,7 @@ pub struct Core {
     earlier_run: EarlierRun,
     rivals: BTreeMap<IpAddr, Moment>,
     peer_changes: PeerChanges,
+    lateness: Lateness,
     counters: Counters,
 }
 
@@ -109,6 +113,7 @@ impl Core {
             earlier_run: EarlierRun::default(),
             rivals: BTreeMap::new(),
             peer_changes: PeerChanges::default(),
+            lateness: Lateness::default(),
             counters: Counters::default(),
         }
     }

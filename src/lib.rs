@@ -15,5 +15,6 @@ pub mod core;
 mod dates;
 pub mod kube;
 mod ordered;
+pub mod recording;
 pub mod registry;
 pub mod shell;

@@ -13,6 +13,8 @@ pub const FEATURES: &[&str] = &[
     "bgp",
     #[cfg(feature = "manifest")]
     "manifest",
+    #[cfg(feature = "record")]
+    "record",
 ];
 
 /// Whether this build prints manifests: a constrained node has no use for it.
@@ -27,6 +29,19 @@ pub enum Manifests {
 /// As the feature says.
 pub const MANIFESTS: Manifests =
     if cfg!(feature = "manifest") { Manifests::Printed } else { Manifests::Absent };
+
+/// Whether this build can keep the last inputs for `viplet replay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// It can.
+    Possible,
+    /// It cannot: a constrained node has neither the memory nor the room for it.
+    Absent,
+}
+
+/// As the feature says.
+pub const RECORDING: Recording =
+    if cfg!(feature = "record") { Recording::Possible } else { Recording::Absent };
 
 /// The settings of a mode's own backend: typed, checked, without secrets in their `Debug`, equal
 /// if nothing was changed. Only the backend knows what is in them.

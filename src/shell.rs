@@ -30,6 +30,8 @@ use viplet_backend_api::Tag;
 use crate::config::Settings;
 use crate::core::Core;
 use crate::core::settings::PlaneElection;
+use crate::recording::{self, Recorder};
+use crate::registry::{RECORDING, Recording};
 use api_tasks::{ApiTasks, LazyApi};
 use dump::Dump;
 use node::{End, INBOX, Node, Orders};
@@ -76,7 +78,11 @@ pub fn run(settings: &Settings, read_again: &dyn Fn()) -> Result<End, RunError> 
     let leases: Vec<_> = elected.map(|plane| plane.lease.clone()).collect();
 
     let executor = Rc::new(LocalExecutor::new());
-    let shared = Shared::new(Core::new(core, clock::now()), backend);
+    let started = clock::now();
+    let recorder = settings.record_file.as_ref().filter(|_| RECORDING == Recording::Possible);
+    let recorder = recorder.map(|_| Recorder::new(&core, started, recording::LIMIT));
+    let shared = Shared::new(Core::new(core, started), backend);
+    *shared.recorder.borrow_mut() = recorder;
     let lazy_api = LazyApi::new(settings.access.clone(), &executor);
     let (inbox, inputs) = bounded(INBOX);
     let api_tasks = ApiTasks::start(&executor, &lazy_api, &shared, &inbox, &leases);
@@ -98,6 +104,21 @@ struct Console<'a> {
     shared: &'a Rc<Shared>,
     lazy_api: &'a Rc<LazyApi>,
     read_again: &'a dyn Fn(),
+}
+
+impl Console<'_> {
+    fn write_recording(&self) {
+        let recorder = self.shared.recorder.borrow();
+        let (Some(file), Some(recorder)) = (&self.settings.record_file, &*recorder) else { return };
+        match std::fs::write(file, recorder.text()) {
+            Ok(()) => log::info!("the last inputs are written to {}", file.display()),
+            Err(error) => log::warn!(
+                "the last inputs could not be written to {} (record_file): {error}; name a file \
+                 in a folder that this process may write to",
+                file.display()
+            ),
+        }
+    }
 }
 
 impl Orders for Console<'_> {
@@ -125,6 +146,7 @@ impl Orders for Console<'_> {
         if let Err(error) = pipe::offer(std::io::stdout(), text.as_bytes()) {
             log::warn!("the state could not be written: {error}");
         }
+        self.write_recording();
     }
 
     fn reload(&self) {

@@ -73,6 +73,7 @@ pub fn load(inputs: &Inputs<'_>, features: &[&str]) -> Result<Loaded, Vec<Proble
         log: LogThreshold(i32::try_from(values.integer("vip_loglevel")).unwrap_or_default()),
         metrics: network::listener(&values.text("prometheus_server")).ok().flatten(),
         health_port: u16::try_from(values.integer("health_check_port")).ok().filter(|p| *p > 0),
+        record_file: path(&values.text("record_file")),
         config_file: path(&values.text("config_file")),
     };
     let effective = effective(values, &settings.core.node);

@@ -29,6 +29,9 @@ pub struct Settings {
     pub metrics: Option<Listen>,
     /// `health_check_port`; `None`: off.
     pub health_port: Option<u16>,
+    /// `record_file`: where the last inputs are written when they are asked for; `None`: they are
+    /// not kept.
+    pub record_file: Option<PathBuf>,
     /// The settings file that was read.
     pub config_file: Option<PathBuf>,
 }

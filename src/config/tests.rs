@@ -29,6 +29,7 @@ const EVERYTHING: &[&str] = &[
     "etcd",
     "ipvs",
     "mirror",
+    "record",
     "route-table",
     "security",
     "upnp",

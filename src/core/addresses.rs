@@ -164,6 +164,15 @@ impl Addresses {
         report.filter(|_| !known)
     }
 
+    /// A command was too late to be carried out.
+    pub(crate) fn late(&mut self, command: &Command, now: Moment) {
+        let address = self.all.get_mut(&command.address());
+        if let Some(claim) = address.and_then(|address| address.claim.as_mut()) {
+            claim.late(command, now);
+            self.pulses.insert(command.address());
+        }
+    }
+
     /// Another station announced one of our addresses: whether this node holds and defends it.
     pub(crate) fn contested(&mut self, ip: IpAddr, rights: &mut Rights, now: Moment) -> bool {
         let Some(address) = self.all.get_mut(&ip) else { return false };

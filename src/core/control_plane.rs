@@ -335,6 +335,13 @@ impl Group {
         (!known).then_some(Report { level: Level::Error, text })
     }
 
+    /// A command was too late to be carried out.
+    pub fn late(&mut self, command: &Command, now: Moment) {
+        if let Some(claim) = self.claims.get_mut(&command.address()) {
+            claim.late(command, now);
+        }
+    }
+
     /// Another station announced one of our addresses: we make sure of our claim, and while it
     /// stands we say at once whose the address is (design law 7).
     pub fn contested(&mut self, address: IpAddr, now: Moment) -> bool {

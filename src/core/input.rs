@@ -23,6 +23,14 @@ pub enum Input {
     Observed(Notice),
     /// Commands that could not be carried out, and why. Success is not reported: it is observed.
     Refused(Vec<(Command, Refusal)>),
+    /// Commands that put or announce addresses and that nobody carried out, as they were too old
+    /// by then ([`super::carry::FRESH`]). No backend has failed: they are decided anew.
+    Late {
+        /// What was not carried out.
+        commands: Vec<Command>,
+        /// How old the decision was.
+        by: Duration,
+    },
     /// A Lease was read: by the watch, or by a [`LeaseVerb::Read`].
     Lease {
         /// Which one.

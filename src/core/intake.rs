@@ -33,6 +33,7 @@ impl Core {
                     effects.extend(report.map(Effect::Report));
                 }
             }
+            Input::Late { commands, by } => self.late(&commands, by, now, effects),
             Input::Lease { lease, origin, view } => {
                 self.with_lease(&lease, |election| election.observe(origin, view, now));
             }

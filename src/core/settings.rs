@@ -259,7 +259,7 @@ pub struct Services {
     pub labelling: Labelling,
     /// `port`: the control plane's own, which a Service with the same address may not have.
     pub control_plane_port: u16,
-    /// Services, and addresses, that are looked at in one turn; the others have the next one, so
+    /// Services, addresses, and leases, that are looked at in one turn; the others have the next one, so
     /// that renewals are never far behind thousands of them. At least 1.
     pub per_turn: usize,
 }

@@ -156,6 +156,9 @@ pub struct Counters {
     pub withdrawals: u64,
     /// Commands that the backend refused.
     pub refusals: u64,
+    /// Commands that were too late to be carried out and were decided anew.
+    #[serde(default)]
+    pub late: u64,
     /// Times that another station claimed one of our addresses.
     pub rivals: u64,
     /// Inputs that made no sense, by reason.

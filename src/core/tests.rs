@@ -6,7 +6,7 @@ mod every_node;
 mod fitness;
 mod lifetime;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use viplet_backend_api::{
     Link, LinkKind, LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
 };
 
+use super::carry::{Carrier, Sink, Step};
 use super::settings::{
     ControlPlane, DnsMode, Labelling, LeaseTiming, LinkChoice, LinkNotUp, LoopbackScope,
     OnLinkDown, OnLoss, PrefixLengths, Target,
@@ -72,6 +73,13 @@ struct Node {
     /// What the kernel refuses, and which commands.
     refuse: Option<Refusal>,
     refuses: fn(&Command) -> bool,
+    /// How long the node waits for the processor between deciding and carrying out, by the number
+    /// of the turn.
+    load: fn(u32) -> Duration,
+    turns: u32,
+    carrier: Carrier,
+    /// What the kernel and the API server have answered in this turn.
+    answers: Vec<Input>,
     done: Vec<(Moment, Effect)>,
 }
 
@@ -119,6 +127,10 @@ impl Node {
             api: Api::Answers,
             refuse: None,
             refuses: |_| true,
+            load: |_| Duration::ZERO,
+            turns: 0,
+            carrier: Carrier::default(),
+            answers: Vec::new(),
             done: Vec::new(),
         }
     }
@@ -142,34 +154,45 @@ impl Node {
         if let Input::Observed(Notice::AddressGone { link, address }) = &input {
             self.kernel.remove(&(*address, link.clone()));
         }
-        let mut inputs = vec![input];
+        let mut inputs = VecDeque::from([input]);
         let mut turns = 0;
-        while !inputs.is_empty() {
+        while let Some(input) = inputs.pop_front() {
             turns += 1;
             assert!(turns < 100, "the core and its world never come to rest: {:?}", self.done);
-            let mut effects = Vec::new();
-            self.core.handle(inputs.remove(0), self.now, &mut effects);
-            for effect in effects {
-                inputs.extend(self.carry_out(&effect));
-                self.done.push((self.now, effect));
+            for late in self.turn(input).into_iter().rev() {
+                inputs.push_front(late);
             }
+            inputs.append(&mut std::mem::take(&mut self.answers).into());
         }
     }
 
-    fn carry_out(&mut self, effect: &Effect) -> Option<Input> {
-        match effect {
-            Effect::Addresses(command) => self.kernel(command),
-            Effect::Kubernetes(KubernetesRequest::Lease(request)) if self.api == Api::Answers => {
-                Some(self.lease(request))
+    /// What was too late to be carried out.
+    fn turn(&mut self, input: Input) -> Vec<Input> {
+        let mut carrier = std::mem::take(&mut self.carrier);
+        carrier.take(self.decide(input), self.now);
+        self.turns += 1;
+        self.now = self.now + (self.load)(self.turns);
+        let mut late = Vec::new();
+        loop {
+            match carrier.step(self.now, self) {
+                Step::Done => {}
+                Step::Refused(input) => carrier.take(self.decide(input), self.now),
+                Step::Late(input) => late.push(input),
+                Step::Stopped | Step::Idle => break,
             }
-            _ => None,
         }
+        self.carrier = carrier;
+        late
+    }
+
+    fn decide(&mut self, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.core.handle(input, self.now, &mut effects);
+        self.done.extend(effects.iter().map(|effect| (self.now, effect.clone())));
+        effects
     }
 
     fn kernel(&mut self, command: &Command) -> Option<Input> {
-        if let Some(refusal) = self.refuse.clone().filter(|_| (self.refuses)(command)) {
-            return Some(Input::Refused(vec![(command.clone(), refusal)]));
-        }
         let key = (command.address(), command.link().clone());
         let notice = match command {
             Command::Install { vip, lifetime } => {
@@ -251,7 +274,7 @@ impl Node {
             let input = gone.map_or(Input::Deadline, |key| self.expire(key));
             self.give(input);
         }
-        self.now = end;
+        self.now = self.now.max(end);
     }
 
     fn next_event(&self) -> Option<(Moment, &'static str)> {
@@ -286,6 +309,32 @@ impl Node {
             |(_, effect)| matches!(effect, Effect::Report(report) if report.text.contains(part)),
         )
     }
+}
+
+impl Sink for Node {
+    fn addresses(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let mut outcomes = Vec::new();
+        for command in commands {
+            let refusal = self.refuse.clone().filter(|_| (self.refuses)(command));
+            if refusal.is_none() {
+                let answer = self.kernel(command);
+                self.answers.extend(answer);
+            }
+            outcomes.push(refusal.map_or(Ok(()), Err));
+        }
+        outcomes
+    }
+
+    fn kubernetes(&mut self, request: KubernetesRequest) {
+        if let (KubernetesRequest::Lease(request), Api::Answers) = (&request, self.api) {
+            let answer = self.lease(request);
+            self.answers.push(answer);
+        }
+    }
+
+    fn resolve(&mut self, _name: String) {}
+
+    fn report(&mut self, _report: report::Report) {}
 }
 
 fn forbidden() -> Refusal {

@@ -106,7 +106,7 @@ impl Rooms {
     }
 
     fn is_busy(&self) -> bool {
-        !self.services.are_judged() || self.addresses.is_busy()
+        !self.services.are_judged() || self.addresses.is_busy() || self.rights.is_busy()
     }
 
     /// Everything, to read.

@@ -170,6 +170,7 @@ impl Dump<'_> {
             ("Installs", counters.installs),
             ("Withdrawals", counters.withdrawals),
             ("Refusals", counters.refusals),
+            ("Late Commands", counters.late),
             ("Rivals", counters.rivals),
         ] {
             line(out, name, count);

@@ -201,6 +201,11 @@ fn totals(out: &mut Exposition, counters: &Counters) {
         ("viplet_withdrawals_total", "Addresses withdrawn.", counters.withdrawals),
         ("viplet_refusals_total", "Commands that the kernel refused.", counters.refusals),
         (
+            "viplet_late_commands_total",
+            "Commands that were too late to be carried out and were decided anew.",
+            counters.late,
+        ),
+        (
             "viplet_rivals_total",
             "Times that another station claimed an address held here.",
             counters.rivals,

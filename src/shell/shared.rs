@@ -11,7 +11,9 @@ use super::clock;
 use super::source::{ApiHealth, Source};
 use crate::core::cluster::record::ServiceName;
 use crate::core::status::Why;
-use crate::core::{Core, Counters, Moment, Status};
+use crate::core::{Core, Counters, Effect, Input, Moment, Status};
+use crate::recording::Recorder;
+use crate::registry;
 
 /// A loop that is so late with a deadline does not turn.
 const STALL: Duration = Duration::from_secs(5);
@@ -25,6 +27,8 @@ pub struct Shared {
     /// How the API server is; the API tasks keep it up to date.
     pub api: RefCell<ApiSeen>,
     turned: Cell<Moment>,
+    /// The last inputs, where the settings say that they are kept.
+    pub recorder: RefCell<Option<Recorder>>,
 }
 
 impl Shared {
@@ -32,7 +36,21 @@ impl Shared {
     #[must_use]
     pub fn new(core: Core, backend: Box<dyn Backend>) -> Rc<Self> {
         let (core, api) = (RefCell::new(core), RefCell::default());
-        Rc::new(Self { core, backend: RefCell::new(backend), api, turned: Cell::new(clock::now()) })
+        let (backend, recorder) = (RefCell::new(backend), RefCell::new(None));
+        Rc::new(Self { core, backend, api, turned: Cell::new(clock::now()), recorder })
+    }
+
+    /// Gives the core an input; what it decides about it.
+    pub fn decide(&self, input: Input, now: Moment) -> Vec<Effect> {
+        let turn = |input| {
+            let mut effects = Vec::new();
+            self.core.borrow_mut().handle(input, now, &mut effects);
+            effects
+        };
+        match (registry::RECORDING, &mut *self.recorder.borrow_mut()) {
+            (registry::Recording::Possible, Some(recorder)) => recorder.around(input, now, turn),
+            _ => turn(input),
+        }
     }
 
     /// The loop turns.

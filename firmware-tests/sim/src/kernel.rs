@@ -16,11 +16,11 @@ const DETECTION: Duration = Duration::from_secs(1);
 
 /// Whether the kernel does what it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum Permission {
     /// It does.
-    Willing,
+    Granted,
     /// It refuses installs and withdrawals with this class.
-    Refusing(Class),
+    Refused(Class),
 }
 
 /// Whether notices reach the process.
@@ -33,11 +33,11 @@ enum Monitor {
 
 /// Who looks after addresses that are on no link: the process, not the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeper {
+pub enum ProcessState {
     /// It runs.
-    Awake,
+    Runs,
     /// It is stopped: nothing ends by itself.
-    Asleep,
+    Stopped,
 }
 
 /// What became of a command.
@@ -74,9 +74,9 @@ pub struct Kernel {
     notices: VecDeque<Notice>,
     monitor: Monitor,
     /// Whether it does what it is told.
-    pub mood: Mood,
+    pub permission: Permission,
     /// Whether addresses that are only made known end when their time is up.
-    pub keeper: Keeper,
+    pub process_state: ProcessState,
 }
 
 /// The link that carries the addresses on every node.
@@ -104,8 +104,8 @@ impl Kernel {
             addresses: BTreeMap::new(),
             notices: VecDeque::new(),
             monitor: Monitor::Heard,
-            mood: Mood::Willing,
-            keeper: Keeper::Awake,
+            permission: Permission::Granted,
+            process_state: ProcessState::Runs,
         };
         kernel.plant(own, 24, Owner::Node, None);
         kernel
@@ -140,7 +140,7 @@ impl Kernel {
     /// drops the address.
     ///
     /// # Errors
-    /// As the real one refuses: no such link, link down (announcements), or its mood.
+    /// As the real one refuses: no such link, link down (announcements), or its permission.
     pub fn apply(
         &mut self,
         command: &Command,
@@ -157,17 +157,17 @@ impl Kernel {
                 _ => refuse(Class::Lost, "no such link (ENODEV)"),
             };
         };
-        match (command, self.mood) {
+        match (command, self.permission) {
             (Command::Announce { .. }, _) if link.state != LinkState::Up => {
                 refuse(Class::Lost, "network is down (ENETDOWN)")
             }
             (Command::Announce { .. }, _) => Ok(Done::Announced),
-            (_, Mood::Refusing(class)) => refuse(class, "refused by the simulated kernel"),
-            (Command::Install { vip, lifetime }, Mood::Willing) => {
+            (_, Permission::Refused(class)) => refuse(class, "refused by the simulated kernel"),
+            (Command::Install { vip, lifetime }, Permission::Granted) => {
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 Ok(self.install(&vip.clone(), now, span, lateness))
             }
-            (Command::Withdraw { address, link }, Mood::Willing) => {
+            (Command::Withdraw { address, link }, Permission::Granted) => {
                 let key = (*address, link.clone());
                 let ours = self.addresses.get(&key).is_some_and(|held| held.owner != Owner::Node);
                 if !ours {
@@ -211,9 +211,9 @@ impl Kernel {
 
     /// Drops what has ended, ends duplicate detection. Whether an address went.
     pub fn tick(&mut self, now: Moment) -> Done {
-        let keeper = self.keeper;
+        let process_state = self.process_state;
         let over = |held: &Held| {
-            held.is_kept_by(keeper) && held.ends.is_some_and(|(_, dropped)| dropped <= now)
+            held.is_kept_by(process_state) && held.ends.is_some_and(|(_, dropped)| dropped <= now)
         };
         let gone: Vec<_> =
             self.addresses.iter().filter(|(_, held)| over(held)).map(|(k, _)| k.clone()).collect();
@@ -237,7 +237,7 @@ impl Kernel {
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
         let ends = |held: &Held| {
-            held.ends.filter(|_| held.is_kept_by(self.keeper)).map(|(_, dropped)| dropped)
+            held.ends.filter(|_| held.is_kept_by(self.process_state)).map(|(_, dropped)| dropped)
         };
         let moments = |held: &Held| [ends(held), held.detected];
         self.addresses.values().flat_map(moments).flatten().min()
@@ -334,8 +334,8 @@ impl Kernel {
 
 impl Held {
     /// Whether somebody takes it away when its time is up.
-    fn is_kept_by(&self, keeper: Keeper) -> bool {
-        self.presence == Presence::OnLink || keeper == Keeper::Awake
+    fn is_kept_by(&self, process_state: ProcessState) -> bool {
+        self.presence == Presence::OnLink || process_state == ProcessState::Runs
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use viplet::core::settings::LeaseTiming;
+
 use crate::clock::{Nanos, S};
 use crate::plant::Plant;
 use crate::rng::Rng;
-use crate::setup::Setup;
+use crate::setup::{Kind, Setup};
 use crate::trace::Echo;
-use crate::world::{Breach, World, bound, draw_plan, time_to_see};
+use crate::world::{Breach, Fault, Keep, Planned, Recorded, World, bound, draw_plan, time_to_see};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Outcome {
     pub lines: u64,
     /// The last lines.
     pub last: Vec<String>,
+    /// What each node was given, where it was kept, named after node and life.
+    pub recordings: Vec<(String, Recorded)>,
 }
 
 impl Outcome {
@@ -45,10 +49,11 @@ impl Outcome {
             Services::Routed => " --routed",
         };
         format!(
-            "{}\n\nseed {}: {breach}\nreplay: scripts/sim --seed {} --trace{world}",
+            "{}\n\nseed {seed}: {breach}\nagain: scripts/sim --seed {seed} --trace{world}\n\
+             what each node heard, for viplet replay: scripts/sim --seed {seed} --record \
+             FOLDER{world}",
             self.last.join("\n"),
-            self.seed,
-            self.seed
+            seed = self.seed
         )
     }
 }
@@ -76,6 +81,17 @@ pub fn run(seed: u64, plant: Plant, echo: Echo) -> Outcome {
 /// The same, with or without Services.
 #[must_use]
 pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outcome {
+    run_kept(seed, services, plant, (echo, Keep::Nothing))
+}
+
+/// The same, and the nodes' inputs are recorded or not.
+#[must_use]
+pub fn run_kept(
+    seed: u64,
+    services: Services,
+    plant: Plant,
+    (echo, keep): (Echo, Keep),
+) -> Outcome {
     let mut rng = Rng::new(seed);
     let mut setup = Setup::draw(&mut rng, plant);
     // A sequence of its own: a cluster without Services does what it always did.
@@ -91,9 +107,36 @@ pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outc
     if setup.services.is_some() && more.chance(200) {
         plan.truncate(more.index(2)); // Calm enough to see that nothing moves without a reason.
     }
+    live_through(setup, rng, (plan, heal), (seed, services, echo, keep))
+}
+
+/// A seed's cluster of nodes that have nothing but too little processor time, for minutes.
+#[must_use]
+pub fn run_under_load(seed: u64, echo: Echo) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let mut setup = Setup::draw(&mut rng, Plant::None);
+    setup.nodes.fill(Kind::Viplet);
+    setup.plane.timing = LeaseTiming {
+        duration: Duration::from_secs(15),
+        renew_deadline: Duration::from_secs(10),
+        retry_period: Duration::from_secs(2),
+    };
+    let (at, end) = (30 * S, 330 * S);
+    let starve = |node| Planned { fault: Fault::Starve, node, at, end };
+    let plan = (0..setup.nodes.len()).map(starve).collect();
+    live_through(setup, rng, (plan, end), (seed, Services::Never, echo, Keep::Nothing))
+}
+
+fn live_through(
+    setup: Setup,
+    rng: Rng,
+    (plan, heal): (Vec<Planned>, Nanos),
+    (seed, services, echo, keep): (u64, Services, Echo, Keep),
+) -> Outcome {
     let stop = heal + bound(&setup, &plan) + time_to_see(&setup) + 25 * S;
     let nodes = setup.nodes.len();
     let mut world = World::new(setup, rng, echo);
+    world.keep(keep);
     world.arrange(plan, heal, stop);
     let breach = live(&mut world, stop + 3 * S).err();
     if let Some(breach) = &breach {
@@ -109,6 +152,7 @@ pub fn run_with(seed: u64, services: Services, plant: Plant, echo: Echo) -> Outc
         faults: std::mem::take(&mut world.faults),
         hash: world.trace.hash(),
         lines: world.trace.lines(),
+        recordings: std::mem::take(&mut world.recordings).into_all().collect(),
         last: world.trace.into_last(),
     }
 }

@@ -1,11 +1,13 @@
 //! The world: nodes, the API server, the LAN, and what happens next. Split over the files of
 //! this folder by what it is about: [`process`], [`cluster`], [`wire`], [`faults`], [`laws`].
 
+mod carrying;
 mod cluster;
 mod faults;
 mod feeds;
 mod laws;
 mod process;
+mod recordings;
 mod route_laws;
 mod routing;
 mod service_laws;
@@ -16,13 +18,15 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use viplet::core::carry::Carrier;
 use viplet::core::cluster::record::{ServiceRecord, SliceRecord};
 use viplet::core::input::{Mark, ServiceOutcome};
-use viplet::core::{Core, Effect, Input, LeaseName, Moment, Settings};
+use viplet::core::{Core, Input, LeaseName, Moment, Settings};
 use viplet_backend_api::HardwareAddress;
 
 pub use faults::{Fault, Planned, draw_plan};
 pub use laws::{Breach, Law, bound, time_to_see};
+pub use recordings::{Keep, Recorded};
 
 use crate::api::{Bookmarks, Collection, Resource, Selectors, Store, Watch};
 use crate::clientgo::ClientGo;
@@ -31,17 +35,18 @@ use crate::kernel::Kernel;
 use crate::lan::{Client, Lan, Station};
 use crate::leases::{Answer, wall_text};
 use crate::machine::Machine;
+use crate::objects::Objects;
 use crate::plant::plant;
 use crate::queue::Queue;
 use crate::rng::Rng;
 use crate::router::Peering;
 use crate::setup::{Kind, Setup};
-use crate::shelf::Shelf;
 use crate::trace::{Echo, Trace};
-use cluster::{Call, Watching, Weather};
+use cluster::{Call, Trouble, Watching};
 use feeds::Feed;
 use laws::{Laws, Track};
-use routing::{Parting, Speaker};
+use recordings::Recordings;
+use routing::{ProcessEnd, Speaker};
 use writes::Writing;
 
 /// Which incarnation of a node's process something is meant for.
@@ -60,7 +65,7 @@ pub(crate) enum Event {
     Wake { who: Who, wake: u64 },
     /// A process takes its next input.
     Turn { who: Who },
-    /// A process carries out its next effect.
+    /// A process carries out what is next.
     Carry { who: Who },
     /// A process gets an input.
     Give { who: Who, input: Input },
@@ -126,6 +131,8 @@ enum Doing {
     Waiting,
     TurnArranged,
     CarryingOut,
+    /// Carrying out, and asleep.
+    HeldUp,
 }
 
 /// Whether the machine's stop was asked for.
@@ -140,12 +147,11 @@ pub(crate) struct Process {
     life: u64,
     machine: Box<dyn Machine>,
     inbox: VecDeque<Input>,
-    effects: VecDeque<Effect>,
+    carrier: Carrier,
     doing: Doing,
     wake: u64,
     /// Turns by deadline alone in the current second.
     spins: (Nanos, u32),
-    refused: BTreeSet<IpAddr>,
     /// Added in this turn and not announced in it yet.
     unannounced: BTreeSet<IpAddr>,
     /// Gone from the kernel, and the notice of it is still on its way.
@@ -188,7 +194,7 @@ pub(crate) struct Node {
     /// How many faults make checks of its API server fail.
     checks_fail: u32,
     /// How its last process went.
-    parting: Parting,
+    process_end: ProcessEnd,
     /// Crash after so many more effects.
     doomed: Option<u32>,
     track: Track,
@@ -203,10 +209,10 @@ pub struct World {
     pub trace: Trace,
     setup: Setup,
     store: Store,
-    shelf: Shelf,
-    /// How far the shelf has taken Leases over.
+    objects: Objects,
+    /// How far the objects has taken Leases over.
     lease_cursor: Watch,
-    weather: Weather,
+    trouble: Trouble,
     calls: BTreeMap<u64, Call>,
     writings: BTreeMap<u64, Writing>,
     called: u64,
@@ -216,6 +222,7 @@ pub struct World {
     nodes: Vec<Node>,
     plan: Vec<Planned>,
     laws: Laws,
+    pub(crate) recordings: Recordings,
     /// Faults so far, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -245,9 +252,9 @@ impl World {
             queue: Queue::default(),
             trace: Trace::new(echo),
             store,
-            shelf: Shelf::new(log),
+            objects: Objects::new(log),
             lease_cursor,
-            weather: Weather::default(),
+            trouble: Trouble::default(),
             calls: BTreeMap::new(),
             writings: BTreeMap::new(),
             called: 0,
@@ -256,6 +263,7 @@ impl World {
             nodes,
             plan: Vec::new(),
             laws: Laws::default(),
+            recordings: Recordings::default(),
             faults: BTreeMap::new(),
             setup,
             rng,
@@ -269,6 +277,11 @@ impl World {
         world.queue.at(S, Event::Probe);
         world.queue.at(S, Event::Look);
         world
+    }
+
+    /// Says whether every node's inputs are recorded.
+    pub fn keep(&mut self, keep: Keep) {
+        self.recordings.keep = keep;
     }
 
     /// Arranges faults, the end of all faults at `heal`, and a stop of everything at `stop`.
@@ -360,7 +373,8 @@ impl World {
         wall_text(self.nodes[node].wall + self.now / 1000)
     }
 
-    fn machine(&mut self, node: usize) -> Box<dyn Machine> {
+    fn machine(&mut self, who: Who) -> Box<dyn Machine> {
+        let node = who.node;
         let (now, seed) = (self.moment(node), self.rng.draw());
         let (name, plane) = (self.nodes[node].name.clone(), self.setup.plane.clone());
         match self.nodes[node].kind {
@@ -369,6 +383,7 @@ impl World {
                 let control_plane = self.setup.has_plane().then_some(plane);
                 let services = self.setup.services.as_ref().map(|s| s.settings.clone());
                 let settings = Settings { node: name, control_plane, services, seed };
+                self.recordings.begin(who, &settings, now);
                 plant(self.setup.plant, node, Box::new(Core::new(settings, now)), now)
             }
         }
@@ -391,7 +406,7 @@ impl Node {
             cuts: 0,
             peers_lost: 0,
             checks_fail: 0,
-            parting: Parting::default(),
+            process_end: ProcessEnd::default(),
             doomed: None,
             track: Track::default(),
         }

@@ -2,10 +2,11 @@
 
 #![allow(clippy::panic)]
 
+use viplet::recording::{Recording, Source, Turn};
 use viplet_sim::plant::Plant;
-use viplet_sim::run::{Outcome, Services, run, run_with};
+use viplet_sim::run::{Outcome, Services, run, run_kept, run_under_load, run_with};
 use viplet_sim::trace::Echo;
-use viplet_sim::world::Law;
+use viplet_sim::world::{Keep, Law};
 
 fn unbroken(seeds: std::ops::Range<u64>, services: Services) {
     for seed in seeds {
@@ -44,6 +45,14 @@ fn what_broke_once_does_not_break_again() {
 }
 
 #[test]
+fn nodes_that_are_short_of_processor_time_keep_their_addresses() {
+    for seed in 0..20 {
+        let outcome = run_under_load(seed, Echo::Silent);
+        assert_eq!(outcome.breach, None, "{}", outcome.report());
+    }
+}
+
+#[test]
 fn faults_of_a_routed_network_happen() {
     let mut kinds = std::collections::BTreeSet::new();
     for seed in 0..8 {
@@ -61,6 +70,26 @@ fn a_seed_reproduces_a_run_exactly() {
         assert_eq!((one.hash, one.lines), (two.hash, two.lines), "seed {seed}");
         assert_ne!(one.hash, run(seed + 5, Plant::None, Echo::Silent).hash);
     }
+}
+
+#[test]
+fn what_every_node_did_is_done_again_by_a_replay_of_its_recording() {
+    let mut turns = 0;
+    for (seed, services) in [(1, Services::Never), (2, Services::Always), (3, Services::Routed)] {
+        let outcome = run_kept(seed, services, Plant::None, (Echo::Silent, Keep::Recordings));
+        assert!(!outcome.recordings.is_empty());
+        for (name, recorded) in outcome.recordings {
+            let recording = Recording::read(&recorded.text()).expect("a recording");
+            let replayed: Vec<Turn> = recording.replay().collect();
+            assert!(replayed.iter().all(|turn| turn.source == Source::Replayed));
+            assert_eq!(replayed.len(), recorded.did.len(), "seed {seed}, {name}");
+            for (turn, did) in replayed.iter().zip(&recorded.did) {
+                assert_eq!(turn.did, *did, "seed {seed}, {name}, at {}: {:?}", turn.at, turn.input);
+            }
+            turns += replayed.len();
+        }
+    }
+    assert!(turns > 1000, "{turns}");
 }
 
 #[test]

@@ -15,6 +15,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new(&["config_file"], Kind::Text, "", "Settings file: .json, .yaml or .yml")
         .flags(&["config-file"]),
     Setting::new(
+        &["record_file"],
+        Kind::Text,
+        "",
+        "Keep the last inputs (1 MiB) and write them to this file on SIGUSR1, for viplet replay",
+    )
+    .flags(&["record-file"])
+    .of("record"),
+    Setting::new(
         &["vip_nodename"],
         Kind::Text,
         "",

@@ -64,6 +64,12 @@ impl Schedule {
         true
     }
 
+    /// The last announcement was not made after all: it is due now.
+    pub fn postpone(&mut self, now: Moment) {
+        self.done = self.done.saturating_sub(1);
+        self.next = now;
+    }
+
     /// Says everything again from the start, but not more often than every 100 ms: two stations
     /// that answer each other must not fill the wire.
     pub fn again(&mut self, now: Moment) {

@@ -61,6 +61,8 @@ pub struct Claim {
     muted: Option<Box<Refusal>>,
     /// Observed since the last install.
     seen: bool,
+    /// The last install was too late to be carried out.
+    postponed: bool,
     /// What the kernel said of it when it was looked at last.
     looked: Option<Usability>,
     /// It answered when it was looked at last.
@@ -90,6 +92,7 @@ impl Claim {
             penalty: None,
             muted: None,
             seen: false,
+            postponed: false,
             looked: None,
             answered: false,
             told: false,
@@ -156,6 +159,21 @@ impl Claim {
         if matches!(command, Command::Install { .. }) {
             self.installed_until = None;
             self.announcing = None;
+        }
+    }
+
+    /// A command about this address was too late to be carried out: it is due at once.
+    pub fn late(&mut self, command: &Command, now: Moment) {
+        if command.link() != &self.vip.link {
+            return; // A copy on another link: asked for again at its own time.
+        }
+        match command {
+            Command::Install { .. } => self.postponed = true,
+            Command::Announce { .. } => {
+                self.announced = self.announced.saturating_sub(1);
+                self.announcing.iter_mut().for_each(|schedule| schedule.postpone(now));
+            }
+            Command::Withdraw { .. } => {}
         }
     }
 
@@ -283,6 +301,7 @@ impl Claim {
         }
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
+        self.postponed = false;
         self.withdrawn_at = None;
         self.seen = here.is_some_and(ours); // A refresh is not observed.
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
@@ -338,6 +357,7 @@ impl Claim {
         let (true, Some(lifetime)) = (due && !self.waits(now), lifetime) else { return };
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
+        self.postponed = false;
         self.seen = here.is_some_and(ours); // A refresh is not observed.
         out.push(Command::Install { vip: self.vip.clone(), lifetime });
     }
@@ -346,6 +366,7 @@ impl Claim {
         let installed = self.installed_until.take().is_some();
         self.announcing = None;
         self.answered = false;
+        self.postponed = false;
         let there = match here {
             Some(seen) if seen.owner == Owner::Unmarked => installed || self.is_put_on_link(),
             Some(seen) => ours(seen),

@@ -152,7 +152,13 @@ impl Rights {
         next_due(&self.timers, |lease| self.candidacies.get(lease)?.due)
     }
 
-    /// Drives every election that has to be; requests are sent later.
+    /// Whether there are more elections to be driven than one turn was long enough for.
+    #[must_use]
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Drives elections that have to be, as many as a turn has time for; requests are sent later.
     pub(crate) fn drive(
         &mut self,
         subjects: &impl Subjects,
@@ -160,7 +166,8 @@ impl Rights {
         effects: &mut Vec<Effect>,
     ) -> Vec<News> {
         let mut news = Vec::new();
-        for lease in std::mem::take(&mut self.pending) {
+        for _ in 0..self.site.settings.per_turn {
+            let Some(lease) = self.pending.pop_first() else { break };
             self.drive_one(&lease, subjects, around, effects);
             self.tell(&lease, &mut news);
             self.dismiss(&lease, around.now);

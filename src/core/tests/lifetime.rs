@@ -206,3 +206,41 @@ fn something_stale_whose_removal_is_refused_is_asked_for_again_at_its_time() {
     node.pass(Duration::from_secs(2));
     assert_eq!(node.kernel.len(), 1, "{:?}", node.kernel);
 }
+
+#[test]
+fn a_node_short_of_processor_time_keeps_its_address_and_stays_in_the_election() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    assert!(node.has(VIP));
+    node.load = |turn| if turn % 4 == 0 { Duration::ZERO } else { millis(150) };
+    for _ in 0..600 {
+        node.pass(millis(100));
+        assert!(node.has(VIP), "lost at {}: {:?}", node.now, node.core.status(node.now).not_ready);
+    }
+    let counters = node.core.counters();
+    assert!(counters.late > 20 && counters.refusals == 0, "{counters:?}");
+    assert!(node.said("short of processor time"));
+}
+
+#[test]
+fn what_was_too_late_is_given_again_with_the_lifetime_that_is_right_by_then() {
+    let mut node = Node::started(control_plane(&[VIP]));
+    node.api = Api::Silent;
+    let installs = |node: &Node| {
+        let lifetime = |command: &&Command| match command {
+            Command::Install { lifetime, .. } => Some(lifetime.as_secs()),
+            _ => None,
+        };
+        node.commands().iter().filter_map(lifetime).collect::<Vec<_>>()
+    };
+    let before = installs(&node);
+    let vip = node.commands().iter().find_map(|command| match command {
+        Command::Install { vip, .. } => Some(vip.clone()),
+        _ => None,
+    });
+    node.pass(millis(1500));
+    let lifetime = viplet_backend_api::Lifetime::from_secs(before[0]).unwrap();
+    let commands = vec![Command::Install { vip: vip.unwrap(), lifetime }];
+    node.give(Input::Late { commands, by: millis(1500) });
+    let after = installs(&node);
+    assert!(after.len() > before.len() && after.last() < before.last(), "{before:?} {after:?}");
+}

@@ -1,16 +1,19 @@
-//! Runs many seeds and says what was simulated: `sim SEEDS [--seed N] [--trace] [--plant NAME]`.
+//! Runs many seeds and says what was simulated: `sim SEEDS`, or one seed: `sim --seed N --trace`.
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use viplet_sim::plant::Plant;
-use viplet_sim::run::{Outcome, Services, run_with};
+use viplet_sim::run::{Outcome, Services, run_kept};
 use viplet_sim::trace::Echo;
+use viplet_sim::world::Keep;
 
 const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from N (0)
        sim --seed N [--trace]      run one seed, and print what happens
+       --record FOLDER             write what each node heard, for viplet replay
        --services, --no-services   in every cluster, in none (else: as the seed has it)
        --routed                    Services, and nodes announce to routers instead of a segment
        --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services|
@@ -24,6 +27,8 @@ struct Asked {
     echo: Echo,
     plant: Plant,
     services: Services,
+    /// The folder for recordings.
+    record: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +42,12 @@ fn main() -> ExitCode {
     };
     let mut total = Total::default();
     for seed in asked.first..asked.first + asked.count {
-        let outcome = run_with(seed, asked.services, asked.plant, asked.echo);
+        let keep = asked.record.as_ref().map_or(Keep::Nothing, |_| Keep::Recordings);
+        let outcome = run_kept(seed, asked.services, asked.plant, (asked.echo, keep));
+        if let Some(Err(why)) = asked.record.as_ref().map(|folder| write(folder, &outcome)) {
+            eprintln!("the recordings could not be written: {why}");
+            return ExitCode::FAILURE;
+        }
         if outcome.breach.is_some() {
             println!("{}\n", outcome.report());
         }
@@ -47,9 +57,19 @@ fn main() -> ExitCode {
     if total.breaches.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// A file for every life of every node, in a folder that is made if there is none.
+fn write(folder: &Path, outcome: &Outcome) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, recorded) in &outcome.recordings {
+        let file = folder.join(format!("seed-{}-{name}.jsonl", outcome.seed));
+        std::fs::write(file, recorded.text())?;
+    }
+    Ok(())
+}
+
 fn read(arguments: &[String]) -> Result<Asked, String> {
     let (echo, plant, services) = (Echo::Silent, Plant::None, Services::AsDrawn);
-    let mut asked = Asked { first: 0, count: 0, echo, plant, services };
+    let mut asked = Asked { first: 0, count: 0, echo, plant, services, record: None };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let number = |text: Option<&String>| {
@@ -61,6 +81,10 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
             "--services" => asked.services = Services::Always,
             "--routed" => asked.services = Services::Routed,
             "--no-services" => asked.services = Services::Never,
+            "--record" => {
+                let folder = rest.next().ok_or("--record wants a folder")?;
+                asked.record = Some(folder.into());
+            }
             "--first" => asked.first = number(rest.next())?,
             "--seed" => (asked.first, asked.count) = (number(rest.next())?, 1),
             "--plant" => {

@@ -1,5 +1,5 @@
 //! Between the nodes and the API server: requests, answers, the watch of each process, and the
-//! weather that spoils them.
+//! trouble that spoils them.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub(crate) struct Call {
 
 /// What is wrong between the nodes and the API server. Counts: faults may overlap.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Weather {
+pub(crate) struct Trouble {
     pub(super) outages: u32,
     /// The most that an answer may take, in milliseconds; 0: the usual.
     pub(super) slow_ms: u64,
@@ -58,11 +58,11 @@ pub(super) const IDLE: Nanos = 40 * S;
 
 impl World {
     pub(super) fn reaches_api(&self, node: usize) -> bool {
-        self.nodes[node].cuts == 0 && self.weather.outages == 0
+        self.nodes[node].cuts == 0 && self.trouble.outages == 0
     }
 
     pub(super) fn latency(&mut self) -> Nanos {
-        match self.weather.slow_ms {
+        match self.trouble.slow_ms {
             0 => self.rng.micros(200, 8000),
             most => self.rng.micros(1000, most * 1000),
         }
@@ -85,7 +85,7 @@ impl World {
             // What waits in a socket may arrive long after the client has given up.
             let at = self.now + self.rng.micros(200_000, 20_000_000);
             self.queue.at(at, Event::Arrive { call });
-        } else if self.weather.outages > 0 && self.rng.chance(500) {
+        } else if self.trouble.outages > 0 && self.rng.chance(500) {
             let refused = "connection refused".to_owned();
             let answer = match self.calls[&call].request.verb {
                 LeaseVerb::Read => Answer::Read(Err(refused)),
@@ -103,14 +103,14 @@ impl World {
             return;
         }
         let writes = request.verb != LeaseVerb::Read;
-        let answer = if self.rng.chance(self.weather.errors) {
+        let answer = if self.rng.chance(self.trouble.errors) {
             let why =
                 self.rng.pick(&["500: etcdserver: request timed out", "429: too many requests"]);
             match writes {
                 true => Answer::Written(WriteOutcome::Rejected(why.to_owned())),
                 false => Answer::Read(Err(why.to_owned())),
             }
-        } else if writes && self.rng.chance(self.weather.conflicts) {
+        } else if writes && self.rng.chance(self.trouble.conflicts) {
             Answer::Written(WriteOutcome::Conflict)
         } else {
             let answer = serve(&mut self.store, &request.lease, &request.verb, &wall);
@@ -126,7 +126,7 @@ impl World {
                 }
             }
             self.pump_watches();
-            if self.rng.chance(self.weather.lost) {
+            if self.rng.chance(self.trouble.lost) {
                 return;
             }
             answer
@@ -210,7 +210,7 @@ impl World {
 
     /// Carried out even when its sender has died.
     pub(super) fn mark_arrives(&mut self, who: Who, lease: &LeaseName, mark: &Mark) {
-        if !self.reaches_api(who.node) || self.rng.chance(self.weather.errors) {
+        if !self.reaches_api(who.node) || self.rng.chance(self.trouble.errors) {
             return;
         }
         let wall = self.wall(who.node);
@@ -218,7 +218,7 @@ impl World {
         let line = format_args!("server: {lease} is marked: {seen:?}");
         self.trace.line(self.now, line);
         self.pump_watches();
-        if self.rng.chance(self.weather.lost) {
+        if self.rng.chance(self.trouble.lost) {
             return;
         }
         if let Some(seen) = seen {
@@ -315,7 +315,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, who: Who, number: u64, version: String, input: Input) {
-        let passes = self.reaches_api(who.node) && self.weather.stuck == 0;
+        let passes = self.reaches_api(who.node) && self.trouble.stuck == 0;
         let Some(process) = self.process(who) else { return };
         let watching = &mut process.watching;
         if watching.number != number {
@@ -357,7 +357,7 @@ impl World {
 
     /// The way is free again: what was held arrives, or the connection turns out to be dead.
     pub(super) fn release_watch(&mut self, node: usize) {
-        if !self.reaches_api(node) || self.weather.stuck > 0 {
+        if !self.reaches_api(node) || self.trouble.stuck > 0 {
             return;
         }
         if self.rng.chance(400) {

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use serde_json::json;
 use viplet_backend_api::{Class, HardwareAddress, LinkState, Notice, Owner, Rival};
 
-use super::routing::Parting;
+use super::routing::ProcessEnd;
 use super::{Event, Schedule, Who, World, hardware, own_address};
 use crate::api::{Part, Patch};
 use crate::clock::{MS, Nanos, NodeClock, S};
-use crate::kernel::{Kernel, Mood, eth0};
+use crate::kernel::{Kernel, Permission, eth0};
 use crate::lan::Station;
 use crate::leases::key;
 use crate::plant::Plant;
@@ -78,13 +78,13 @@ pub enum Fault {
 /// A fault, where and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// What.
+    /// What goes wrong.
     pub fault: Fault,
-    /// Where.
+    /// On which node, where it is about one.
     pub node: usize,
-    /// From.
+    /// When it begins.
     pub at: Nanos,
-    /// Until.
+    /// When it is over.
     pub end: Nanos,
 }
 
@@ -240,27 +240,29 @@ impl World {
             Fault::PlannedStop => self.ask_to_stop(node),
             Fault::PowerOff => self.power_off(node),
             Fault::ApiCut => self.nodes[node].cuts += 1,
-            Fault::ApiOutage => self.weather.outages += 1,
-            Fault::ApiSlow(most) => self.weather.slow_ms = most,
-            Fault::ApiErrors => self.weather.errors = 500,
-            Fault::ApiConflicts => self.weather.conflicts = 500,
-            Fault::LostAnswers => self.weather.lost = 500,
+            Fault::ApiOutage => self.trouble.outages += 1,
+            Fault::ApiSlow(most) => self.trouble.slow_ms = most,
+            Fault::ApiErrors => self.trouble.errors = 500,
+            Fault::ApiConflicts => self.trouble.conflicts = 500,
+            Fault::LostAnswers => self.trouble.lost = 500,
             Fault::Compact => self.compact(),
             Fault::LeaseTouched => self.touch_lease(),
             Fault::WatchBreak => {
                 self.break_watch(node);
                 self.break_some_feeds(node);
             }
-            Fault::WatchStuck => self.weather.stuck += 1,
+            Fault::WatchStuck => self.trouble.stuck += 1,
             Fault::LanSplit => self.lan.split(Station::Node(node), node as u32 + 1),
             Fault::LanLoss => self.lan.loss_permille = 600,
             Fault::LinkDown(state) => self.set_link(node, state),
-            Fault::Refusals(class) => self.nodes[node].kernel.mood = Mood::Refusing(class),
+            Fault::Refusals(class) => {
+                self.nodes[node].kernel.permission = Permission::Refused(class)
+            }
             Fault::Overrun => self.overrun(node, end),
             Fault::Clock(ppm) => self.set_clock_rate(node, ppm),
             Fault::AddressDeleted => self.delete_addresses(node),
             Fault::RivalStation => self.rival(node, end),
-            Fault::ResolverFails => self.weather.resolver_fails += 1,
+            Fault::ResolverFails => self.trouble.resolver_fails += 1,
             Fault::PeersLost(count) => self.nodes[node].peers_lost += count,
             Fault::ChecksFail => self.nodes[node].checks_fail += 1,
         }
@@ -282,25 +284,25 @@ impl World {
                 self.release(node);
             }
             Fault::ApiOutage => {
-                self.weather.outages -= 1;
+                self.trouble.outages -= 1;
                 (0..self.nodes.len()).for_each(|node| self.release(node));
             }
-            Fault::ApiSlow(_) => self.weather.slow_ms = 0,
-            Fault::ApiErrors => self.weather.errors = 0,
-            Fault::ApiConflicts => self.weather.conflicts = 0,
-            Fault::LostAnswers => self.weather.lost = 0,
+            Fault::ApiSlow(_) => self.trouble.slow_ms = 0,
+            Fault::ApiErrors => self.trouble.errors = 0,
+            Fault::ApiConflicts => self.trouble.conflicts = 0,
+            Fault::LostAnswers => self.trouble.lost = 0,
             Fault::WatchStuck => {
-                self.weather.stuck -= 1;
+                self.trouble.stuck -= 1;
                 (0..self.nodes.len()).for_each(|node| self.release(node));
             }
             Fault::LanSplit | Fault::LanLoss => self.lan.heal(),
             Fault::LinkDown(_) => self.set_link(node, LinkState::Up),
             Fault::Refusals(_) => {
-                self.nodes[node].kernel.mood = Mood::Willing;
+                self.nodes[node].kernel.permission = Permission::Granted;
                 self.disturb(node, 12 * S);
             }
             Fault::Clock(_) => self.set_clock_rate(node, 0),
-            Fault::ResolverFails => self.weather.resolver_fails -= 1,
+            Fault::ResolverFails => self.trouble.resolver_fails -= 1,
             Fault::PeersLost(count) => self.nodes[node].peers_lost -= count,
             Fault::ChecksFail => self.nodes[node].checks_fail -= 1,
             Fault::Compact
@@ -335,7 +337,7 @@ impl World {
 
     fn power_off(&mut self, node: usize) {
         self.crash(node, "loses power");
-        self.nodes[node].parting = Parting::Dark;
+        self.nodes[node].process_end = ProcessEnd::PowerLost;
         let read = self.rng.between(5, 30) * S;
         let ppm = self.rng.between(0, 400) as i64 - 200;
         self.nodes[node].kernel = Kernel::new(hardware(node), own_address(node));
@@ -345,7 +347,7 @@ impl World {
 
     fn compact(&mut self) {
         self.store.compact();
-        self.shelf.compact();
+        self.objects.compact();
         let who = self.rng.index(self.nodes.len());
         self.break_watch(who);
         self.break_some_feeds(who);
@@ -353,7 +355,7 @@ impl World {
 
     fn touch_lease(&mut self) {
         let mut lease = self.setup.plane.lease.clone();
-        let others: Vec<_> = self.shelf.leases().keys().cloned().collect();
+        let others: Vec<_> = self.objects.leases().keys().cloned().collect();
         if self.setup.services.is_some() && !others.is_empty() {
             lease = self.rng.pick(&others);
         }

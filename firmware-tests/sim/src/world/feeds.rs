@@ -11,7 +11,7 @@ use super::cluster::IDLE;
 use super::{Event, Schedule, Who, World};
 use crate::clock::{MS, Nanos};
 use crate::leases::view;
-use crate::shelf::SORTS;
+use crate::objects::SORTS;
 
 /// A watch of one sort.
 #[derive(Debug, Default)]
@@ -39,11 +39,11 @@ impl World {
             return self.queue.at(again, Event::OpenFeed { who, sort, number });
         }
         let last = feed.last;
-        let since = last.unwrap_or_else(|| self.shelf.version());
+        let since = last.unwrap_or_else(|| self.objects.version());
         if last.is_none() {
-            self.send_feed(who, sort, since, self.shelf.list(SORTS[sort]));
+            self.send_feed(who, sort, since, self.objects.list(SORTS[sort]));
         }
-        let opened = self.shelf.since(SORTS[sort], since);
+        let opened = self.objects.since(SORTS[sort], since);
         let Some(process) = self.process(who) else { return };
         let feed = &mut process.feeds[sort];
         if opened.is_err() {
@@ -63,12 +63,12 @@ impl World {
         self.take_over_leases();
         for node in 0..self.nodes.len() {
             for (sort, of) in SORTS.into_iter().enumerate() {
-                let version = self.shelf.version();
+                let version = self.objects.version();
                 let Some(process) = self.nodes[node].process.as_mut() else { continue };
                 let who = Who { node, life: process.life };
                 let feed = &mut process.feeds[sort];
                 let Some(cursor) = feed.cursor else { continue };
-                let Ok(news) = self.shelf.since(of, cursor) else {
+                let Ok(news) = self.objects.since(of, cursor) else {
                     feed.last = None;
                     self.break_feed(node, sort);
                     continue;
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// Leases are kept in the JSON store; their watchers are served from the shelf.
+    /// Leases are kept in the JSON store; their watchers are served from the objects.
     fn take_over_leases(&mut self) {
         let Ok(events) = self.store.events(&mut self.lease_cursor) else { return };
         for event in events {
@@ -91,10 +91,10 @@ impl World {
             let at = text("resourceVersion").parse().unwrap_or_default();
             match (event["type"].as_str(), view(&event["object"])) {
                 (Some("DELETED"), _) | (_, LeaseView::Absent) => {
-                    self.shelf.delete_lease(&lease, at);
+                    self.objects.delete_lease(&lease, at);
                 }
                 (_, LeaseView::Present { version, record }) => {
-                    self.shelf.put_lease(LeaseSeen { lease, version, record }, at);
+                    self.objects.put_lease(LeaseSeen { lease, version, record }, at);
                 }
             }
         }
@@ -132,7 +132,7 @@ impl World {
     }
 
     pub(super) fn fed(&mut self, who: Who, sort: usize, number: u64, news: (u64, Input)) {
-        let passes = self.reaches_api(who.node) && self.weather.stuck == 0;
+        let passes = self.reaches_api(who.node) && self.trouble.stuck == 0;
         let Some(process) = self.process(who) else { return };
         let feed = &mut process.feeds[sort];
         if feed.number != number {
@@ -194,7 +194,7 @@ impl World {
 
     /// The way is free again.
     pub(super) fn release_feeds(&mut self, node: usize) {
-        let free = self.reaches_api(node) && self.weather.stuck == 0;
+        let free = self.reaches_api(node) && self.trouble.stuck == 0;
         if self.setup.services.is_none() || !free {
             return;
         }
@@ -224,7 +224,7 @@ impl World {
         process.feeds.iter().all(open)
             && self.nodes[node].schedule == Schedule::Prompt
             && self.reaches_api(node)
-            && self.weather.slow_ms == 0
-            && self.weather.stuck == 0
+            && self.trouble.slow_ms == 0
+            && self.trouble.stuck == 0
     }
 }

@@ -13,7 +13,7 @@ use super::route_laws::{RouteLaws, RouteTrack};
 use super::service_laws::{ServiceLaws, ServiceTrack, TRUTH};
 use super::{Asked, Schedule, Who, World, own_address};
 use crate::clock::{MS, Nanos, S, nanos};
-use crate::kernel::Mood;
+use crate::kernel::Permission;
 use crate::setup::{Kind, Setup};
 
 /// What must be so.
@@ -49,16 +49,18 @@ pub enum Law {
     DeadMan,
     /// A machine that has nothing to do does nothing.
     NoSpin,
+    /// Nodes that are short of processor time, and have no other trouble, keep their addresses.
+    KeptUnderLoad,
 }
 
 /// A broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// Which.
+    /// The law.
     pub law: Law,
-    /// When.
+    /// When it was broken, since the run began.
     pub at: Nanos,
-    /// How.
+    /// What was seen, for a person.
     pub how: String,
 }
 
@@ -94,6 +96,8 @@ pub(crate) struct Laws {
     found: Option<Breach>,
     converge_by: Nanos,
     stop: Nanos,
+    /// Between these, nodes are short of processor time and have no other trouble.
+    only_load: Option<(Nanos, Nanos)>,
     holder: Option<usize>,
     writes: Vec<Nanos>,
     pub(super) services: ServiceLaws,
@@ -109,6 +113,11 @@ impl Laws {
     pub(super) fn arrange(&mut self, setup: &Setup, plan: &[Planned], heal: Nanos, stop: Nanos) {
         self.converge_by = heal + bound(setup, plan);
         self.stop = stop;
+        // All nodes at once, which no seed draws.
+        let starts = |planned: &Planned| (planned.fault == Fault::Starve).then_some(planned.at);
+        let first = plan.first().and_then(starts).filter(|_| plan.len() == setup.nodes.len());
+        let only_load = first.filter(|at| plan.iter().all(|other| starts(other) == Some(*at)));
+        self.only_load = only_load.map(|at| (at + SETTLED, heal));
         assert!(stop > self.converge_by, "the run is too short to see it converge");
     }
 
@@ -188,6 +197,15 @@ impl World {
         }
     }
 
+    /// An address has gone from a node.
+    pub(super) fn law_of_load(&mut self, node: usize) {
+        let loaded = self.laws.only_load.is_some_and(|(from, to)| (from..to).contains(&self.now));
+        if loaded && self.asked(node) == Some(Asked::No) && self.setup.services.is_none() {
+            let how = format!("{} has lost an address by load alone", self.nodes[node].name);
+            self.laws.breach(Law::KeptUnderLoad, self.now, how);
+        }
+    }
+
     pub(super) fn laws_at_stop(&mut self, node: usize) {
         let entry = &self.nodes[node];
         let Some(Asked::ToStop { at }) = entry.process.as_ref().map(|process| process.asked) else {
@@ -205,10 +223,10 @@ impl World {
     pub(super) fn calm(&self, node: usize) -> bool {
         let entry = &self.nodes[node];
         entry.schedule == Schedule::Prompt
-            && entry.kernel.mood == Mood::Willing
+            && entry.kernel.permission == Permission::Granted
             && entry.kernel.link_is_up()
             && !entry.kernel.is_overrun()
-            && self.weather.resolver_fails == 0
+            && self.trouble.resolver_fails == 0
     }
 
     pub(super) fn check(&mut self) -> Result<(), Breach> {

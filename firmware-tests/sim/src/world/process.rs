@@ -1,19 +1,18 @@
 //! Processes: turns, effects, deadlines. What the program's shell does, in simulated time: one
 //! input at a time, its effects in order, each at a moment of its own.
 
-use std::time::Duration;
-
+use viplet::core::Input;
+use viplet::core::carry::{Carrier, TOGETHER};
 use viplet::core::cluster::record::Change;
-use viplet::core::{Effect, Input, KubernetesRequest};
 use viplet_backend_api::{Command, Notice};
 
 use super::cluster::Watching;
-use super::routing::{Parting, Speaker};
+use super::routing::{ProcessEnd, Speaker};
 use super::{Asked, Doing, Event, Law, Process, Schedule, Who, World};
 use crate::clock::{MS, S};
-use crate::kernel::{Done, Keeper};
-use crate::setup::{Kind, NAME};
-use crate::shelf::SORTS;
+use crate::kernel::{Done, ProcessState};
+use crate::objects::SORTS;
+use crate::setup::Kind;
 
 /// More turns by deadline alone within a second than this is a machine that spins.
 const SPIN: u32 = 300;
@@ -26,20 +25,23 @@ impl World {
         self.nodes[node].lives += 1;
         self.nodes[node].schedule = Schedule::Prompt;
         let who = Who { node, life: self.nodes[node].lives };
-        let machine = self.machine(node);
+        let machine = self.machine(who);
         let moment = self.moment(node);
         let name = self.nodes[node].name.clone();
         self.trace.line(self.now, format_args!("{name} starts (life {})", who.life));
         let snapshot = self.nodes[node].kernel.resync(moment);
+        let together = match self.nodes[node].kind {
+            Kind::Viplet => self.rng.pick(&[1, 4, TOGETHER]),
+            Kind::Foreign => 1,
+        };
         self.nodes[node].process = Some(Process {
             life: who.life,
             machine,
             inbox: [Input::Observed(snapshot)].into(),
-            effects: [].into(),
+            carrier: Carrier::new(together),
             doing: Doing::Waiting,
             wake: 0,
             spins: (0, 0),
-            refused: [].into(),
             unannounced: [].into(),
             untold: [].into(),
             asked: Asked::No,
@@ -49,7 +51,7 @@ impl World {
             notices_at: self.now,
             started: self.now,
         });
-        self.nodes[node].parting = Parting::default();
+        self.nodes[node].process_end = ProcessEnd::default();
         self.laws.routes.cause();
         self.begin_checks(who);
         self.disturb(node, 0);
@@ -75,7 +77,7 @@ impl World {
             self.trace.line(self.now, format_args!("{name} {why}"));
         }
         self.nodes[node].kernel.forget_made_known();
-        self.nodes[node].kernel.keeper = Keeper::Awake;
+        self.nodes[node].kernel.process_state = ProcessState::Runs;
         self.nodes[node].doomed = None;
         self.forget_calls_of(node);
         self.disturb(node, 0);
@@ -131,8 +133,6 @@ impl World {
         };
         let spins = process.spins.1;
         let input = input.unwrap_or(Input::Deadline);
-        let mut effects = Vec::new();
-        process.refused.clear();
         process.unannounced.clear();
         match &input {
             Input::Observed(Notice::AddressGone { address, .. }) => {
@@ -142,8 +142,9 @@ impl World {
             _ => {}
         }
         process.speaker.take(&input);
-        process.machine.handle(input.clone(), moment, &mut effects);
-        process.effects.extend(effects);
+        let effects = self.decide(who, input.clone(), moment);
+        let Some(process) = self.process(who) else { return };
+        process.carrier.take(effects, moment);
         process.doing = Doing::CarryingOut;
         let due = process.machine.next_deadline(moment);
         let name = &self.nodes[who.node].name;
@@ -155,29 +156,10 @@ impl World {
             self.laws.breach(Law::NoSpin, now, why);
         }
         self.look_at(who.node);
-        let at = self.now + self.rng.micros(5, 50);
-        self.queue.at(at, Event::Carry { who });
+        self.arrange_carrying(who);
     }
 
-    pub(super) fn carry(&mut self, who: Who) {
-        let Some(process) = self.process(who) else { return };
-        let Some(effect) = process.effects.pop_front() else { return self.end_turn(who) };
-        if let Some(left) = self.nodes[who.node].doomed {
-            if left == 0 {
-                return self.crash(who.node, "crashes between two effects");
-            }
-            self.nodes[who.node].doomed = Some(left - 1);
-        }
-        self.carry_out(who, effect);
-        let Some(process) = self.process(who) else { return };
-        if process.effects.is_empty() {
-            return self.end_turn(who);
-        }
-        let at = self.now + self.rng.micros(5, 200);
-        self.queue.at(at, Event::Carry { who });
-    }
-
-    fn end_turn(&mut self, who: Who) {
+    pub(super) fn end_turn(&mut self, who: Who) {
         self.laws_at_end_of_turn(who);
         self.settle(who);
         let moment = self.moment(who.node);
@@ -195,51 +177,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, who: Who, effect: Effect) {
-        let name = self.nodes[who.node].name.clone();
-        match effect {
-            Effect::Addresses(command) => self.command(who, &command),
-            Effect::Kubernetes(KubernetesRequest::Lease(request)) => self.call(who, request),
-            Effect::Resolve { name, .. } => {
-                let found = match self.weather.resolver_fails {
-                    0 => Ok(self.setup.vips.clone()),
-                    _ => Err("SERVFAIL".to_owned()),
-                };
-                assert_eq!(name, NAME, "the only name there is");
-                let input = Input::Resolved { name, outcome: found };
-                let at = self.now + self.rng.micros(200, 30_000);
-                self.queue.at(at, Event::Give { who, input });
-            }
-            Effect::Kubernetes(KubernetesRequest::Label { key, value }) => {
-                self.trace.line(self.now, format_args!("{name} > label {key}={value:?}"));
-                self.laws.wrote(self.now);
-                let outcome = match self.reaches_api(who.node) {
-                    true => Ok(()),
-                    false => Err("no answer".to_owned()),
-                };
-                let at = self.now + self.rng.micros(1000, 20_000);
-                self.queue.at(at, Event::Give { who, input: Input::Labelled(outcome) });
-            }
-            Effect::Kubernetes(KubernetesRequest::Service(update)) => {
-                self.update_service(who, update)
-            }
-            Effect::Kubernetes(KubernetesRequest::Mark { lease, mark }) => {
-                self.mark(who, lease, mark)
-            }
-            Effect::Kubernetes(KubernetesRequest::Event(event)) => {
-                self.event_said(&event.service, &event.reason)
-            }
-            Effect::Kubernetes(KubernetesRequest::ServiceLabels(labels)) => {
-                self.label_services(who, labels)
-            }
-            Effect::Report(report) => {
-                self.trace.line(self.now, format_args!("{name} : {}", report.text));
-            }
-            Effect::Stopped => self.stopped(who),
-        }
-    }
-
-    fn stopped(&mut self, who: Who) {
+    pub(super) fn stopped(&mut self, who: Who) {
         let name = self.nodes[who.node].name.clone();
         let asked = self.process(who).map(|process| process.asked);
         if asked == Some(Asked::No) {
@@ -247,71 +185,8 @@ impl World {
             self.laws.breach(Law::NeverEndsByItself, self.now, why);
         }
         self.laws_at_stop(who.node);
-        self.nodes[who.node].parting = Parting::Stopped;
+        self.nodes[who.node].process_end = ProcessEnd::Stopped;
         self.crash(who.node, "has stopped");
-    }
-
-    fn command(&mut self, who: Who, command: &Command) {
-        let address = command.address();
-        // As late as the kernel's rounding and its timer wheel may be.
-        let lateness = match command {
-            Command::Install { lifetime, .. } => {
-                let fuzz = Duration::from_millis(250);
-                fuzz + (Duration::from_secs(lifetime.as_secs().into()) + fuzz) * 8 / 63
-            }
-            Command::Announce { .. } | Command::Withdraw { .. } => Duration::ZERO,
-        };
-        let lateness = self.rng.up_to(lateness);
-        let moment = self.moment(who.node);
-        let Some(process) = self.process(who) else { return };
-        let announces = matches!(command, Command::Announce { .. });
-        if announces && process.refused.contains(&address) {
-            return;
-        }
-        let outcome = match (self.setup.routed, announces) {
-            (Some(_), true) => self.try_to_announce(who.node, command),
-            _ => self.nodes[who.node].kernel.apply(command, moment, lateness),
-        };
-        let name = self.nodes[who.node].name.clone();
-        let blind = self.nodes[who.node].kernel.is_overrun();
-        self.trace.line(self.now, format_args!("{name} > {} = {outcome:?}", told(command)));
-        let process = self.process(who).expect("it runs");
-        if announces {
-            process.unannounced.remove(&address);
-        }
-        match outcome {
-            Ok(Done::Added) => {
-                if !process.untold.contains(&address) && !blind {
-                    process.unannounced.insert(address);
-                }
-                self.note_added(who.node, address);
-                self.report_unheard(who, address);
-            }
-            Ok(Done::Announced) => {
-                self.note_announced(who.node, address);
-                match self.setup.routed {
-                    Some(_) => self.announce_route(who.node, address),
-                    None => self.broadcast(who.node, address),
-                }
-            }
-            Ok(Done::Removed) => self.law_of_withdrawal(who.node, address),
-            Ok(Done::Refreshed) => self.report_unheard(who, address),
-            Ok(Done::Nothing) => {}
-            Err(refusal) => {
-                let mut more = Vec::new();
-                if matches!(command, Command::Install { .. }) {
-                    process.refused.insert(address);
-                }
-                let refused = Input::Refused(vec![(command.clone(), refusal)]);
-                process.machine.handle(refused, moment, &mut more);
-                process.effects.extend(more);
-                // Where no lease decides nobody else takes over: the node rests all the same.
-                let rest = if self.setup.routed.is_some() { 75 } else { 12 };
-                self.disturb(who.node, rest * S);
-            }
-        }
-        self.kernel_changed(who.node);
-        self.look_at(who.node);
     }
 
     /// After a kernel changed: its next tick, and what the process is told.
@@ -348,6 +223,7 @@ impl World {
         if self.nodes[node].kernel.tick(moment) == Done::Removed {
             let name = &self.nodes[node].name;
             self.trace.line(self.now, format_args!("{name}'s kernel drops what has expired"));
+            self.law_of_load(node);
         }
         self.kernel_changed(node);
         self.look_at(node);
@@ -365,7 +241,7 @@ impl World {
 
     pub(super) fn pause(&mut self, node: usize) {
         self.nodes[node].schedule = Schedule::Paused;
-        self.nodes[node].kernel.keeper = Keeper::Asleep;
+        self.nodes[node].kernel.process_state = ProcessState::Stopped;
     }
 
     /// SIGCONT, or the processor is free again.
@@ -374,12 +250,18 @@ impl World {
         self.disturb(node, 0);
         if self.setup.routed.is_some() {
             let moment = self.moment(node);
-            self.nodes[node].kernel.keeper = Keeper::Awake;
+            self.nodes[node].kernel.process_state = ProcessState::Runs;
             self.nodes[node].kernel.tick(moment);
             self.kernel_changed(node);
         }
         let who = Who { node, life: self.nodes[node].lives };
         self.overdue_calls_time_out(node);
+        if let Some(process) = self.process(who)
+            && process.doing == Doing::HeldUp
+        {
+            process.doing = Doing::CarryingOut;
+            self.arrange_carrying(who);
+        }
         self.kick(who);
     }
 
@@ -399,7 +281,7 @@ impl World {
     pub(super) fn stop_all(&mut self) {
         self.trace.line(self.now, format_args!("everything is asked to stop"));
         if self.rng.chance(500) {
-            self.weather.outages += 1;
+            self.trouble.outages += 1;
             self.trace.line(self.now, format_args!("the API server hangs"));
         }
         for node in 0..self.nodes.len() {
@@ -443,7 +325,7 @@ fn said(input: &Input) -> String {
 }
 
 /// A command in a few words.
-fn told(command: &Command) -> String {
+pub(super) fn told(command: &Command) -> String {
     match command {
         Command::Install { vip, lifetime } => {
             format!("install {} {} s", vip.address, lifetime.as_secs())

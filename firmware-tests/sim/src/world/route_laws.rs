@@ -87,7 +87,7 @@ impl World {
     fn may_have(&self, node: usize, address: IpAddr) -> bool {
         match self.setup.has_plane() && self.setup.vips.contains(&address) {
             true => self.is_well(node),
-            false => self.fate_of(address).allows(&self.nodes[node].name),
+            false => self.placement_of(address).allows(&self.nodes[node].name),
         }
     }
 
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// What the nodes may have has changed, if only for an instant.
-    pub(super) fn fates_changed(&mut self) {
+    pub(super) fn placements_changed(&mut self) {
         if self.setup.routed.is_none() {
             return;
         }

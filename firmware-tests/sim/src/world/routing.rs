@@ -51,14 +51,14 @@ pub(crate) enum Succeeded {
 
 /// How a node's process went, as far as its peers are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Parting {
+pub(crate) enum ProcessEnd {
     /// Its connections were closed by its kernel.
     #[default]
     Killed,
     /// It said so.
     Stopped,
     /// Nobody closed anything.
-    Dark,
+    PowerLost,
 }
 
 impl World {
@@ -107,16 +107,16 @@ impl World {
 
     fn converse(&mut self, node: usize, life: u64) {
         let runs = self.nodes[node].process.as_ref().is_some_and(|process| process.life == life);
-        let dark = self.nodes[node].parting == Parting::Dark;
+        let dark = self.nodes[node].process_end == ProcessEnd::PowerLost;
         if self.peers_left(node) == 0 {
             return self.lose(node, Ending::Ceased);
         }
         if !runs && !dark && self.reaches_routers(node) {
             return self.lose(
                 node,
-                match self.nodes[node].parting {
-                    Parting::Stopped => Ending::Ceased,
-                    Parting::Killed | Parting::Dark => Ending::Closed,
+                match self.nodes[node].process_end {
+                    ProcessEnd::Stopped => Ending::Ceased,
+                    ProcessEnd::Killed | ProcessEnd::PowerLost => Ending::Closed,
                 },
             );
         }

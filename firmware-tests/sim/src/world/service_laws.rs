@@ -12,7 +12,7 @@ use super::laws::SETTLED;
 use super::process::PROMPT;
 use super::{Asked, Law, Schedule, World};
 use crate::clock::{MS, Nanos, S, nanos};
-use crate::fate::{Fate, Places, asks, fates};
+use crate::placement::{Placement, Places, asks, placements};
 use crate::serving::Plane;
 
 /// An address without endpoints is held so long for endpoints that flap (`LINGER` of the core).
@@ -31,7 +31,7 @@ pub(crate) struct ServiceLaws {
     /// And from here on every status says so.
     pub(super) truth_by: Nanos,
     pub(super) stop: Nanos,
-    fates: BTreeMap<IpAddr, Fate>,
+    placements: BTreeMap<IpAddr, Placement>,
     /// When what should become of an address changed last.
     pub(super) changed: BTreeMap<IpAddr, Nanos>,
     holders: BTreeMap<IpAddr, usize>,
@@ -65,21 +65,21 @@ impl World {
     }
 
     /// Something was written that Services depend on.
-    pub(super) fn shelf_changed(&mut self) {
+    pub(super) fn objects_changed(&mut self) {
         self.pump_feeds();
         let Some(serving) = &self.setup.services else { return };
         let served = serving.plane == Plane::Served;
         let own = if served { self.setup.vips.clone() } else { Vec::new() };
-        let fates = fates(&self.shelf, serving, &own);
+        let placements = placements(&self.objects, serving, &own);
         let now = self.now;
         let laws = &mut self.laws.services;
         for address in &serving.pool {
-            if laws.fates.get(address) != fates.get(address) {
+            if laws.placements.get(address) != placements.get(address) {
                 laws.changed.insert(*address, now);
             }
         }
-        laws.fates = fates;
-        self.fates_changed();
+        laws.placements = placements;
+        self.placements_changed();
     }
 
     /// Holds the laws against this moment.
@@ -123,15 +123,15 @@ impl World {
         }
     }
 
-    pub(super) fn fate_of(&self, address: IpAddr) -> Fate {
-        if let Some(fate) = self.laws.services.fates.get(&address) {
-            return fate.clone();
+    pub(super) fn placement_of(&self, address: IpAddr) -> Placement {
+        if let Some(placement) = self.laws.services.placements.get(&address) {
+            return placement.clone();
         }
         let places = match self.is_planes(address) {
             true => Places::ControlPlane,
             false => Places::Nowhere,
         };
-        Fate { places, ..Fate::default() }
+        Placement { places, ..Placement::default() }
     }
 
     fn is_planes(&self, address: IpAddr) -> bool {
@@ -144,7 +144,7 @@ impl World {
         let wrong = self.has(node, address)
             && !self.is_planes(address)
             && self.asked(node) == Some(Asked::No)
-            && !self.fate_of(address).allows(&self.nodes[node].name);
+            && !self.placement_of(address).allows(&self.nodes[node].name);
         let now = self.now;
         let changed = self.laws.services.changed.get(&address).copied().unwrap_or_default();
         let track = &mut self.nodes[node].track;
@@ -157,8 +157,9 @@ impl World {
         let since = *services.wrong.entry(address).or_insert(now);
         let known = since.max(changed).max(services.deaf_at).max(calm_at);
         if now > known + LINGER + SETTLED {
-            let fate = self.fate_of(address);
-            let how = format!("{} has {address}, which is for {fate:?}", self.nodes[node].name);
+            let placement = self.placement_of(address);
+            let how =
+                format!("{} has {address}, which is for {placement:?}", self.nodes[node].name);
             self.laws.breach(Law::OnlyWhereAllowed, self.now, how);
         }
     }
@@ -167,19 +168,19 @@ impl World {
         if self.is_planes(address) || self.is_everywhere(address) {
             return; // The laws about the control plane and about routes see to it.
         }
-        let fate = self.fate_of(address);
+        let placement = self.placement_of(address);
         let owners: Vec<usize> =
             (0..self.nodes.len()).filter(|node| self.nodes[*node].kernel.has(address)).collect();
         // One lease for addresses that cannot be on the same nodes: not all of them are served.
-        if owners.is_empty() && self.is_at_odds(&fate) {
+        if owners.is_empty() && self.is_at_odds(&placement) {
             return;
         }
-        let wanted = fate.places != Places::Nowhere && self.can_be_held(&fate);
+        let wanted = placement.places != Places::Nowhere && self.can_be_held(&placement);
         let holder = match (owners.as_slice(), wanted) {
             ([], false) => return,
-            ([one], true) if fate.allows(&self.nodes[*one].name) => *one,
+            ([one], true) if placement.allows(&self.nodes[*one].name) => *one,
             _ => {
-                let how = format!("{address} is on {owners:?}, it should be as in {fate:?}");
+                let how = format!("{address} is on {owners:?}, it should be as in {placement:?}");
                 return self.laws.breach(Law::Converges, self.now, how);
             }
         };
@@ -205,15 +206,15 @@ impl World {
     }
 
     /// Whether another address with the same lease can be elsewhere.
-    fn is_at_odds(&self, fate: &Fate) -> bool {
-        let all = self.laws.services.fates.values();
-        let mut others = all.filter(|other| other.lease == fate.lease);
-        others.any(|other| other.places != fate.places && other.places != Places::Nowhere)
+    fn is_at_odds(&self, placement: &Placement) -> bool {
+        let all = self.laws.services.placements.values();
+        let mut others = all.filter(|other| other.lease == placement.lease);
+        others.any(|other| other.places != placement.places && other.places != Places::Nowhere)
     }
 
     /// Whether any node of the cluster can have it.
-    fn can_be_held(&self, fate: &Fate) -> bool {
-        self.nodes.iter().any(|node| fate.allows(&node.name))
+    fn can_be_held(&self, placement: &Placement) -> bool {
+        self.nodes.iter().any(|node| placement.allows(&node.name))
     }
 
     fn holders_of(&self, address: IpAddr) -> Vec<usize> {
@@ -227,7 +228,7 @@ impl World {
         if serving.settings.updates == Updates::Withheld || !calm {
             return;
         }
-        let all: Vec<ServiceRecord> = self.shelf.services().values().cloned().collect();
+        let all: Vec<ServiceRecord> = self.objects.services().values().cloned().collect();
         for record in all {
             if let Err(how) = self.status_of(&record) {
                 let how = format!("{}: {how}", record.name);
@@ -237,8 +238,8 @@ impl World {
     }
 
     fn status_of(&self, record: &ServiceRecord) -> Result<(), String> {
-        let addresses = asks(record, &self.shelf);
-        let has = |ip: &&IpAddr| self.fate_of(**ip).tenants.contains(&record.name);
+        let addresses = asks(record, &self.objects);
+        let has = |ip: &&IpAddr| self.placement_of(**ip).requesters.contains(&record.name);
         let held: Vec<IpAddr> = addresses
             .iter()
             .filter(has)
@@ -282,11 +283,11 @@ impl World {
         let laws = &self.laws.services;
         let changed = laws.changed.get(&address).copied().unwrap_or_default();
         let disturbed = laws.fault_at + patience > self.now || changed + patience > self.now;
-        let fate = self.fate_of(address);
+        let placement = self.placement_of(address);
         let ours = serving.pool.contains(&address) && !self.is_planes(address);
         // The leader has the better right where a Service follows its endpoints.
-        let may_move = fate.local || disturbed || self.asked(node) != Some(Asked::No);
-        if ours && !may_move && fate.allows(&self.nodes[node].name) {
+        let may_move = placement.local || disturbed || self.asked(node) != Some(Asked::No);
+        if ours && !may_move && placement.allows(&self.nodes[node].name) {
             let how = format!("{} withdrew {address} for no reason", self.nodes[node].name);
             self.laws.breach(Law::StaysUp, self.now, how);
         }

@@ -32,7 +32,7 @@ impl World {
                 labels: Default::default(),
             };
             let version = self.store.next_version();
-            self.shelf.put_node(record, version);
+            self.objects.put_node(record, version);
         }
         for _ in 0..self.rng.between(0, 3) {
             self.create();
@@ -72,11 +72,11 @@ impl World {
             _ => self.touch_service(),
         }
         self.laws.routes.change(self.now);
-        self.shelf_changed();
+        self.objects_changed();
     }
 
     fn any_service(&mut self) -> Option<ServiceRecord> {
-        let all: Vec<ServiceRecord> = self.shelf.services().values().cloned().collect();
+        let all: Vec<ServiceRecord> = self.objects.services().values().cloned().collect();
         (!all.is_empty()).then(|| self.rng.pick(&all))
     }
 
@@ -93,7 +93,7 @@ impl World {
         );
         self.trace.line(self.now, line);
         let version = self.store.next_version();
-        self.shelf.put_service(record, version);
+        self.objects.put_service(record, version);
     }
 
     fn annotate(&mut self, what: &str, change: impl FnOnce(&mut ServiceAnnotations)) {
@@ -105,7 +105,7 @@ impl World {
     fn create(&mut self) {
         let most = self.serving().most;
         let name = ServiceName::new("default", &format!("s{}", self.rng.index(most)));
-        if !self.shelf.services().contains_key(&name) {
+        if !self.objects.services().contains_key(&name) {
             self.create_named(name);
         }
     }
@@ -151,14 +151,14 @@ impl World {
     fn delete_named(&mut self, name: &ServiceName) {
         self.trace.line(self.now, format_args!("WORK delete {name}"));
         let version = self.store.next_version();
-        self.shelf.delete_service(name, version);
+        self.objects.delete_service(name, version);
         let slices: Vec<SliceName> =
-            self.shelf.slices().keys().filter(|slice| slice.service == *name).cloned().collect();
+            self.objects.slices().keys().filter(|slice| slice.service == *name).cloned().collect();
         for slice in slices {
             let version = self.store.next_version();
-            self.shelf.delete_slice(&slice, version);
+            self.objects.delete_slice(&slice, version);
         }
-        self.shelf_changed();
+        self.objects_changed();
     }
 
     fn create_again(&mut self) {
@@ -274,10 +274,10 @@ impl World {
             service: record.name.clone(),
             name: format!("{}-{name}", record.name.name()).into(),
         };
-        if self.rng.chance(150) && self.shelf.slices().contains_key(&key) {
+        if self.rng.chance(150) && self.objects.slices().contains_key(&key) {
             self.trace.line(self.now, format_args!("WORK delete slice {}", key.name));
             let version = self.store.next_version();
-            return self.shelf.delete_slice(&key, version);
+            return self.objects.delete_slice(&key, version);
         }
         self.put_endpoints(&record.name, name);
     }
@@ -311,12 +311,12 @@ impl World {
             .collect();
         self.trace.line(self.now, format_args!("WORK slice {}: {shown:?}", record.name));
         let version = self.store.next_version();
-        self.shelf.put_slice(record, version);
+        self.objects.put_slice(record, version);
     }
 
     /// All endpoints of a slice fail, and come back a little later.
     fn flap(&mut self) {
-        let all: Vec<SliceRecord> = self.shelf.slices().values().cloned().collect();
+        let all: Vec<SliceRecord> = self.objects.slices().values().cloned().collect();
         if all.is_empty() {
             return;
         }
@@ -334,24 +334,24 @@ impl World {
 
     pub(super) fn slice_back(&mut self, slice: SliceRecord) {
         let key = SliceName { service: slice.service.clone(), name: slice.name.clone() };
-        if self.shelf.slices().contains_key(&key) && self.now < self.laws.services.calm_from {
+        if self.objects.slices().contains_key(&key) && self.now < self.laws.services.calm_from {
             let name = slice.name.rsplit('-').next().unwrap_or_default().to_owned();
             self.put_slice(&slice.service, &name, slice.endpoints);
             self.laws.routes.change(self.now);
-            self.shelf_changed();
+            self.objects_changed();
         }
     }
 
     fn cordon(&mut self) {
         let node = self.rng.index(self.nodes.len());
         let name = self.nodes[node].name.as_str();
-        let Some(mut record) = self.shelf.nodes().get(name).cloned() else { return };
+        let Some(mut record) = self.objects.nodes().get(name).cloned() else { return };
         record.scheduling = match record.scheduling {
             Scheduling::Open => Scheduling::Cordoned,
             Scheduling::Cordoned => Scheduling::Open,
         };
         self.trace.line(self.now, format_args!("WORK {name} is {:?}", record.scheduling));
         let version = self.store.next_version();
-        self.shelf.put_node(record, version);
+        self.objects.put_node(record, version);
     }
 }

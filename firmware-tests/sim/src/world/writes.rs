@@ -48,11 +48,11 @@ impl World {
             return;
         }
         let at = self.now + self.latency();
-        if self.rng.chance(self.weather.errors) {
+        if self.rng.chance(self.trouble.errors) {
             let outcome = ServiceOutcome::Failed("500: etcdserver: request timed out".to_owned());
             return self.queue.at(at, Event::Written { call, outcome });
         }
-        let found = self.shelf.services().get(&update.service);
+        let found = self.objects.services().get(&update.service);
         match found.filter(|record| record.uid == update.uid).cloned() {
             None => self.queue.at(at, Event::Written { call, outcome: ServiceOutcome::Gone }),
             Some(read) => self.queue.at(at, Event::WriteSends { call, read }),
@@ -81,12 +81,12 @@ impl World {
         if !self.reaches_api(who.node) {
             return;
         }
-        let current = self.shelf.services().get(&changed.name);
+        let current = self.objects.services().get(&changed.name);
         let meant = current.is_some_and(|now| now.version == changed.version);
         let gone = current.is_none_or(|now| now.uid != changed.uid);
-        let outcome = if self.rng.chance(self.weather.errors) {
+        let outcome = if self.rng.chance(self.trouble.errors) {
             ServiceOutcome::Failed("429: too many requests".to_owned())
-        } else if self.rng.chance(self.weather.conflicts) || (!meant && !gone) {
+        } else if self.rng.chance(self.trouble.conflicts) || (!meant && !gone) {
             ServiceOutcome::Conflict
         } else if gone {
             ServiceOutcome::Gone
@@ -102,11 +102,11 @@ impl World {
             self.laws.services.writes.push(self.now);
             self.law_of_writes(&changed.name.to_string());
             let version = self.store.next_version();
-            self.shelf.put_service(changed, version);
-            self.shelf_changed();
+            self.objects.put_service(changed, version);
+            self.objects_changed();
             ServiceOutcome::Done
         };
-        if self.rng.chance(self.weather.lost) {
+        if self.rng.chance(self.trouble.lost) {
             return;
         }
         let at = self.now + self.latency();
@@ -139,7 +139,7 @@ impl World {
             true => Ok(()),
             false => Err("no answer".to_owned()),
         };
-        let known = self.shelf.nodes().get(&*name).cloned();
+        let known = self.objects.nodes().get(&*name).cloned();
         if let (Ok(()), Some(mut node)) = (&outcome, known) {
             for (key, value) in labels {
                 match value {
@@ -149,8 +149,8 @@ impl World {
             }
             self.laws.services.writes.push(self.now);
             let version = self.store.next_version();
-            self.shelf.put_node(node, version);
-            self.shelf_changed();
+            self.objects.put_node(node, version);
+            self.objects_changed();
         }
         let at = self.now + self.rng.micros(1000, 20_000);
         self.queue.at(at, Event::Give { who, input: Input::ServicesLabelled(outcome) });

@@ -55,6 +55,9 @@ impl Claim {
             return None;
         }
         let Some(end) = self.installed_until else { return Some((now, "an install")) };
+        if self.postponed {
+            return Some((now, "an install was late"));
+        }
         if here.is_some_and(|seen| self.stays_for_ever(seen)) {
             return Some((self.installed_at + REINSTALL, "an address would stay for ever"));
         }
@@ -68,6 +71,9 @@ impl Claim {
     /// When to refresh an address that is kept. The kernel's dead-man dropped it just before the
     /// lease ran out: it comes back.
     pub(super) fn keep_due(&self, lifetime: Duration, here: Option<&SeenAddress>) -> Option<Due> {
+        if self.postponed {
+            return Some((self.installed_at, "an install was late"));
+        }
         if here.is_some_and(ours) {
             return Some((self.installed_at + lifetime / 3, "a kept address"));
         }

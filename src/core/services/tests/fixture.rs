@@ -9,6 +9,7 @@ use viplet_backend_api::{
     LinkKind, LinkName, LinkState, Notice, Observation, Owner, Refusal, Usability,
 };
 
+use crate::core::carry::{Carrier, Sink, Step};
 use crate::core::cluster::record::{
     Change, EndpointRecord, EndpointState, NodeRecord, Protocol, ServiceAnnotations, ServiceName,
     ServicePort, ServiceRecord, SliceName, SliceRecord, TrafficPolicy,
@@ -16,6 +17,7 @@ use crate::core::cluster::record::{
 use crate::core::input::{
     ConditionChange, HostChange, LeaseSeen, Mark, ServiceEvent, ServiceOutcome, ServiceUpdate,
 };
+use crate::core::report::Report;
 use crate::core::rights::mark::with_mark;
 use crate::core::settings::{
     ClassFilter, ControlPlane, DnsMode, EndpointSource, Labelling, LeaseTiming, LinkChoice,
@@ -138,7 +140,7 @@ pub(crate) struct Fixture {
     version: u64,
     services: BTreeMap<ServiceName, ServiceRecord>,
     slices: BTreeMap<SliceName, SliceRecord>,
-    leases: BTreeMap<LeaseName, (String, LeaseRecord)>,
+    pub(crate) leases: BTreeMap<LeaseName, (String, LeaseRecord)>,
     /// Announcements: when, from where, which.
     pub(crate) announced: Vec<(Moment, usize, IpAddr)>,
     /// Events that were recorded.
@@ -508,29 +510,45 @@ impl Fixture {
     pub(crate) fn give(&mut self, n: usize, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let Some(core) = &mut self.nodes[n].core else { return };
-            let mut effects = Vec::new();
-            core.handle(input, self.now, &mut effects);
-            for effect in effects {
-                inputs.extend(self.carry_out(n, effect));
+            let mut carrier = Carrier::default();
+            carrier.take(self.decide(n, input), self.now);
+            let mut process = Process { fixture: self, n, heard: Vec::new() };
+            loop {
+                match carrier.step(process.fixture.now, &mut process) {
+                    Step::Done => {}
+                    Step::Refused(input) => {
+                        carrier.take(process.fixture.decide(n, input), process.fixture.now);
+                    }
+                    Step::Late(input) => inputs.push_front(input),
+                    Step::Stopped => return self.kill(n),
+                    Step::Idle => break,
+                }
             }
+            inputs.extend(process.heard);
         }
     }
 
-    fn carry_out(&mut self, n: usize, effect: Effect) -> Option<Input> {
-        match effect {
-            Effect::Addresses(command) => return self.kernel(n, command),
-            Effect::Kubernetes(KubernetesRequest::Lease(request)) => {
-                self.later(STORE, Event::Lease { node: n, request })
+    fn decide(&mut self, n: usize, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(core) = &mut self.nodes[n].core {
+            core.handle(input, self.now, &mut effects);
+        }
+        effects
+    }
+
+    fn request(&mut self, n: usize, request: KubernetesRequest) {
+        match request {
+            KubernetesRequest::Lease(request) => {
+                self.later(STORE, Event::Lease { node: n, request });
             }
-            Effect::Kubernetes(KubernetesRequest::Service(update)) => {
-                self.later(STORE * 2, Event::Write { node: n, update })
+            KubernetesRequest::Service(update) => {
+                self.later(STORE * 2, Event::Write { node: n, update });
             }
-            Effect::Kubernetes(KubernetesRequest::Mark { lease, mark }) => {
+            KubernetesRequest::Mark { lease, mark } => {
                 self.later(STORE * 2, Event::Mark { node: n, lease, mark });
             }
-            Effect::Kubernetes(KubernetesRequest::Event(event)) => self.events.push(event),
-            Effect::Kubernetes(KubernetesRequest::ServiceLabels(labels)) => {
+            KubernetesRequest::Event(event) => self.events.push(event),
+            KubernetesRequest::ServiceLabels(labels) => {
                 self.label_requests += 1;
                 let outcome = self.labels_refused.clone().map_or(Ok(()), Err);
                 if outcome.is_ok() {
@@ -539,49 +557,34 @@ impl Fixture {
                 let input = Input::ServicesLabelled(outcome);
                 self.later(STORE, Event::Give { node: n, input });
             }
-            Effect::Resolve { name } => {
-                let known = self.names.get(&name).cloned();
-                let outcome = known.unwrap_or_else(|| Ok(vec![ip("10.0.0.77")]));
-                self.later(
-                    STORE,
-                    Event::Give { node: n, input: Input::Resolved { name, outcome } },
-                );
-            }
-            Effect::Stopped => self.kill(n),
-            Effect::Kubernetes(KubernetesRequest::Label { .. }) | Effect::Report(_) => {}
+            KubernetesRequest::Label { .. } => {}
         }
-        None
     }
 
-    fn kernel(&mut self, n: usize, command: Command) -> Option<Input> {
+    /// What the kernel tells of it.
+    fn kernel(&mut self, n: usize, command: &Command) -> Result<Option<Notice>, Refusal> {
         let place = (command.address(), command.link().clone());
-        let refusal = self.nodes[n].refuse.clone();
-        let notice = match &command {
+        match command {
             Command::Install { vip, lifetime } => {
-                if let Some(refusal) = refusal {
-                    return Some(Input::Refused(vec![(command, refusal)]));
+                if let Some(refusal) = self.nodes[n].refuse.clone() {
+                    return Err(refusal);
                 }
                 let span = Duration::from_secs(u64::from(lifetime.as_secs()));
                 let end = self.now + span;
                 let known = self.nodes[n].kernel.insert(place, end);
-                if known.is_some() {
-                    return None;
-                }
-                Notice::Address(address(vip.address, vip.link.clone(), Owner::Viplet, Some(span)))
+                let seen = address(vip.address, vip.link.clone(), Owner::Viplet, Some(span));
+                Ok(known.is_none().then_some(Notice::Address(seen)))
             }
             Command::Withdraw { .. } => {
-                self.nodes[n].kernel.remove(&place)?;
-                Notice::AddressGone { link: place.1, address: place.0 }
+                let there = self.nodes[n].kernel.remove(&place);
+                Ok(there.map(|_| Notice::AddressGone { link: place.1, address: place.0 }))
             }
-            // The shell does not announce what was refused in the same turn.
-            Command::Announce { .. } if refusal.is_some() => return None,
             Command::Announce { .. } => {
                 assert!(self.nodes[n].kernel.contains_key(&place), "announced, not present");
                 self.announced.push((self.now, n, place.0));
-                return None;
+                Ok(None)
             }
-        };
-        Some(Input::Observed(notice))
+        }
     }
 
     fn store(&mut self, lease: &LeaseName, record: LeaseRecord) -> String {
@@ -756,4 +759,36 @@ fn apply(record: &mut ServiceRecord, update: &ServiceUpdate) {
         ConditionChange::Set(condition) => record.condition = Some(Box::new(condition.clone())),
         ConditionChange::Remove => record.condition = None,
     }
+}
+
+/// One node's process: where its effects go.
+struct Process<'a> {
+    fixture: &'a mut Fixture,
+    n: usize,
+    /// What it hears of at once.
+    heard: Vec<Input>,
+}
+
+impl Sink for Process<'_> {
+    fn addresses(&mut self, commands: &[Command]) -> Vec<Result<(), Refusal>> {
+        let mut outcomes = Vec::new();
+        for command in commands {
+            let outcome = self.fixture.kernel(self.n, command);
+            outcomes.push(outcome.map(|notice| self.heard.extend(notice.map(Input::Observed))));
+        }
+        outcomes
+    }
+
+    fn kubernetes(&mut self, request: KubernetesRequest) {
+        self.fixture.request(self.n, request);
+    }
+
+    fn resolve(&mut self, name: String) {
+        let known = self.fixture.names.get(&name).cloned();
+        let outcome = known.unwrap_or_else(|| Ok(vec![ip("10.0.0.77")]));
+        let input = Input::Resolved { name, outcome };
+        self.fixture.later(STORE, Event::Give { node: self.n, input });
+    }
+
+    fn report(&mut self, _report: Report) {}
 }

@@ -9,9 +9,11 @@ use crate::core::addresses::Addresses;
 use crate::core::cluster::Cluster;
 use crate::core::cluster::record::Change;
 use crate::core::context::Site;
+use crate::core::input::LeaseSeen;
 use crate::core::settings::ServiceElection::{Each, OneForAll};
 use crate::core::settings::Services;
 use crate::core::status::ServiceState;
+use crate::core::{Input, LeaseName, LeaseRecord};
 
 fn one_per_turn(services: Services) -> Services {
     Services { per_turn: 1, ..services }
@@ -78,6 +80,34 @@ fn a_turn_has_its_limit_however_many_services_are_told_of_at_once() {
         let now = judged(&fixture);
         assert!(now <= before + most, "{before}, then {now}");
         before = now;
+    }
+}
+
+#[test]
+fn a_turn_has_its_limit_however_many_leases_are_told_of_at_once() {
+    let mut fixture = Fixture::new(1, Services { per_turn: 2, ..settings(Each) });
+    for n in 1..=20 {
+        fixture.serve(asking(&format!("s{n}"), &format!("10.0.1.{n}")));
+    }
+    fixture.settle();
+    let seen = |(lease, (version, record)): (&LeaseName, &(String, LeaseRecord))| LeaseSeen {
+        lease: lease.clone(),
+        version: version.clone(),
+        record: record.clone(),
+    };
+    let all: Vec<LeaseSeen> = fixture.leases.iter().map(seen).collect();
+    assert!(all.len() >= 20, "{all:?}");
+    fixture.give(0, Input::Leases(Change::Replaced(all)));
+    let waiting =
+        |fixture: &Fixture| fixture.core(0).next_deadline(fixture.now).map(|(_, what)| what);
+    for turn in 0..4 {
+        assert_eq!(waiting(&fixture), Some("what this turn was too short for"), "turn {turn}");
+        fixture.give(0, Input::Deadline);
+    }
+    fixture.settle();
+    assert_ne!(waiting(&fixture), Some("what this turn was too short for"));
+    for n in 1..=20 {
+        assert_eq!(fixture.longest_silence(&format!("10.0.1.{n}")), Duration::ZERO, "{n}");
     }
 }
 

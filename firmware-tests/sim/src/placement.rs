@@ -10,8 +10,8 @@ use viplet::core::cluster::record::{
 };
 use viplet::core::settings::ServiceElection;
 
+use crate::objects::Objects;
 use crate::serving::Serving;
-use crate::shelf::Shelf;
 
 /// Where an address may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,18 +29,18 @@ pub enum Places {
 
 /// What should become of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct Placement {
     /// Where it may be.
     pub places: Places,
     /// The lease that decides.
     pub lease: Option<String>,
     /// The Services that have it, the oldest first.
-    pub tenants: Vec<ServiceName>,
-    /// Whether a tenant follows its own endpoints.
+    pub requesters: Vec<ServiceName>,
+    /// Whether a requester follows its own endpoints.
     pub local: bool,
 }
 
-impl Fate {
+impl Placement {
     /// Whether a node may have it.
     #[must_use]
     pub fn allows(&self, node: &str) -> bool {
@@ -54,7 +54,7 @@ impl Fate {
 
 /// The addresses that a Service asks for; none where it is ignored or refused.
 #[must_use]
-pub fn asks(record: &ServiceRecord, shelf: &Shelf) -> Vec<IpAddr> {
+pub fn asks(record: &ServiceRecord, objects: &Objects) -> Vec<IpAddr> {
     let Some(annotations) = record.annotations.as_deref() else { return Vec::new() };
     let ignored = annotations.rare().ignore.as_deref() == Some("true");
     let at_odds = annotations.rare().lease.is_some() && record.policy == TrafficPolicy::Local;
@@ -69,28 +69,32 @@ pub fn asks(record: &ServiceRecord, shelf: &Shelf) -> Vec<IpAddr> {
             addresses.push(address);
         }
     }
-    let of_node = |ip: &IpAddr| shelf.nodes().values().any(|node| node.addresses.contains(ip));
+    let of_node = |ip: &IpAddr| objects.nodes().values().any(|node| node.addresses.contains(ip));
     if addresses.iter().any(of_node) { Vec::new() } else { addresses }
 }
 
 /// What should become of every address that is asked for.
 #[must_use]
-pub fn fates(shelf: &Shelf, serving: &Serving, control_plane: &[IpAddr]) -> BTreeMap<IpAddr, Fate> {
-    let mut tenants: BTreeMap<IpAddr, Vec<&ServiceRecord>> = BTreeMap::new();
-    for record in shelf.services().values() {
-        for address in asks(record, shelf) {
-            tenants.entry(address).or_default().push(record);
+pub fn placements(
+    objects: &Objects,
+    serving: &Serving,
+    control_plane: &[IpAddr],
+) -> BTreeMap<IpAddr, Placement> {
+    let mut requesters: BTreeMap<IpAddr, Vec<&ServiceRecord>> = BTreeMap::new();
+    for record in objects.services().values() {
+        for address in asks(record, objects) {
+            requesters.entry(address).or_default().push(record);
         }
     }
-    let fate = |(address, mut all): (IpAddr, Vec<&ServiceRecord>)| {
+    let placement = |(address, mut all): (IpAddr, Vec<&ServiceRecord>)| {
         all.sort_by_key(|record| (record.created, record.name.clone()));
         let own = match control_plane.contains(&address) {
             true => Own::ControlPlane,
             false => Own::Services,
         };
-        (address, fate(&accepted(&all, own), own, shelf, serving))
+        (address, placement(&accepted(&all, own), own, objects, serving))
     };
-    tenants.into_iter().map(fate).collect()
+    requesters.into_iter().map(placement).collect()
 }
 
 /// Whose address it is in the first place.
@@ -115,20 +119,25 @@ fn accepted<'a>(all: &[&'a ServiceRecord], own: Own) -> Vec<&'a ServiceRecord> {
     accepted
 }
 
-fn fate(tenants: &[&ServiceRecord], own: Own, shelf: &Shelf, serving: &Serving) -> Fate {
-    let names = tenants.iter().map(|record| record.name.clone()).collect();
-    let local = tenants.iter().any(|record| record.policy == TrafficPolicy::Local);
+fn placement(
+    requesters: &[&ServiceRecord],
+    own: Own,
+    objects: &Objects,
+    serving: &Serving,
+) -> Placement {
+    let names = requesters.iter().map(|record| record.name.clone()).collect();
+    let local = requesters.iter().any(|record| record.policy == TrafficPolicy::Local);
     let policy = if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
-    let Some(lead) = tenants.first() else { return Fate::default() };
+    let Some(lead) = requesters.first() else { return Placement::default() };
     if own == Own::ControlPlane {
-        return Fate { places: Places::ControlPlane, lease: None, tenants: names, local };
+        return Placement { places: Places::ControlPlane, lease: None, requesters: names, local };
     }
     let mut places = Places::Nowhere;
-    for record in tenants {
-        places = both(places, places_of(record, shelf));
+    for record in requesters {
+        places = both(places, places_of(record, objects));
     }
     let lease = lease(lead, policy, serving);
-    Fate { places, lease, tenants: names, local }
+    Placement { places, lease, requesters: names, local }
 }
 
 fn lease(lead: &ServiceRecord, policy: TrafficPolicy, serving: &Serving) -> Option<String> {
@@ -157,8 +166,8 @@ fn both(older: Places, younger: Places) -> Places {
     }
 }
 
-fn places_of(record: &ServiceRecord, shelf: &Shelf) -> Places {
-    let own = shelf.slices().values().filter(|slice| slice.service == record.name);
+fn places_of(record: &ServiceRecord, objects: &Objects) -> Places {
+    let own = objects.slices().values().filter(|slice| slice.service == record.name);
     let endpoints: Vec<_> = own.flat_map(|slice| &slice.endpoints).collect();
     let ready = endpoints.iter().any(|endpoint| endpoint.state == EndpointState::Ready);
     let counts = if ready { EndpointState::Ready } else { EndpointState::Serving };

@@ -32,7 +32,7 @@ pub struct Expired;
 
 /// The objects.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf {
+pub struct Objects {
     services: BTreeMap<ServiceName, ServiceRecord>,
     slices: BTreeMap<SliceName, SliceRecord>,
     nodes: BTreeMap<Box<str>, NodeRecord>,
@@ -44,7 +44,7 @@ pub struct Shelf {
     bound: usize,
 }
 
-impl Shelf {
+impl Objects {
     /// An empty one with a log of `bound` changes.
     #[must_use]
     pub fn new(bound: usize) -> Self {
