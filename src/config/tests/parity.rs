@@ -195,6 +195,7 @@ fn the_tables_here_have_every_variable_of_the_settings_that_kube_vip_reads() {
             "bgp_listen_port",
             "bgp_ttl_security",
             "bgp_password_file",
+            "record_file",
         ];
         only_ours.contains(&name)
     };
