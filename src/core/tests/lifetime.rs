@@ -211,7 +211,7 @@ fn something_stale_whose_removal_is_refused_is_asked_for_again_at_its_time() {
 fn a_node_short_of_processor_time_keeps_its_address_and_stays_in_the_election() {
     let mut node = Node::started(control_plane(&[VIP]));
     assert!(node.has(VIP));
-    node.load = |turn| if turn % 4 == 0 { Duration::ZERO } else { millis(150) };
+    node.load = |turn| if turn % 6 == 0 { Duration::ZERO } else { millis(150) };
     for _ in 0..600 {
         node.pass(millis(100));
         assert!(node.has(VIP), "lost at {}: {:?}", node.now, node.core.status(node.now).not_ready);
