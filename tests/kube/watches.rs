@@ -402,6 +402,17 @@ fn trouble_is_told_once_for_each_reason_and_its_end_when_the_watch_works_again()
 }
 
 #[test]
+fn a_stream_that_lives_on_is_the_end_of_trouble_though_nothing_happens() {
+    run(async |executor| {
+        let pace = Pace { longest_wait: Duration::from_millis(40), ..quick() };
+        let watches = vec![open("not JSON\n"), open("not JSON\n"), idle()];
+        let followed = follow(&executor, pace, script(vec![list(5, &[])], watches));
+        until("the end of it", || followed.story().ends_with("recovered")).await;
+        assert_eq!(followed.server.count(Seen::is_watch), 3, "{}", followed.story());
+    });
+}
+
+#[test]
 fn a_stream_that_the_server_forgets_to_end_is_given_up() {
     run(async |executor| {
         let brief =

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use ::kube::core::Request;
 use ::kube::core::params::WatchParams;
+use hyper::body::Bytes;
 use smol::Timer;
+use smol::future::or;
 
 use super::super::connection::Stream;
 use super::super::error::{ApiError, Kind};
 use super::super::framing::Lines;
 use super::frame::decode;
-use super::{Event, Watch, Watched, stream_error};
+use super::{Event, Pace, Watch, Watched, stream_error};
 
 /// The longest event. An object has at most 1.5 MiB in etcd, and a little more as JSON.
 const LONGEST_EVENT: usize = 4 << 20;
@@ -25,6 +27,41 @@ pub(super) enum End {
     Failed(ApiError),
 }
 
+/// What a stream brings next.
+enum News {
+    Bytes(Bytes),
+    /// The server ended it, or nothing has come for so long that it may be dead.
+    Ended,
+    /// The server has not ended it in its time.
+    Overdue,
+    /// It is healthy: it lives on, though nothing has come.
+    Settled,
+}
+
+/// The times of one stream.
+struct Timers {
+    limit: Timer,
+    quiet: Timer,
+    settled: Timer,
+}
+
+impl Timers {
+    fn new(pace: Pace, length: Duration) -> Self {
+        let (limit, quiet) = (Timer::after(length + pace.slack), Timer::after(pace.silence));
+        Self { limit, quiet, settled: Timer::never() }
+    }
+
+    async fn race(&mut self, stream: &mut Stream) -> Result<News, ApiError> {
+        let bytes = async { Ok(stream.next().await?.map_or(News::Ended, News::Bytes)) };
+        let after = async |timer: &mut Timer, news| {
+            timer.await;
+            Ok(news)
+        };
+        let late = or(after(&mut self.limit, News::Overdue), after(&mut self.quiet, News::Ended));
+        or(bytes, or(late, after(&mut self.settled, News::Settled))).await
+    }
+}
+
 impl Watch {
     /// One stream from `version`, which advances with each event.
     pub(super) async fn stream<T: Watched>(
@@ -33,37 +70,34 @@ impl Watch {
         sink: &mut impl AsyncFnMut(Event<T, T::Key>),
     ) -> End {
         let length = self.backoff.shortened(self.pace.stream, 5);
-        let mut limit = Timer::after(length + self.pace.slack);
+        let mut timers = Timers::new(self.pace, length);
         let mut stream = match self.open(version, length).await {
             Ok(stream) => stream,
             Err(error) if matches!(error.kind, Kind::Gone(_)) => return End::Relist(error),
             Err(error) => return End::Failed(error),
         };
-        if !std::mem::replace(&mut self.in_vain, true) {
+        if std::mem::replace(&mut self.in_vain, true) {
+            timers.settled = Timer::after(self.pace.longest_wait);
+        } else {
             self.recovered(sink).await;
         }
         let mut lines = Lines::new(LONGEST_EVENT);
-        let mut quiet = Timer::after(self.pace.silence);
         loop {
-            let overdue = async {
-                (&mut limit).await;
-                Err(stream_error(&self.connection, &self.scope, Kind::Timeout(length)))
-            };
-            let silent = async {
-                (&mut quiet).await;
-                Ok(None)
-            };
-            let news = smol::future::or(stream.next(), smol::future::or(overdue, silent));
-            match news.await {
-                Ok(Some(chunk)) => {
+            match timers.race(&mut stream).await {
+                Ok(News::Bytes(chunk)) => {
                     lines.push(&chunk);
-                    quiet.set_after(self.pace.silence);
+                    timers.quiet.set_after(self.pace.silence);
                 }
-                Ok(None) if lines.has_rest() => {
+                Ok(News::Settled) => self.recovered(sink).await,
+                Ok(News::Ended) if lines.has_rest() => {
                     let kind = Kind::Malformed("the stream ended within an event".to_owned());
                     return End::Failed(stream_error(&self.connection, &self.scope, kind));
                 }
-                Ok(None) => return End::Resume,
+                Ok(News::Ended) => return End::Resume,
+                Ok(News::Overdue) => {
+                    let kind = Kind::Timeout(length);
+                    return End::Failed(stream_error(&self.connection, &self.scope, kind));
+                }
                 Err(error) => return End::Failed(error),
             }
             if let Err(kind) = self.take(&mut lines, version, sink).await {
