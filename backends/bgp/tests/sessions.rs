@@ -46,9 +46,9 @@ const GRACEFUL_SHUTDOWN: [u8; 7] = [0xc0, 8, 4, 0xff, 0xff, 0, 0];
 
 scenes! {
     an_address_is_announced_in_the_turn_in_which_it_is_taken {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.until("established", |scene| scene.status().session == Session::Up);
         scene.apply(&take(&[vip("10.9.0.1"), vip("10.9.0.2")]));
         // The speaker gets no other turn: what is read now was written then.
@@ -65,7 +65,7 @@ scenes! {
     }
 
     that_nobody_has_been_told_is_said_before_an_address_is_said_to_be_here {
-        let (_ear, at) = router();
+        let (_listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         scene.turn();
         for vip in [known("10.9.0.1"), vip("10.9.0.2")] {
@@ -80,9 +80,9 @@ scenes! {
     }
 
     an_address_is_withdrawn_from_peers_before_it_leaves_its_link {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         scene.hear_kind(&mut router, UPDATE);
         scene.apply(&[vip("10.9.0.1").withdrawal()]);
@@ -92,11 +92,11 @@ scenes! {
     }
 
     a_copy_on_another_link_that_is_withdrawn_costs_no_route {
-        let (ear, at) = router();
+        let (listener, at) = router();
         cable();
         let other = |address: &str| Vip { link: LinkName::new("left").unwrap(), ..vip(address) };
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&[install(&other("10.9.0.1"), 300), install(&other("10.9.0.2"), 300)]);
         scene.apply(&take(&[vip("10.9.0.1"), known("10.9.0.2")]));
         scene.hear_kind(&mut router, UPDATE);
@@ -110,9 +110,9 @@ scenes! {
     }
 
     what_a_person_takes_off_its_link_is_withdrawn_at_once {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         scene.hear_kind(&mut router, UPDATE);
         ip("addr del 10.9.0.1/32 dev lo");
@@ -122,9 +122,9 @@ scenes! {
     }
 
     an_address_that_is_only_made_known_is_reported_and_dies_with_its_lifetime {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         let vip = known("10.9.0.1");
         scene.apply(&[install(&vip, 1), Command::Announce { vip: vip.clone() }]);
         assert!(ends_with(&scene.hear_kind(&mut router, UPDATE), [10, 9, 0, 1]));
@@ -147,12 +147,12 @@ scenes! {
     }
 
     a_thousand_addresses_are_told_in_fewer_than_thirty_messages {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         let vips: Vec<Vip> =
             (0..1000).map(|n| known(&format!("10.9.{}.{}", n / 250, n % 250))).collect();
         scene.apply(&take(&vips));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.until("all are told", |scene| {
             while router.try_hear().is_some() {}
             scene.status().addresses == 1000
@@ -161,9 +161,9 @@ scenes! {
     }
 
     the_end_of_rib_waits_until_everything_is_announced {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.accept(&ear);
+        let mut router = scene.accept(&listener);
         let said = scene.hear_kind(&mut router, OPEN);
         // Graceful restart: 120 s, restarting, forwarding state of IPv4 preserved.
         assert!(has(&said, &[64, 6, 0x80, 120, 0, 1, 1, 0x80]), "{said:?}");
@@ -178,9 +178,9 @@ scenes! {
     }
 
     a_route_refresh_is_answered_with_all_routes {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         let first = scene.hear_kind(&mut router, UPDATE);
         router.say(REFRESH, &[0, 1, 0, 1]);
@@ -188,12 +188,12 @@ scenes! {
     }
 
     a_planned_stop_asks_for_other_ways_and_then_says_goodbye {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         assert_eq!(scene.bgp.prepare_to_stop(), Duration::ZERO, "nobody was told");
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        drop(scene.accept(&ear));
-        let mut router = scene.establish(&ear);
+        drop(scene.accept(&listener));
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         assert!(!has(&scene.hear_kind(&mut router, UPDATE), &GRACEFUL_SHUTDOWN));
         assert_eq!(scene.bgp.prepare_to_stop(), Duration::from_millis(700));
@@ -206,12 +206,12 @@ scenes! {
     }
 
     why_there_is_no_session_is_logged_once_however_often_it_is_tried_and_again_when_it_changes {
-        let (ear, at) = router();
+        let (listener, at) = router();
         logged();
         let said = |words: &str| logged().iter().filter(|line| line.contains(words)).count();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         let refuse = |scene: &mut Scene, notification: &[u8]| {
-            let mut router = scene.accept(&ear);
+            let mut router = scene.accept(&listener);
             scene.hear_kind(&mut router, OPEN);
             router.say(NOTIFICATION, notification);
             scene.until("it is closed", |_| router.is_closed());
@@ -225,7 +225,7 @@ scenes! {
         assert_eq!(said("no session"), 1, "it is not said with every try: {:?}", logged());
         refuse(&mut scene, &[6, 5]);
         assert_eq!(said("no session"), 2, "another reason is news: {:?}", logged());
-        let router = scene.establish(&ear);
+        let router = scene.establish(&listener);
         scene.until("it is up", |scene| scene.status().session == Session::Up);
         assert_eq!(said("session established"), 1);
         drop(router);
@@ -236,9 +236,9 @@ scenes! {
     }
 
     when_peers_listen_an_address_is_not_said_to_be_here_before_they_were_told {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.until("it is up", |scene| scene.status().session == Session::Up);
         scene.notices.clear();
         for vip in [known("10.9.0.1"), vip("10.9.0.2")] {
@@ -256,9 +256,9 @@ scenes! {
     }
 
     a_wrong_as_is_refused_with_both_numbers {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.accept(&ear);
+        let mut router = scene.accept(&listener);
         scene.hear_kind(&mut router, OPEN);
         router.say(OPEN, &open(65009, 9, 90));
         assert_eq!(scene.refusal(&mut router), (2, 2));
@@ -267,12 +267,12 @@ scenes! {
     }
 
     bytes_that_are_no_bgp_end_the_session_with_the_right_notification {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         let marker = { let mut bytes = message(KEEPALIVE, &[]); bytes[3] = 0; bytes };
         let length = { let mut bytes = message(KEEPALIVE, &[]); bytes[17] = 18; bytes };
         for (bytes, answer) in [(marker, (1, 1)), (length, (1, 2)), (message(77, &[]), (1, 3))] {
-            let mut router = scene.establish(&ear);
+            let mut router = scene.establish(&listener);
             router.say_bytes(&bytes);
             assert_eq!(scene.refusal(&mut router), answer);
             scene.until("it is closed", |_| router.is_closed());
@@ -281,9 +281,9 @@ scenes! {
     }
 
     the_body_of_an_update_is_never_looked_into {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         let received = scene.bgp_status().received;
         router.say(UPDATE, &[0xff; 4000]);
         scene.until("it is counted", |scene| scene.bgp_status().received > received);
@@ -291,25 +291,25 @@ scenes! {
     }
 
     a_peer_that_falls_silent_is_given_up_after_the_hold_time {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.accept(&ear);
+        let mut router = scene.accept(&listener);
         scene.hear_kind(&mut router, OPEN);
         router.say(OPEN, &open(65001, 9, 3));
         router.say(KEEPALIVE, &[]);
         assert_eq!(scene.refusal(&mut router), (4, 0));
         scene.until_error("hold time");
         // And it is tried again.
-        scene.accept(&ear);
+        scene.accept(&listener);
     }
 
     of_two_connections_one_stays {
-        let (ear, at) = router_at("127.0.0.2:0");
+        let (listener, at) = router_at("127.0.0.2:0");
         let port = free_port();
         let mut settings = settings(vec![peer(at)]);
         settings.listen = Listen::Port(port);
         let mut scene = Scene::new(settings);
-        let mut ours = scene.accept(&ear);
+        let mut ours = scene.accept(&listener);
         let mut theirs = dial(&mut scene, "127.0.0.2", port);
         scene.hear_kind(&mut ours, OPEN);
         scene.hear_kind(&mut theirs, OPEN);
@@ -336,12 +336,12 @@ scenes! {
     }
 
     a_peer_that_does_not_read_keeps_nobody_waiting {
-        let (deaf_ear, deaf) = router_at("127.0.0.2:0");
-        socket2::SockRef::from(&deaf_ear).set_recv_buffer_size(4096).unwrap();
-        let (ear, at) = router();
+        let (deaf_listener, deaf) = router_at("127.0.0.2:0");
+        socket2::SockRef::from(&deaf_listener).set_recv_buffer_size(4096).unwrap();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(deaf), peer(at)]));
-        let _deaf = scene.establish(&deaf_ear);
-        let mut router = scene.establish(&ear);
+        let _deaf = scene.establish(&deaf_listener);
+        let mut router = scene.establish(&listener);
         let vips: Vec<Vip> =
             (0..1000).map(|n| known(&format!("10.9.{}.{}", n / 250, n % 250))).collect();
         let away: Vec<_> = vips.iter().map(Vip::withdrawal).collect();
@@ -362,15 +362,15 @@ scenes! {
     }
 
     other_settings_leave_the_peers_that_stay_alone {
-        let (stays_ear, stays) = router();
-        let (goes_ear, goes) = router_at("127.0.0.2:0");
-        let (comes_ear, comes) = router_at("127.0.0.3:0");
+        let (stays_listener, stays) = router();
+        let (goes_listener, goes) = router_at("127.0.0.2:0");
+        let (comes_listener, comes) = router_at("127.0.0.3:0");
         let mut scene = Scene::new(settings(vec![peer(stays), peer(goes)]));
-        let mut stays_router = scene.establish(&stays_ear);
-        let mut goes_router = scene.establish(&goes_ear);
+        let mut stays_router = scene.establish(&stays_listener);
+        let mut goes_router = scene.establish(&goes_listener);
         scene.bgp.reconfigure(settings(vec![peer(comes), peer(stays)]));
         assert_eq!(scene.refusal(&mut goes_router), (6, 3));
-        scene.establish(&comes_ear);
+        scene.establish(&comes_listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         assert!(ends_with(&scene.hear_kind(&mut stays_router, UPDATE), [10, 9, 0, 1]));
         let peers = scene.bgp.statuses();
@@ -380,9 +380,9 @@ scenes! {
     }
 
     other_attributes_are_told_over_the_same_session {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("10.9.0.1")]));
         scene.hear_kind(&mut router, UPDATE);
         let mut other = settings(vec![peer(at)]);
@@ -393,24 +393,24 @@ scenes! {
     }
 
     a_peer_that_is_not_there_is_named_and_tried_again {
-        let (ear, at) = router();
-        drop(ear);
+        let (listener, at) = router();
+        drop(listener);
         let mut scene = Scene::new(settings(vec![peer(at)]));
         scene.until_error("connection refused");
-        let (ear, _) = router_at(&at.to_string());
-        scene.establish(&ear);
+        let (listener, _) = router_at(&at.to_string());
+        scene.establish(&listener);
     }
 
     // WEAKNESS: kube-vip starts no speaker at all when one peer cannot be had.
     a_peer_with_nobody_at_the_other_end_does_not_keep_the_others {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let nobody = "unnumbered:lo";
         let mut lost = peer(at);
         lost.address = viplet_bgp::settings::PeerAddress::Unnumbered(vip("::1").link);
         let mut gone = peer("127.0.0.2:9".parse().unwrap());
         gone.source = Source::Link(viplet_backend_api::LinkName::new("gone0").unwrap());
         let mut scene = Scene::new(settings(vec![lost, gone, peer(at)]));
-        scene.establish(&ear);
+        scene.establish(&listener);
         scene.until("the reasons", |scene| {
             let peers = scene.bgp.statuses();
             let why = |at: usize| peers[at].last_error.clone().unwrap_or_default();
@@ -420,11 +420,11 @@ scenes! {
 
     // WEAKNESS: MP-BGP kills kube-vip in a cluster that has IPv4 only.
     a_family_without_a_next_hop_costs_that_family_alone {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut both = peer(at);
         both.families = Families::Both(NextHop::OfSourceLink);
         let mut scene = Scene::new(settings(vec![both]));
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         scene.apply(&take(&[vip("fd09::1"), vip("10.9.0.1")]));
         assert!(ends_with(&scene.hear_kind(&mut router, UPDATE), [10, 9, 0, 1]));
         let error = scene.status().last_error.unwrap();
@@ -434,10 +434,10 @@ scenes! {
 
     // WEAKNESS: kube-vip believes that an address is announced after one failure to do so.
     an_announcement_repeated_is_made_up_for_and_said_only_once {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let mut scene = Scene::new(settings(vec![peer(at)]));
         assert!(scene.bgp.apply(&Command::Announce { vip: vip("10.9.0.1") }).is_err());
-        let mut router = scene.establish(&ear);
+        let mut router = scene.establish(&listener);
         for _ in 0..3 {
             scene.apply(&take(&[vip("10.9.0.1")]));
         }
@@ -496,7 +496,7 @@ scenes! {
 
     // WEAKNESS: kube-vip blocks its start for the annotations, and ignores later ones.
     peers_in_annotations_are_waited_for_and_changed_later {
-        let (ear, at) = router();
+        let (listener, at) = router();
         let (_, other) = router_at("127.0.0.2:0");
         let given = Given([("bgp_as", "65000".to_owned()), ("annotation", "net".to_owned())].into());
         let declared = viplet_bgp::settings::declare(&given).unwrap();
@@ -517,7 +517,7 @@ scenes! {
         };
         scene.bgp.annotated(&annotations(at));
         assert_eq!(scene.status().name, "127.0.0.1");
-        drop(ear);
+        drop(listener);
         scene.bgp.annotated(&annotations(other));
         assert_eq!((scene.bgp.statuses().len(), scene.status().name.as_str()), (1, "127.0.0.2"));
     }

@@ -278,7 +278,7 @@ pub(crate) fn open(asn: u32, identifier: u8, hold: u16) -> Vec<u8> {
     body
 }
 
-/// A router's ear on loopback.
+/// Where a router listens on loopback.
 pub(crate) fn router() -> (TcpListener, SocketAddr) {
     router_at("127.0.0.1:0")
 }
