@@ -4,8 +4,8 @@ use crate::fnv1a;
 
 /// The mark on everything that an instance installs (design law 4): `IFA_PROTO` of addresses,
 /// `rtm_protocol` of routes. By it the instance knows, after a crash, what is its own. Instances
-/// on one node need different ones, or each would remove the addresses of the others as left
-/// behind.
+/// on one node may share one: what carries it and has a lifetime is left to the kernel, as another
+/// instance may refresh it.
 ///
 /// 118 is that of the instance without a name; those with one have 119 to 185 and 199 to 247.
 /// Nobody else is known to use these. In `rtm_protocol` (`linux/rtnetlink.h`, iproute2's
