@@ -307,12 +307,22 @@ impl Table {
 
     /// A link's index by its name.
     pub(crate) fn index(&self, name: &LinkName) -> Option<u32> {
-        self.links.values().find(|link| link.name == *name).map(|link| link.index)
+        self.named(name).map(|link| link.index)
     }
 
-    /// A link by its name.
+    /// A link by its name, or by an alternative one: the kernel sees to it that none is given twice.
+    fn named(&self, name: &LinkName) -> Option<&LinkRecord> {
+        let mut links = self.links.values();
+        let by_altname = || {
+            let has = |link: &&LinkRecord| link.altnames.iter().any(|other| other == name.as_str());
+            self.links.values().find(has)
+        };
+        links.find(|link| link.name == *name).or_else(by_altname)
+    }
+
+    /// What a sender needs to know of it.
     pub(crate) fn facts(&self, name: &LinkName) -> Option<LinkFacts> {
-        self.links.values().find(|link| link.name == *name).map(|link| LinkFacts {
+        self.named(name).map(|link| LinkFacts {
             index: link.index,
             kind: link.kind,
             state: state(link),

@@ -1,9 +1,9 @@
 //! The node's own addresses as the kernel reported them: router id, next hops, indices of links.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use viplet_backend_api::{Address, LinkName, Notice, Observation, Owner, Usability};
+use viplet_backend_api::{Address, Link, LinkName, Notice, Observation, Owner, Usability};
 
 use crate::settings::{Families, NextHop, Peer, RouterId, Source};
 use crate::wire::open::NextHops;
@@ -12,6 +12,8 @@ use crate::wire::open::NextHops;
 #[derive(Debug, Default)]
 pub(super) struct NodeAddresses {
     addresses: BTreeSet<(LinkName, IpAddr)>,
+    /// Alternative names by which settings may call a link, and its own name.
+    altnames: BTreeMap<LinkName, LinkName>,
 }
 
 /// Next hops for one connection.
@@ -39,14 +41,26 @@ impl NodeAddresses {
             Notice::AddressGone { link, address } => {
                 self.addresses.remove(&(link.clone(), *address));
             }
-            Notice::LinkGone(gone) => self.addresses.retain(|(link, _)| link != gone),
+            Notice::Link(link) => self.names_of(link),
+            Notice::LinkGone(gone) => {
+                self.addresses.retain(|(link, _)| link != gone);
+                self.altnames.retain(|_, link| link != gone);
+            }
             _ => {}
         }
     }
 
     pub(super) fn replace(&mut self, observation: &Observation) {
         self.addresses.clear();
+        self.altnames.clear();
+        observation.links.iter().for_each(|link| self.names_of(link));
         observation.addresses.iter().for_each(|address| self.address(address));
+    }
+
+    fn names_of(&mut self, link: &Link) {
+        self.altnames.retain(|_, known| *known != link.name);
+        let names = link.altnames.iter().filter_map(|name| LinkName::new(name));
+        self.altnames.extend(names.map(|name| (name, link.name.clone())));
     }
 
     fn address(&mut self, address: &Address) {
@@ -63,8 +77,10 @@ impl NodeAddresses {
         self.addresses.iter().find(|(_, address)| *address == wanted).map(|(link, _)| link)
     }
 
+    /// The addresses of a link, by its own name or an alternative one.
     fn on(&self, wanted: &LinkName) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().filter(move |(link, _)| link == wanted).map(|(_, address)| *address)
+        let wanted = self.altnames.get(wanted).unwrap_or(wanted).clone();
+        self.addresses.iter().filter(move |(link, _)| *link == wanted).map(|(_, address)| *address)
     }
 
     fn v4_on(&self, link: &LinkName) -> Option<Ipv4Addr> {

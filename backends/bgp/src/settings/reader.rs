@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         }
         let link = LinkName::new(text);
         if link.is_none() {
-            self.refuse(setting, "it is not the name of an interface; accepted: eth0");
+            self.refuse(setting, "it is not the name of an interface that BGP can use; accepted: the interface's name, or an alternative name of at most 15 bytes");
         }
         link
     }

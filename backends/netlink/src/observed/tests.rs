@@ -238,6 +238,16 @@ fn default_routes_are_read_again_only_when_they_may_have_changed() {
     assert_eq!(follow(&mut table, Message::RouteGone(default)), Follow::ReadRoutes);
 }
 
+#[test]
+fn a_link_is_found_by_its_alternative_name_too() {
+    let mut table = table();
+    let altnames = vec!["enp1s0".to_owned()];
+    apply(&mut table, Message::Link(LinkRecord { altnames, ..link(1, "eth0") }));
+    for (name, index) in [("enp1s0", Some(1)), ("eth0", Some(1)), ("eth1", Some(2)), ("en", None)] {
+        assert_eq!(table.index(&LinkName::new(name).unwrap()), index, "{name}");
+    }
+}
+
 /// A dummy link with the index 3.
 fn dummy(name: &str) -> LinkRecord {
     LinkRecord { kind: LinkKind::Dummy, ..link(3, name) }

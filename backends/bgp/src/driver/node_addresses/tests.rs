@@ -24,6 +24,26 @@ fn node(addresses: &[(&str, &str)]) -> NodeAddresses {
     node
 }
 
+#[test]
+fn a_link_may_be_named_by_its_alternative_name() {
+    let mut node = node(&[("eth0", "192.0.2.7"), ("eth1", "192.0.2.8")]);
+    let named = |altnames: &[&str]| {
+        Notice::Link(viplet_backend_api::Link {
+            name: link("eth1"),
+            altnames: altnames.iter().map(|name| (*name).to_owned()).collect(),
+            kind: viplet_backend_api::LinkKind::Ethernet,
+            state: viplet_backend_api::LinkState::Up,
+            hardware: viplet_backend_api::HardwareAddress::default(),
+            default_route: viplet_backend_api::DefaultRoute::None,
+        })
+    };
+    let id = |node: &NodeAddresses| node.router_id(&RouterId::OfLink(link("enp2s0")), &[]);
+    node.notice(&named(&["enp2s0"]));
+    assert_eq!(id(&node), Ok(Ipv4Addr::new(192, 0, 2, 8)));
+    node.notice(&named(&[]));
+    assert!(id(&node).is_err());
+}
+
 fn peer(families: Families, source: Source) -> Peer {
     Peer {
         address: PeerAddress::Ip("192.0.2.1".parse().unwrap()),
