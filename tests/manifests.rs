@@ -141,6 +141,8 @@ fn an_unknown_word_is_answered_with_what_exists() {
 #[test]
 fn the_service_command_of_kube_vip_is_refused_with_what_exists() {
     refused(&viplet("service"), &["service is not a command of viplet", "manager"]);
+    // It was kube-vip's manager until 0.3.
+    refused(&viplet("start"), &["start is not a command of viplet", "Did you mean manager?"]);
 }
 
 /// kube-vip logs what is wrong, prints nothing and ends with 0.

@@ -85,7 +85,8 @@ fn unknown(error: &str) -> Option<&str> {
 
 fn there_are(unknown: &str, command: &str, known: &[&CommandInfo]) -> String {
     let names: Vec<&str> = known.iter().map(|command| command.name).collect();
-    let guess = table::nearest(unknown, names.iter().copied());
+    let renamed = (unknown == "start").then_some("manager").filter(|name| names.contains(name));
+    let guess = renamed.or_else(|| table::nearest(unknown, names.iter().copied()));
     let guess = guess.map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
     format!(
         "{unknown} is not a command of {command}; there are: {}.{guess}\nSee {command} --help",

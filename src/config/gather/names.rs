@@ -22,6 +22,15 @@ const PREFIXES: [&str; 11] = [
     "control_plane_",
 ];
 
+/// Who holds an address depends on these, and kube-vip takes them from no settings file.
+const NOT_FROM_A_FILE: [&str; 5] = [
+    "cp_namespace",
+    "per_service_election_on_demand",
+    "svc_leasename",
+    "vip_leaderelection",
+    "vip_leasename",
+];
+
 /// Points at variables that look like ours and have no effect.
 pub(super) fn without_effect(inputs: &Inputs<'_>, gathered: &mut Gathered) {
     let known = || table::all().flat_map(|setting| setting.environment.iter().copied());
@@ -40,6 +49,7 @@ pub(super) fn without_effect(inputs: &Inputs<'_>, gathered: &mut Gathered) {
         }
     }
     table::all().for_each(|setting| alone(setting, inputs, gathered));
+    NOT_FROM_A_FILE.iter().for_each(|name| only_ours(name, gathered));
 }
 
 /// Says when a variable that may belong to somebody else beats what was given on purpose.
@@ -57,6 +67,18 @@ pub(super) fn overridden(
             "{name}={winner} of the environment beats {beaten} ({}); other programs use a \
              variable of that name too, so make sure that it is meant for viplet",
             loser.source
+        ));
+    }
+}
+
+/// A kube-vip with the same settings file would elect otherwise, and both would hold the address.
+fn only_ours(name: &str, gathered: &mut Gathered) {
+    let Some(found) = gathered.values.get(name) else { return };
+    let (Source::File(path, key), default) = (&found.source, found.setting.default) else { return };
+    if found.value.to_string() != default {
+        gathered.warnings.push(format!(
+            "{path}: {key} counts here, but kube-vip takes it from no file and goes by {default}: \
+             beside kube-vip set {name} in the environment"
         ));
     }
 }

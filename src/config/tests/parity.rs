@@ -345,6 +345,19 @@ fn an_election_is_asked_for_under_its_own_name_only() {
     assert_eq!(loaded.warnings, [said]);
 }
 
+/// The file counts in viplet. A kube-vip with the same file would elect by another Lease.
+#[test]
+fn a_file_that_kube_vip_would_elect_otherwise_with_is_pointed_at() {
+    let loaded = least().file("a.yaml", "leaseName: other\nleaseDuration: 20").loaded();
+    assert_eq!(value(&loaded, "vip_leasename"), "other");
+    let said = "a.yaml: leaseName counts here, but kube-vip takes it from no file and goes by \
+                plndr-cp-lock: beside kube-vip set vip_leasename in the environment";
+    assert_eq!(loaded.warnings, [said]);
+    let variable = [("vip_leasename", "other")];
+    let loaded = least().file("a.yaml", "leaseName: other").env(&variable).loaded();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
 #[test]
 fn a_problem_names_what_was_meant_for_its_setting() {
     let mut given = least().env(&[("Address", "192.0.2.7")]);
