@@ -13,12 +13,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines of a file without its tests.
-const LONGEST_FILE: usize = 500;
+const LONGEST_FILE: usize = 480;
 
 /// Words that say nothing to whoever has not been told what they stand for.
-const STRANGE_WORDS: [&str; 13] = [
-    "desks", "ear", "ears", "errand", "errands", "lodger", "lodgers", "mouth", "mouths", "notes",
-    "papers", "town", "towns",
+const STRANGE_WORDS: [&str; 24] = [
+    "agenda",
+    "desk",
+    "desks",
+    "ear",
+    "ears",
+    "errand",
+    "errands",
+    "former",
+    "lodger",
+    "lodgers",
+    "mouth",
+    "mouths",
+    "notes",
+    "obstacle",
+    "obstacles",
+    "papers",
+    "seat",
+    "seats",
+    "tenancy",
+    "tenant",
+    "tenants",
+    "town",
+    "towns",
+    "voice",
 ];
 
 fn root() -> PathBuf {
