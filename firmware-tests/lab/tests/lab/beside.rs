@@ -6,7 +6,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
-use viplet_lab::cluster::{Cluster, Plan};
+use viplet_lab::cluster::{Cluster, Plan, Timing};
 use viplet_lab::rtnl::{Lifetime, Listed};
 use viplet_lab::wait::stays_for;
 use viplet_lab::{Process, Service, wait_until};
@@ -51,7 +51,8 @@ fn two() -> Plan {
 }
 
 fn three_addresses() -> Plan {
-    Plan::new(1).addresses(&["10.77.0.100", "10.77.0.101", "fd77::102"])
+    let plan = Plan::new(1).timing(Timing(10, 7, 2));
+    plan.addresses(&["10.77.0.100", "10.77.0.101", "fd77::102"])
 }
 
 fn both_duties() -> Plan {

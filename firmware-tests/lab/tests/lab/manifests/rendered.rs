@@ -139,7 +139,7 @@ pub(super) fn helm(cluster: &Cluster) {
         let objects = parse_all(&text);
         let mut environment = vec![("vip_nodename", "node-a")];
         if namespace == "tenant" {
-            environment.extend([("svc_namespace", "tenant")]);
+            environment.extend([("svc_namespace", "tenant"), ("svc_enable", "true")]);
         }
         let words: Vec<&str> = same.split_whitespace().collect();
         let set = only(&objects, "DaemonSet");
