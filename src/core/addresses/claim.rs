@@ -6,7 +6,9 @@ mod whose;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use viplet_backend_api::{Class, Command, DuplicateDetection, Owner, Refusal, Usability, Vip};
+use viplet_backend_api::{
+    Class, Command, DuplicateDetection, Lifetime, Owner, Refusal, Usability, Vip,
+};
 
 pub use due::{ANNOUNCEMENT, Due};
 use whose::{is_marked, ours};
@@ -44,6 +46,13 @@ pub struct Setback {
     again: Moment,
 }
 
+/// Whether the last install came in time to be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastInstall {
+    InTime,
+    TooLate,
+}
+
 /// An address under our care.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -61,8 +70,7 @@ pub struct Claim {
     muted: Option<Box<Refusal>>,
     /// Observed since the last install.
     seen: bool,
-    /// The last install was too late to be carried out.
-    postponed: bool,
+    last_install: LastInstall,
     /// What the kernel said of it when it was looked at last.
     looked: Option<Usability>,
     /// It answered when it was looked at last.
@@ -92,7 +100,7 @@ impl Claim {
             penalty: None,
             muted: None,
             seen: false,
-            postponed: false,
+            last_install: LastInstall::InTime,
             looked: None,
             answered: false,
             told: false,
@@ -168,7 +176,7 @@ impl Claim {
             return; // A copy on another link: asked for again at its own time.
         }
         match command {
-            Command::Install { .. } => self.postponed = true,
+            Command::Install { .. } => self.last_install = LastInstall::TooLate,
             Command::Announce { .. } => {
                 self.announced = self.announced.saturating_sub(1);
                 self.announcing.iter_mut().for_each(|schedule| schedule.postpone(now));
@@ -299,12 +307,8 @@ impl Claim {
         if self.installed_until.is_some_and(|end| end <= now) {
             self.announcing = None; // The kernel has dropped it, even if that was not seen yet.
         }
-        self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
-        self.installed_at = now;
-        self.postponed = false;
         self.withdrawn_at = None;
-        self.seen = here.is_some_and(ours); // A refresh is not observed.
-        out.push(Command::Install { vip: self.vip.clone(), lifetime });
+        out.push(self.install(lifetime, here, now));
     }
 
     fn announce(
@@ -353,20 +357,24 @@ impl Claim {
     ) {
         let due = self.keep_due(lifetime, here).is_some_and(|(at, _)| at <= now);
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        let lifetime = viplet_backend_api::Lifetime::from_secs(seconds);
+        let lifetime = Lifetime::from_secs(seconds);
         let (true, Some(lifetime)) = (due && !self.waits(now), lifetime) else { return };
+        out.push(self.install(lifetime, here, now));
+    }
+
+    fn install(&mut self, lifetime: Lifetime, here: Option<&SeenAddress>, now: Moment) -> Command {
         self.installed_until = Some(now + Duration::from_secs(u64::from(lifetime.as_secs())));
         self.installed_at = now;
-        self.postponed = false;
+        self.last_install = LastInstall::InTime;
         self.seen = here.is_some_and(ours); // A refresh is not observed.
-        out.push(Command::Install { vip: self.vip.clone(), lifetime });
+        Command::Install { vip: self.vip.clone(), lifetime }
     }
 
     fn drop_it(&mut self, here: Option<&SeenAddress>, now: Moment, out: &mut Vec<Command>) {
         let installed = self.installed_until.take().is_some();
         self.announcing = None;
         self.answered = false;
-        self.postponed = false;
+        self.last_install = LastInstall::InTime;
         let there = match here {
             Some(seen) if seen.owner == Owner::Unmarked => installed || self.is_put_on_link(),
             Some(seen) => ours(seen),

@@ -144,8 +144,14 @@ impl Handovers {
         let waits = handover.is_some_and(|handover| !handover.predecessors.is_empty());
         let superseded = handover.is_some_and(|handover| handover.superseded.is_some());
         let idle = handover.is_some_and(|handover| handover.followed.is_none());
-        keep(&mut self.under_way, ip, waits && *authority != Authority::Nobody);
-        keep(&mut self.superseded, ip, superseded);
+        match waits && *authority != Authority::Nobody {
+            true => self.under_way.insert(ip),
+            false => self.under_way.remove(&ip),
+        };
+        match superseded {
+            true => self.superseded.insert(ip),
+            false => self.superseded.remove(&ip),
+        };
         if !waits && !superseded && idle {
             self.of.remove(&ip);
         }
@@ -240,13 +246,6 @@ impl Handovers {
             this && !one.is_marked() && around.now < one.since + MARKED_WITHIN
         })
     }
-}
-
-fn keep(set: &mut BTreeSet<IpAddr>, ip: IpAddr, is_in: bool) {
-    match is_in {
-        true => set.insert(ip),
-        false => set.remove(&ip),
-    };
 }
 
 #[cfg(test)]

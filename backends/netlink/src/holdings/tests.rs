@@ -43,7 +43,7 @@ fn one_that_is_only_made_known_is_reported_once_and_dies_with_its_lifetime() {
     assert_eq!(holdings.deadline(), Some(Duration::from_secs(8)));
     assert_eq!(holdings.expired(Duration::from_secs(7)), []);
     assert!(holdings.has(&vip));
-    assert_eq!(holdings.expired(Duration::from_secs(8)), [vip.clone()]);
+    assert_eq!(holdings.expired(Duration::from_secs(8)), std::slice::from_ref(&vip));
     assert!(!holdings.has_anywhere(vip.address) && holdings.deadline().is_none());
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claim, REINSTALL, UNSEEN, Want, ours};
+use super::{Claim, LastInstall, REINSTALL, UNSEEN, Want, ours};
 use crate::core::observed::{Observed, SeenAddress};
 use crate::core::rights::election::term;
 use crate::core::time::Moment;
@@ -55,7 +55,7 @@ impl Claim {
             return None;
         }
         let Some(end) = self.installed_until else { return Some((now, "an install")) };
-        if self.postponed {
+        if self.last_install == LastInstall::TooLate {
             return Some((now, "an install was late"));
         }
         if here.is_some_and(|seen| self.stays_for_ever(seen)) {
@@ -71,7 +71,7 @@ impl Claim {
     /// When to refresh an address that is kept. The kernel's dead-man dropped it just before the
     /// lease ran out: it comes back.
     pub(super) fn keep_due(&self, lifetime: Duration, here: Option<&SeenAddress>) -> Option<Due> {
-        if self.postponed {
+        if self.last_install == LastInstall::TooLate {
             return Some((self.installed_at, "an install was late"));
         }
         if here.is_some_and(ours) {
