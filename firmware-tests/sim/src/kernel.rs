@@ -71,6 +71,8 @@ struct Held {
 pub struct Kernel {
     links: BTreeMap<LinkName, Link>,
     addresses: BTreeMap<(IpAddr, LinkName), Held>,
+    /// What another instance of viplet on this node holds.
+    beside: Option<IpAddr>,
     notices: VecDeque<Notice>,
     monitor: Monitor,
     /// Whether it does what it is told.
@@ -102,6 +104,7 @@ impl Kernel {
         let mut kernel = Self {
             links: [lo, eth0].into_iter().map(|link| (link.name.clone(), link)).collect(),
             addresses: BTreeMap::new(),
+            beside: None,
             notices: VecDeque::new(),
             monitor: Monitor::Heard,
             permission: Permission::Granted,
@@ -117,6 +120,20 @@ impl Kernel {
         let (usability, presence) = (Usability::Usable, Presence::OnLink);
         let held = Held { prefix_len, owner, ends, usability, detected: None, presence };
         self.addresses.insert((address, eth0()), held);
+    }
+
+    /// Puts an address on `eth0` that another instance of viplet on this node holds, by the same
+    /// tag: it is always refreshed in time.
+    pub fn plant_beside(&mut self, address: IpAddr) {
+        let ever = Moment::from_boot(Duration::from_secs(u32::MAX.into()));
+        self.plant(address, 32, Owner::Viplet, Some(ever));
+        self.beside = Some(address);
+    }
+
+    /// Whether what another instance holds is there, if there is one.
+    #[must_use]
+    pub fn keeps_what_is_beside(&self) -> bool {
+        self.beside.is_none_or(|address| self.addresses.contains_key(&(address, eth0())))
     }
 
     /// Takes an address of ours away, as a person would with `ip addr del`.

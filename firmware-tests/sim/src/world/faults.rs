@@ -203,12 +203,19 @@ pub fn draw_plan(rng: &mut Rng, setup: &Setup, from: Nanos, heal: Nanos) -> Vec<
 /// An address with our tag that nobody wants any more.
 pub(super) const STALE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 77));
 
+/// An address with our tag that another instance on the node holds.
+pub(super) const BESIDE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 78));
+
 impl World {
-    /// What earlier runs, of viplet with other settings or of kube-vip, left on some nodes.
+    /// What earlier runs, of viplet with other settings or of kube-vip, left on some nodes, and
+    /// what other instances hold there.
     pub(super) fn leftovers(&mut self) {
         for node in 0..self.nodes.len() {
             let stale = self.rng.chance(200);
             let kube_vips = self.rng.chance(150);
+            let beside = self.rng.chance(200);
+            // By kube-vip 0.8 or by hand. What is on `lo` is wanted there alone.
+            let by_hand = self.rng.chance(500) && self.setup.routed.is_none();
             if self.setup.nodes[node] == Kind::Foreign || self.setup.plant != Plant::None {
                 continue;
             }
@@ -216,9 +223,13 @@ impl World {
             if stale {
                 kernel.plant(STALE, 32, Owner::Viplet, None);
             }
+            if beside {
+                kernel.plant_beside(BESIDE);
+            }
             if kube_vips {
+                let owner = if by_hand { Owner::Unmarked } else { Owner::Predecessor };
                 for address in &self.setup.vips {
-                    kernel.plant(*address, 32, Owner::Predecessor, None);
+                    kernel.plant(*address, 32, owner, None);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use viplet::core::status::RoleStatus;
 use viplet_backend_api::Owner;
 
-use super::faults::{Fault, Planned, STALE};
+use super::faults::{BESIDE, Fault, Planned, STALE};
 use super::process::PROMPT;
 use super::route_laws::{RouteLaws, RouteTrack};
 use super::service_laws::{ServiceLaws, ServiceTrack, TRUTH};
@@ -295,6 +295,10 @@ impl World {
             let how = format!("{} has lost its own address {own}", self.nodes[node].name);
             self.laws.breach(Law::NothingLeft, self.now, how);
         }
+        if !self.nodes[node].kernel.keeps_what_is_beside() {
+            let how = format!("{} took what another instance holds", self.nodes[node].name);
+            self.laws.breach(Law::NothingLeft, self.now, how);
+        }
     }
 
     fn holder_has_addresses(&mut self, node: usize) {
@@ -450,7 +454,8 @@ impl World {
             self.laws.breach(Law::FewWrites, self.now, how);
         }
         for node in 0..self.nodes.len() {
-            let left = self.nodes[node].kernel.addresses().find(|held| held.1 != Owner::Node);
+            let mut held = self.nodes[node].kernel.addresses();
+            let left = held.find(|held| held.1 != Owner::Node && held.0 != BESIDE);
             if let (Some((address, _)), true) = (left, self.nodes[node].kernel.link_is_up()) {
                 let how = format!("{} has {address} after the end", self.nodes[node].name);
                 self.laws.breach(Law::NothingLeft, self.now, how);

@@ -9,7 +9,7 @@ use viplet::core::rights::election::term;
 use viplet::core::settings::HealthGate;
 use viplet_backend_api::Owner;
 
-use super::faults::STALE;
+use super::faults::{BESIDE, STALE};
 use super::laws::SETTLED;
 use super::routing::Succeeded;
 use super::{Asked, Law, Schedule, Who, World};
@@ -180,7 +180,9 @@ impl World {
         let duration = self.setup.plane.timing.duration;
         let longest = nanos(duration + term::kernel_lateness(duration)) + 200 * MS;
         let kernel = &self.nodes[node].kernel;
-        let left = kernel.on_links().find(|(ip, owner)| *owner == Owner::Viplet && *ip != STALE);
+        let known = [STALE, BESIDE];
+        let ours = |(ip, owner): &(IpAddr, Owner)| *owner == Owner::Viplet && !known.contains(ip);
+        let left = kernel.on_links().find(ours);
         if let (Some((address, _)), true) = (left, now > since + longest) {
             let how = format!("{} is dead and still has {address}", self.nodes[node].name);
             self.laws.breach(Law::DeadMan, now, how);
