@@ -7,6 +7,7 @@ pub mod kubeadm;
 pub mod manager;
 pub mod manifest;
 mod peers;
+pub mod printable;
 pub mod replay;
 pub mod services;
 pub mod status;
@@ -24,6 +25,7 @@ use config::ConfigCommand;
 use kubeadm::KubeadmCommand;
 use manager::ManagerCommand;
 use manifest::{ManifestCommand, Printed};
+use printable::say;
 use replay::ReplayCommand;
 use status::StatusCommand;
 use surroundings::Surroundings;
@@ -119,15 +121,15 @@ fn deliver(printed: Option<Result<Printed, String>>, words: &[&str]) -> ExitCode
     }))
 }
 
-/// Writes what a command has to say; a closed pipe is not worth a word.
+/// Writes what a command has to say.
 fn print(outcome: Result<String, String>) -> ExitCode {
     match outcome {
         Ok(text) => {
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            say(&mut std::io::stdout(), &text);
             ExitCode::SUCCESS
         }
         Err(text) => {
-            let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+            say(&mut std::io::stderr(), &format!("{}\n", text.trim_end()));
             ExitCode::FAILURE
         }
     }

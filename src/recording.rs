@@ -9,6 +9,8 @@
 //!
 //! Neither the core's settings nor its inputs have secrets, and so has no recording.
 
+pub mod file;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -144,7 +146,18 @@ fn json(value: &impl Serialize) -> String {
 pub struct Recording {
     /// Its first line.
     pub header: Header,
+    /// Whether its last line is all there.
+    pub end: FileEnd,
     entries: Vec<Entry>,
+}
+
+/// How a file ends: a full disk cuts what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileEnd {
+    /// With a whole line.
+    Whole,
+    /// In the middle of a line, which is left out.
+    Cut,
 }
 
 /// One input and what the core did about it.
@@ -170,19 +183,24 @@ pub enum Source {
 }
 
 impl Recording {
-    /// Reads a file.
+    /// Reads a file's text. What follows its last newline is not read.
     ///
     /// # Errors
     /// With the line that is no part of a recording of this version, and why.
     pub fn read(text: &str) -> Result<Self, String> {
-        let mut lines = text.lines();
+        let (whole, end) = match text.rsplit_once('\n') {
+            Some((whole, "")) => (whole, FileEnd::Whole),
+            Some((whole, _)) => (whole, FileEnd::Cut),
+            None => (text, FileEnd::Cut),
+        };
+        let mut lines = whole.lines();
         let first = lines.next().ok_or("the file is empty")?;
         let header = serde_json::from_str(first).map_err(|why| wrong(1, &why))?;
         let entry = |(before, text): (usize, &str)| {
             serde_json::from_str(text).map_err(|why| wrong(before + 2, &why))
         };
         let entries = lines.enumerate().map(entry).collect::<Result<_, _>>()?;
-        Ok(Self { header, entries })
+        Ok(Self { header, end, entries })
     }
 
     /// Runs a core on it, and gives every input with what was done about it.

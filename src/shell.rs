@@ -110,11 +110,11 @@ impl Console<'_> {
     fn write_recording(&self) {
         let recorder = self.shared.recorder.borrow();
         let (Some(file), Some(recorder)) = (&self.settings.record_file, &*recorder) else { return };
-        match std::fs::write(file, recorder.text()) {
+        match recording::file::write(file, &recorder.text()) {
             Ok(()) => log::info!("the last inputs are written to {}", file.display()),
             Err(error) => log::warn!(
                 "the last inputs could not be written to {} (record_file): {error}; name a file \
-                 in a folder that this process may write to",
+                 in a folder that this process may write to, on a disk with room for it",
                 file.display()
             ),
         }

@@ -3,7 +3,7 @@
 use argh::FromArgs;
 
 use crate::core::Moment;
-use crate::recording::{Recording, Source, Turn};
+use crate::recording::{self, FileEnd, Recording, Source, Turn};
 use crate::registry::{self, RECORDING};
 
 /// Characters of an input that are shown without --whole: lists of Services are long.
@@ -33,7 +33,7 @@ impl ReplayCommand {
                 .to_owned());
         }
         let file = &self.file;
-        let text = std::fs::read_to_string(file).map_err(|why| format!("{file}: {why}"))?;
+        let text = recording::file::read(file.as_ref()).map_err(|why| format!("{file}: {why}"))?;
         let recording = Recording::read(&text).map_err(|why| format!("{file}: {why}"))?;
         let shown = if self.whole { usize::MAX } else { SHOWN };
         Ok(told(recording, shown))
@@ -46,6 +46,7 @@ pub fn told(recording: Recording, shown: usize) -> String {
     let (started, lost) = (recording.header.started, recording.header.lost);
     let node = &recording.header.settings.node;
     let mut text = format!("{node}, viplet {}\n", recording.header.viplet);
+    let end = recording.end;
     let mut source = Source::Replayed;
     for turn in recording.replay() {
         if turn.source != source {
@@ -56,6 +57,9 @@ pub fn told(recording: Recording, shown: usize) -> String {
             ));
         }
         tell(&turn, started, shown, &mut text);
+    }
+    if end == FileEnd::Cut {
+        text.push_str("the file is cut off here, in the middle of a line\n");
     }
     text
 }

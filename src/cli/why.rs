@@ -2,12 +2,12 @@
 //! addresses.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use argh::FromArgs;
 
 use super::ask::{self, Answer};
+use super::printable::say;
 use crate::core::status::{ServiceState, ServiceStatus, Why};
 
 /// Nobody could be asked.
@@ -53,22 +53,21 @@ impl WhyCommand {
     /// Asks, prints and ends.
     #[must_use]
     pub fn run(&self) -> ExitCode {
-        // A closed pipe is not worth a word.
         match self.ask() {
             Said::Served(text) => {
-                let _ = std::io::stdout().write_all(text.as_bytes());
+                say(&mut std::io::stdout(), &text);
                 ExitCode::SUCCESS
             }
             Said::Unserved(text) => {
-                let _ = std::io::stdout().write_all(text.as_bytes());
+                say(&mut std::io::stdout(), &text);
                 ExitCode::FAILURE
             }
             Said::Unknown(text) => {
-                let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+                say(&mut std::io::stderr(), &format!("{}\n", text.trim_end()));
                 ExitCode::FAILURE
             }
             Said::NotAsked(text) => {
-                let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+                say(&mut std::io::stderr(), &format!("{}\n", text.trim_end()));
                 ExitCode::from(NOT_ASKED)
             }
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use super::source::{ApiHealth, StatusPage};
+use crate::cli::printable::printable;
 use crate::cli::services::Listing;
 use crate::cli::status::for_a_person;
 use crate::config::Mode;
@@ -64,7 +65,7 @@ impl Dump<'_> {
         section(&mut out, "STATE");
         out.push_str(&for_a_person(self.page, Listing::Without));
         let _ = write!(out, "\n{RULE}\n                   END OF CONFIGURATION DUMP\n{RULE}\n\n");
-        out
+        printable(&out)
     }
 
     fn basic(&self, out: &mut String) {

@@ -99,7 +99,7 @@ fn escape(message: &str, line: &mut String) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            c if c.is_control() || breaks_or_reorders(c) => {
+            c if acts_on_a_terminal(c) => {
                 let _ = write!(line, "\\u{{{:x}}}", u32::from(c));
             }
             c => line.push(c),
@@ -107,9 +107,12 @@ fn escape(message: &str, line: &mut String) {
     }
 }
 
-/// Unicode's line and paragraph separators and its bidirectional controls.
-fn breaks_or_reorders(c: char) -> bool {
-    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+/// Whether a terminal does something else than to show this letter: control characters, Unicode's
+/// line and paragraph separators and its bidirectional controls.
+#[must_use]
+pub fn acts_on_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::eligibility::Ineligibility;
 use super::{Addresses, Authority};
 use crate::core::cluster::record::{Protocol, ServiceName, ServicePort, ServiceRecord};
 use crate::core::context::Around;
-use crate::core::control_plane::Group;
+use crate::core::control_plane::{Group, Stopping};
 use crate::core::observed::unheard;
 use crate::core::rights::election::drive::Handover;
 use crate::core::rights::lease::LeaseName;
@@ -237,6 +237,9 @@ impl<'a> View<'a> {
         if address.requesters.is_empty() {
             return "no Service asks for it any more".to_owned();
         }
+        if self.around.stopping != Stopping::No {
+            return "this process is stopping".to_owned();
+        }
         if let Some(why) = &address.ineligible {
             return self.words(why);
         }
@@ -245,7 +248,11 @@ impl<'a> View<'a> {
         }
         let (lease, right) = (self.lease_text(ip), self.right(ip));
         match right.holder() {
-            Some(_) if right.is_ours() => format!("this node holds the lease {lease}"),
+            Some(_) if right.is_held() => format!("this node holds the lease {lease}"),
+            Some(_) if right.is_ours() => {
+                let trouble = self.rights.trouble(&address.authority);
+                format!("this node's lease {lease} has run out{trouble}")
+            }
             Some(holder) => format!("{holder} holds the lease {lease}"),
             None => {
                 let trouble = self.rights.trouble(&address.authority);

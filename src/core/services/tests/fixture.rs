@@ -145,6 +145,10 @@ pub(crate) struct Fixture {
     pub(crate) announced: Vec<(Moment, usize, IpAddr)>,
     /// Events that were recorded.
     pub(crate) events: Vec<ServiceEvent>,
+    /// Whether requests about Leases get no answer from now on.
+    pub(crate) unanswered: bool,
+    /// What the nodes logged.
+    pub(crate) log: Vec<(usize, String)>,
     /// Writes of leases and of Services that were stored.
     pub(crate) lease_writes: usize,
     pub(crate) service_writes: usize,
@@ -201,6 +205,8 @@ impl Fixture {
             label_requests: 0,
             unwritable: BTreeMap::new(),
             reported: BTreeMap::new(),
+            unanswered: false,
+            log: Vec::new(),
             labels: BTreeMap::new(),
             silent: BTreeMap::new(),
         };
@@ -619,6 +625,9 @@ impl Fixture {
     }
 
     fn serve_lease(&mut self, n: usize, request: &LeaseRequest) {
+        if self.unanswered {
+            return;
+        }
         let lease = request.lease.clone();
         let known = self.leases.get(&lease).cloned();
         let input = match (&request.verb, known) {
@@ -790,5 +799,7 @@ impl Sink for Process<'_> {
         self.fixture.later(STORE, Event::Give { node: self.n, input });
     }
 
-    fn report(&mut self, _report: Report) {}
+    fn report(&mut self, report: Report) {
+        self.fixture.log.push((self.n, report.text));
+    }
 }

@@ -56,6 +56,37 @@ fn an_address_is_announced_in_a_moment_after_its_service_appears() {
 }
 
 #[test]
+fn the_log_says_that_an_address_goes_because_the_process_stops() {
+    let mut fixture = Fixture::new(1, settings(OneForAll));
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    fixture.stop(0);
+    fixture.settle();
+    assert_eq!(
+        withdrawals(&fixture),
+        ["10.0.0.1/32 on eth0: is withdrawn: this process is stopping"]
+    );
+}
+
+#[test]
+fn the_log_says_that_an_address_goes_because_the_lease_has_run_out() {
+    let mut fixture = Fixture::new(1, settings(OneForAll));
+    fixture.serve(asking("web", "10.0.0.1"));
+    fixture.settle();
+    fixture.unanswered = true;
+    fixture.pass(Duration::from_secs(60));
+    let why = "10.0.0.1/32 on eth0: is withdrawn: this node's lease kube-system/plndr-svcs-lock has \
+               run out";
+    let logged = withdrawals(&fixture);
+    assert!(matches!(&logged[..], [line] if line.starts_with(why)), "{logged:?}");
+}
+
+fn withdrawals(fixture: &Fixture) -> Vec<&str> {
+    let lines = fixture.log.iter().map(|(_, line)| line.as_str());
+    lines.filter(|line| line.contains("is withdrawn")).collect()
+}
+
+#[test]
 fn a_node_without_power_loses_its_addresses_to_the_others_within_the_lease() {
     for election in [OneForAll, Each] {
         let mut fixture = Fixture::new(3, settings(election));
