@@ -102,7 +102,8 @@ pub struct Observed {
     addresses: Vec<SeenAddress>,
     /// The node's own addresses and their prefix lengths, by link: the networks that it is in.
     networks: BTreeMap<(LinkName, IpAddr), u8>,
-    /// Peers that were told of an address, where the network is one of peers.
+    /// Peers that were told of an address, where the network is one of peers. It stays when the
+    /// address goes from a link: that may have been a copy, and one that comes anew brings its own.
     reach: BTreeMap<IpAddr, Reach>,
     sight: Sight,
 }
@@ -183,7 +184,6 @@ impl Observed {
 
     fn remove_address(&mut self, address: IpAddr, link: &LinkName) {
         self.networks.remove(&(link.clone(), address));
-        self.reach.remove(&address);
         if let Ok(place) = self.place(address, link) {
             self.addresses.remove(place);
         }

@@ -56,6 +56,21 @@ fn an_address_that_no_peer_was_told_of_is_not_logged_as_announced_and_changes_ar
 }
 
 #[test]
+fn a_stray_copy_that_goes_does_not_make_an_address_announced_that_no_peer_was_told_of() {
+    let mut node = Node::new(plane(HealthGate::Open));
+    let reach = viplet_backend_api::Reach { address: ip(VIP), told: 0, of: 2 };
+    node.give(Input::Observed(Notice::Reach(reach)));
+    let links = vec![link("eth0", LinkState::Up), link("eth1", LinkState::Up)];
+    node.start(links, vec![address("eth1", VIP, Owner::Viplet)]);
+    let link = LinkName::new("eth1").unwrap();
+    node.give(Input::Observed(Notice::AddressGone { link, address: ip(VIP) }));
+    node.pass(Duration::from_secs(60));
+    assert!(node.has(VIP) && !node.said("held and announced"), "{:?}", node.done);
+    let not_ready = node.core.status(node.now).not_ready.join("; ");
+    assert!(not_ready.contains("none of 2 peers was told"), "{not_ready}");
+}
+
+#[test]
 fn an_address_that_peers_were_told_of_is_logged_with_how_many() {
     let mut node = Node::new(plane(HealthGate::Open));
     let reach = viplet_backend_api::Reach { address: ip(VIP), told: 1, of: 2 };

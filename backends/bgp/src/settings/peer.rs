@@ -82,7 +82,7 @@ fn one(text: &str, common: &Common) -> Result<Peer, String> {
     let mut peer = new_peer(address, remote_as(next(), missing)?);
     let password = next();
     peer.password = (!password.is_empty()).then(|| Password(password.to_owned()));
-    if boolean(next()).ok_or("multihop is neither true nor false; accepted: true, false")? {
+    if boolean(next()).ok_or_else(|| wrong_multihop(password))? {
         peer.distance = Distance::Multihop(MULTIHOP_TTL);
     }
     peer.port = port(next().trim())?;
@@ -92,11 +92,27 @@ fn one(text: &str, common: &Common) -> Result<Peer, String> {
     Ok(peer)
 }
 
+/// What is said of a field that should be multihop's, with the field before it.
+fn wrong_multihop(password: &str) -> String {
+    let wrong = "multihop is neither true nor false; accepted: true, false";
+    if !is_multihop_word(password) {
+        return wrong.to_owned();
+    }
+    format!(
+        "{wrong}. One of these stands in the password's field, which comes before it and may be \
+         empty: address:as::true:port"
+    )
+}
+
+fn is_multihop_word(password: &str) -> bool {
+    matches!(password.to_ascii_lowercase().as_str(), "true" | "false")
+}
+
 /// The password's field comes before multihop's, and is easily forgotten: kube-vip takes the word
 /// as the password, and so do we.
 fn misplaced_multihop(text: &str, peer: &Peer) -> Option<String> {
     let password = peer.password.as_ref()?;
-    let word = matches!(password.0.to_ascii_lowercase().as_str(), "true" | "false");
+    let word = is_multihop_word(&password.0);
     let RemoteAs::Number(number) = peer.remote_as else { return None };
     let last = text.ends_with(&format!("{number}:{}", password.0));
     (word && last).then(|| {

@@ -272,6 +272,14 @@ fn multihop_in_the_passwords_field_is_a_password_as_in_kube_vip_and_a_warning() 
 }
 
 #[test]
+fn a_field_that_is_missing_before_multihop_is_named() {
+    let (_, why) = refused(&[("bgp_peers", "192.0.2.1:65001:true:179")]);
+    assert!(why.contains("password's field") && why.contains("address:as::true:port"), "{why}");
+    let (_, why) = refused(&[("bgp_peers", "192.0.2.1:65001:secret:179")]);
+    assert!(why.contains("neither true nor false") && !why.contains("password"), "{why}");
+}
+
+#[test]
 fn mp_bgp_options_in_another_place_are_refused_by_the_one_where_they_belong() {
     for text in [
         "192.0.2.1:65001/mpbgp_nexthop=auto_sourceif",
