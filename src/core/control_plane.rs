@@ -17,7 +17,7 @@ use super::report::{Level, Report};
 use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, PlaneElection, Target};
 use super::time::Moment;
 use crate::core::addresses::announce::Rhythm;
-use crate::core::addresses::claim::{Claim, Want};
+use crate::core::addresses::claim::{Claim, Want, withdrawal};
 use crate::core::rights::election::drive::Handover;
 use crate::core::rights::election::{Courtesy, Election, Fitness, Role, Terms, term};
 use crate::core::rights::lease::LeaseName;
@@ -266,7 +266,9 @@ impl Group {
                 let text = format!("{}: {what}: {why}", claim.vip());
                 effects.push(Effect::Report(Report { level: Level::Info, text }));
             }
-            let withdrawals = commands.iter().filter_map(|command| withdrawal(command, &why));
+            let vip = claim.vip();
+            let withdrawals =
+                commands.iter().filter_map(|command| withdrawal::report(command, vip, &why));
             effects.extend(withdrawals.map(Effect::Report));
             effects.extend(commands.into_iter().map(Effect::Addresses));
         }
@@ -433,10 +435,4 @@ pub enum Stopping {
     No,
     /// It withdraws and releases everything, and ends by then.
     By(Moment),
-}
-
-/// The line for the log about a command that takes an address away.
-fn withdrawal(command: &Command, why: &str) -> Option<Report> {
-    let Command::Withdraw { address, link } = command else { return None };
-    Some(Report { level: Level::Info, text: format!("{address} on {link}: is withdrawn: {why}") })
 }

@@ -2,6 +2,7 @@
 
 mod due;
 mod whose;
+pub mod withdrawal;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use viplet_backend_api::{Command, LinkName, Owner, Vip};
 
 use super::address::Placement;
 use super::announce::Rhythm;
-use super::claim::{Claim, Want};
+use super::claim::{Claim, Want, withdrawal};
 use super::eligibility::{Ineligibility, LEADER_STEADY, LINGER};
 use super::{Addresses, Authority, View};
 use crate::core::context::{Around, PATIENCE};
@@ -108,10 +108,13 @@ impl Addresses {
                 self.tell_requesters(ip);
             }
             let goes = commands.iter().any(|command| matches!(command, Command::Withdraw { .. }));
-            let held = came.then(|| observed::held(around.observed.reach(ip)));
-            let words = [held, goes.then(|| "is withdrawn".to_owned())];
-            let view = View { addresses: self, rights, around };
-            reports.extend(words.into_iter().flatten().map(|what| report(&vip, &what, &view)));
+            if came || goes {
+                let why = View { addresses: self, rights, around }.why_here(ip);
+                let held = came.then(|| observed::held(around.observed.reach(ip)));
+                let held = held.map(|what| format!("{vip}: {what}: {why}"));
+                reports.extend(held.map(|text| Report { level: Level::Info, text }));
+                reports.extend(commands.iter().filter_map(|c| withdrawal::report(c, &vip, &why)));
+            }
         }
         match self.lingers(ip, around) {
             true => self.here.insert(ip),
@@ -304,9 +307,4 @@ impl Addresses {
         };
         Rhythm { every, phase: Jitter::new(number).up_to(every).max(Duration::from_millis(1)) }
     }
-}
-
-fn report(vip: &Vip, what: &str, view: &View<'_>) -> Report {
-    let why = view.why_here(vip.address);
-    Report { level: Level::Info, text: format!("{vip}: {what}: {why}") }
 }

@@ -74,6 +74,17 @@ fn an_address_that_another_hand_makes_permanent_on_the_holder_gets_its_lifetime_
 }
 
 #[test]
+fn a_copy_that_viplet_left_on_another_link_goes_and_the_log_says_where_the_address_belongs() {
+    let mut node = Node::new(control_plane(&[VIP]));
+    let links = vec![link("eth0", LinkState::Up), link("other", LinkState::Up)];
+    node.start(links, vec![address("other", VIP, Owner::Viplet)]);
+    node.pass(Duration::from_secs(5));
+    assert!(node.has(VIP));
+    let copy = format!("{VIP} on other: the copy is withdrawn: the address belongs on eth0");
+    assert!(node.said(&copy) && !node.said("is withdrawn: this node holds"), "{:?}", node.done);
+}
+
+#[test]
 fn two_hands_that_undo_each_other_over_a_lifetime_do_not_spin() {
     let mut node = Node::started(control_plane(&[VIP]));
     node.done.clear();
