@@ -181,7 +181,7 @@ fn a_file_that_a_full_disk_cut_off_is_shown_up_to_there_and_says_so() {
     run(&mut recorder, 20);
     let text = recorder.text();
     let whole = told(Recording::read(&text).unwrap(), 200);
-    let cut = told(Recording::read(&text[..text.len() - 9]).unwrap(), 200);
+    let cut = told(Recording::read(text.get(..text.len() - 9).unwrap()).unwrap(), 200);
     let (same, note) = cut.split_once("the file is cut off here").unwrap();
     assert!(whole.starts_with(same) && same.len() > whole.len() / 2, "{cut}");
     assert!(note.lines().count() == 1 && !whole.contains("cut off"), "{note}");
@@ -190,6 +190,6 @@ fn a_file_that_a_full_disk_cut_off_is_shown_up_to_there_and_says_so() {
 #[test]
 fn a_first_line_that_is_cut_off_is_no_recording() {
     let text = Recorder::new(&elected(), at(0), LIMIT).text();
-    let why = Recording::read(&text[..text.len() / 2]).unwrap_err();
+    let why = Recording::read(text.get(..text.len() / 2).unwrap()).unwrap_err();
     assert!(why.contains("line 1"), "{why}");
 }

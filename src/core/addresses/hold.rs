@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use viplet_backend_api::{Command, LinkName, Owner, Vip};
+use viplet_backend_api::{Command, LinkName, Owner};
 
 use super::address::Placement;
 use super::announce::Rhythm;
