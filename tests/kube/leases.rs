@@ -27,7 +27,6 @@ pub fn record(holder: &str) -> LeaseRecord {
         renewed: Stamp::Now,
         transitions: 3,
         moved: None,
-        writer: None,
     }
 }
 

@@ -5,7 +5,6 @@ mod everywhere;
 pub(crate) mod fixture;
 mod holding;
 mod marks;
-mod namesakes;
 mod sharing;
 mod standing_firm;
 mod successions;

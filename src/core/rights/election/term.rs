@@ -131,7 +131,6 @@ mod tests {
             renewed: Stamp::Now,
             transitions: 0,
             moved: None,
-            writer: None,
         }
     }
 

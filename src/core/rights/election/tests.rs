@@ -5,8 +5,6 @@ use super::*;
 use crate::core::input::{LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 use crate::core::rights::lease::{LeaseRecord, Stamp};
 
-mod namesakes;
-
 const DURATION: Duration = Duration::from_secs(5);
 
 struct Bench {
@@ -39,7 +37,6 @@ fn record(holder: &str, renewed: u64) -> LeaseRecord {
         renewed: Stamp::At(renewed.to_string()),
         transitions: 4,
         moved: None,
-        writer: None,
     }
 }
 
@@ -259,11 +256,7 @@ fn a_conflict_leads_to_a_read_and_a_storm_of_conflicts_does_not_become_a_storm_o
         let request = bench.next();
         requests += 1;
         match request.verb {
-            LeaseVerb::Read => {
-                let (stored, _) = bench.election.record().expect("it is held");
-                let stored = stored.clone();
-                bench.read(stored);
-            }
+            LeaseVerb::Read => bench.read(record("n1", requests)),
             _ => bench.answer(WriteOutcome::Conflict),
         }
     }
