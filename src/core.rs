@@ -181,6 +181,7 @@ impl Core {
             return;
         }
         self.look_at_earlier_run(now);
+        self.know_machine();
         let stopping = self.stopping();
         let services = self.services_handover(now);
         if let Some(group) = &mut self.control_plane {
@@ -197,6 +198,16 @@ impl Core {
             .extend(self.peer_changes.reports(&self.observed, now).into_iter().map(Effect::Report));
         self.withdraw_strangers(now, effects);
         self.stop_when_done(now, effects);
+    }
+
+    fn know_machine(&mut self) {
+        let machine = self.observed.machine();
+        if let Some(group) = &mut self.control_plane {
+            group.election.know_machine(machine);
+        }
+        if let Some(rooms) = &mut self.rooms {
+            rooms.rights.know_machine(machine);
+        }
     }
 
     /// Whether Services' addresses under the control plane's Lease are off this node, where that

@@ -18,6 +18,7 @@ use super::settings::{ControlPlane, Labelling, LoopbackScope, OnLoss, PlaneElect
 use super::time::Moment;
 use crate::core::addresses::announce::Rhythm;
 use crate::core::addresses::claim::{Claim, Want, withdrawal};
+use crate::core::rights::election::author::CURE;
 use crate::core::rights::election::drive::Handover;
 use crate::core::rights::election::{Courtesy, Election, Fitness, Role, Terms, term};
 use crate::core::rights::lease::LeaseName;
@@ -295,6 +296,9 @@ impl Group {
             }
             (_, _, Some(holder)) if holder == self.election.terms().identity => {
                 format!("this node's lease has run out{}", self.election.trouble_suffix())
+            }
+            (_, _, Some(holder)) if self.election.namesake().is_some() => {
+                format!("{holder} holds the lease: {CURE}")
             }
             (_, _, Some(holder)) => format!("{holder} holds the lease"),
         }

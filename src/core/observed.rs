@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use viplet_backend_api::{
     Address, DefaultRoute, InterfaceName, Link, LinkName, LinkState, Notice, Observation, Owner,
     Reach, Rival, Usability,
 };
 
+use super::rights::machine::Machine;
 use super::settings::LinkChoice;
 use super::time::Moment;
 
@@ -106,6 +108,7 @@ pub struct Observed {
     /// address goes from a link: that may have been a copy, and one that comes anew brings its own.
     reach: BTreeMap<IpAddr, Reach>,
     sight: Sight,
+    machine: Rc<Machine>,
 }
 
 impl Observed {
@@ -117,6 +120,7 @@ impl Observed {
             Notice::Link(link) => self.put_link(link, now),
             Notice::LinkGone(name) => {
                 self.links.remove(&name);
+                self.recognise();
                 self.networks.retain(|(link, _), _| *link != name);
                 self.addresses.retain(|seen| seen.link != name);
             }
@@ -142,6 +146,7 @@ impl Observed {
             let down_since = before.get(&link.name).and_then(|seen| seen.down_since);
             self.links.insert(link.name.clone(), seen_link(link, down_since, now));
         }
+        self.recognise();
         self.addresses.clear();
         self.networks.clear();
         for address in snapshot.addresses {
@@ -151,8 +156,21 @@ impl Observed {
     }
 
     fn put_link(&mut self, link: Link, now: Moment) {
-        let down_since = self.links.get(&link.name).and_then(|seen| seen.down_since);
+        let before = self.links.get(&link.name);
+        let down_since = before.and_then(|seen| seen.down_since);
+        let key = |link: &Link| (link.hardware.clone(), link.kind, link.default_route);
+        let same = before.is_some_and(|seen| key(&seen.link) == key(&link));
         self.links.insert(link.name.clone(), seen_link(link, down_since, now));
+        if !same {
+            self.recognise();
+        }
+    }
+
+    fn recognise(&mut self) {
+        let machine = Machine::of(self.links.values().map(|seen| &seen.link));
+        if *self.machine != machine {
+            self.machine = Rc::new(machine);
+        }
     }
 
     fn put_address(&mut self, address: Address) {
@@ -193,6 +211,12 @@ impl Observed {
     #[must_use]
     pub const fn sight(&self) -> &Sight {
         &self.sight
+    }
+
+    /// Which machine this is.
+    #[must_use]
+    pub const fn machine(&self) -> &Rc<Machine> {
+        &self.machine
     }
 
     /// A link by name.

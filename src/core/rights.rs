@@ -12,6 +12,7 @@ pub(crate) mod candidacy;
 pub mod election;
 pub mod lease;
 mod leaving;
+pub mod machine;
 pub mod mark;
 mod members;
 pub(crate) mod request_queue;
@@ -31,6 +32,7 @@ use candidacy::Candidacy;
 pub(crate) use candidacy::LeaseState;
 use election::Tally;
 use lease::LeaseName;
+use machine::Machine;
 pub(crate) use members::Members;
 use request_queue::RequestQueue;
 pub(crate) use right::{Authority, Right};
@@ -50,6 +52,8 @@ pub(crate) struct Rights {
     /// Elections to be driven.
     pending: BTreeSet<Rc<LeaseName>>,
     timers: Timers<Rc<LeaseName>>,
+    /// This machine, by which elections know their own records.
+    machine: Rc<Machine>,
     /// Leases that are there and could not be read.
     unreadable: Reasons<LeaseName>,
     /// What was warned of about them.

@@ -255,6 +255,7 @@ impl Node {
             renewed: Stamp::At(self.version.to_string()),
             transitions: 1,
             moved: None,
+            writer: None,
         });
         let lease = self.core.settings().control_plane.clone().unwrap().lease;
         let view = self.view();

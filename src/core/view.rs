@@ -11,6 +11,7 @@ use super::{Core, Counters, Moment, Status};
 use crate::core::addresses::claim::{Claim, Want};
 use crate::core::cluster::record::ServiceName;
 use crate::core::control_plane::Group;
+use crate::core::rights::election::author::CURE;
 use crate::core::rights::election::{Election, Role};
 use crate::ordered;
 
@@ -34,6 +35,9 @@ impl Core {
                     format!("nobody holds the lease{}", election.trouble_suffix())
                 }
                 Some(holder) if holder == me => "this node holds the lease".to_owned(),
+                Some(holder) if election.namesake().is_some() => {
+                    format!("{holder} holds the lease: {CURE}")
+                }
                 Some(holder) => format!("{holder} holds the lease"),
             };
             lease_entry(election, reason, now)
@@ -121,7 +125,9 @@ impl Core {
                 reasons.extend(ineligible.map(|why| format!("control plane: {why}")));
                 continue;
             };
-            if let Some(why) = ineligible {
+            if let Some(called) = group.election.namesake() {
+                reasons.push(format!("lease {lease}: {called} holds it: {CURE}"));
+            } else if let Some(why) = ineligible {
                 reasons.push(format!("lease {lease}: this node does not stand: {why}"));
             } else if !group.election.was_read() {
                 let trouble = group.election.trouble_suffix();

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::error::Kind;
 use super::json::{Fields, Text, read_json, shortened};
 use super::watch::Watched;
-use crate::core::rights::lease::MOVED;
+use crate::core::rights::lease::{MOVED, WRITER};
 use crate::core::uid::Uid;
 use crate::core::{LeaseName, LeaseRecord, LeaseView, Stamp};
 use crate::dates;
@@ -59,7 +59,17 @@ pub(crate) struct Kept {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rest {
     metadata: Box<str>,
+    /// Those of `metadata.annotations`, but for [`WRITER`].
+    annotations: Box<str>,
     spec: Box<str>,
+}
+
+/// What of an object is to be kept, while it is read.
+#[derive(Default)]
+struct Keeping {
+    metadata: String,
+    annotations: String,
+    spec: String,
 }
 
 #[derive(Deserialize)]
@@ -114,22 +124,24 @@ impl Lease {
                 renewed: Stamp::Absent,
                 transitions: 0,
                 moved: None,
+                writer: None,
             },
             kept: Kept::default(),
         };
-        let mut rest = (String::new(), String::new());
-        lease.take_metadata(wire.metadata, &mut rest.0)?;
-        lease.take_spec(wire.spec.unwrap_or_default(), &mut rest.1)?;
-        if !(rest.0.is_empty() && rest.1.is_empty()) {
-            let rest = Rest { metadata: rest.0.into(), spec: rest.1.into() };
-            lease.kept.rest = Some(Box::new(rest));
+        let mut keeping = Keeping::default();
+        lease.take_metadata(wire.metadata, &mut keeping)?;
+        lease.take_spec(wire.spec.unwrap_or_default(), &mut keeping.spec)?;
+        let Keeping { metadata, annotations, spec } = keeping;
+        if !(metadata.is_empty() && annotations.is_empty() && spec.is_empty()) {
+            let (metadata, annotations, spec) = (metadata.into(), annotations.into(), spec.into());
+            lease.kept.rest = Some(Box::new(Rest { metadata, annotations, spec }));
         }
         required(&lease.name, "name")?;
         required(&lease.version, "resourceVersion")?;
         Ok(lease)
     }
 
-    fn take_metadata(&mut self, fields: Fields<'_>, rest: &mut String) -> Result<(), String> {
+    fn take_metadata(&mut self, fields: Fields<'_>, keeping: &mut Keeping) -> Result<(), String> {
         for (key, value) in fields.0 {
             match key.as_ref() {
                 "namespace" => self.namespace = text(value, "metadata.namespace")?,
@@ -140,15 +152,28 @@ impl Lease {
                     self.kept.uid = (!uid.is_empty()).then(|| Uid::from(uid));
                 }
                 known if FILLED_IN.contains(&known) => {}
+                "annotations" => self.take_annotations(value, &mut keeping.annotations),
+                other => keep(&mut keeping.metadata, other, value),
+            }
+        }
+        Ok(())
+    }
+
+    /// One of ours that makes no sense counts as none.
+    fn take_annotations(&mut self, annotations: &RawValue, rest: &mut String) {
+        let all: Option<Fields<'_>> = serde_json::from_str(annotations.get()).unwrap_or_default();
+        for (key, value) in all.unwrap_or_default().0 {
+            let known = || text(value, "metadata.annotations").ok().map(Into::into);
+            match key.as_ref() {
+                WRITER => self.record.writer = known(),
                 other => {
-                    if other == "annotations" {
-                        self.record.moved = moved(value);
+                    if other == MOVED {
+                        self.record.moved = known();
                     }
                     keep(rest, other, value);
                 }
             }
         }
-        Ok(())
     }
 
     fn take_spec(&mut self, fields: Fields<'_>, rest: &mut String) -> Result<(), String> {
@@ -185,8 +210,12 @@ impl Kept {
         if annotations.is_empty() {
             return Self::default();
         }
-        let metadata = format!(r#","annotations":{}"#, json!(annotations)).into();
-        Self { uid: None, rest: Some(Box::new(Rest { metadata, spec: "".into() })) }
+        let all: String = annotations
+            .iter()
+            .map(|(key, value)| format!(",{}:{}", json!(key), json!(value)))
+            .collect();
+        let rest = Rest { annotations: all.into(), ..Rest::default() };
+        Self { uid: None, rest: Some(Box::new(rest)) }
     }
 
     /// The body of a POST, or of a PUT that replaces `version`. `now` is what [`Stamp::Now`] means.
@@ -205,6 +234,11 @@ impl Kept {
             if let Some(uid) = self.uid {
                 metadata.push_str(&format!(r#","uid":{}"#, json!(uid)));
             }
+        }
+        let writer = record.writer.as_deref().map(|text| format!(r#","{WRITER}":{}"#, json!(text)));
+        let annotations = format!("{}{}", rest.annotations, writer.unwrap_or_default());
+        if let Some(all) = annotations.strip_prefix(',') {
+            metadata.push_str(&format!(r#","annotations":{{{all}}}"#));
         }
         let (transitions, holder) = (record.transitions, json!(record.holder));
         let mut spec = format!(r#""{HOLDER}":{holder},"{TRANSITIONS}":{transitions}"#);
@@ -232,13 +266,6 @@ fn keep(rest: &mut String, key: &str, value: &RawValue) {
     if value.get() != "null" {
         rest.push_str(&format!(",{}:{}", json!(key), value.get()));
     }
-}
-
-/// The annotation [`MOVED`]; one that makes no sense counts as none.
-fn moved(annotations: &RawValue) -> Option<Box<str>> {
-    let Fields(all) = serde_json::from_str(annotations.get()).ok()?;
-    let (_, value) = all.into_iter().find(|(key, _)| key == MOVED)?;
-    text(value, MOVED).ok().map(Into::into)
 }
 
 fn required(text: &str, field: &str) -> Result<(), String> {

@@ -97,6 +97,7 @@ fn fresh(lease: &LeaseName, mark: &Mark) -> Vec<u8> {
         renewed: Stamp::Now,
         transitions: 0,
         moved: None,
+        writer: None,
     };
     let kept = Kept::with_annotations(&ordered::map([(MOVED.to_owned(), text)]));
     kept.body(lease, None, &record, SystemTime::now())

@@ -27,6 +27,7 @@ pub fn record(holder: &str) -> LeaseRecord {
         renewed: Stamp::Now,
         transitions: 3,
         moved: None,
+        writer: None,
     }
 }
 

@@ -124,6 +124,7 @@ impl ClientGo {
             renewed: Stamp::Now,
             transitions: current.map_or(0, |record| record.transitions),
             moved: None,
+            writer: current.and_then(|record| record.writer.clone()),
         };
         match current {
             Some(record) if record.holder == self.identity => {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use viplet::core::input::{LeaseSeen, Mark};
-use viplet::core::rights::lease::MOVED;
+use viplet::core::rights::lease::{MOVED, WRITER};
 use viplet::core::rights::mark::with_mark;
 use viplet::core::{LeaseName, LeaseRecord, LeaseVerb, LeaseView, Stamp, WriteOutcome};
 
@@ -38,6 +38,7 @@ fn record(object: &Value) -> LeaseRecord {
         renewed: stamp("renewTime"),
         transitions: number("leaseTransitions"),
         moved: object["metadata"]["annotations"][MOVED].as_str().map(Into::into),
+        writer: object["metadata"]["annotations"][WRITER].as_str().map(Into::into),
     }
 }
 
@@ -100,6 +101,7 @@ pub fn serve(store: &mut Store, lease: &LeaseName, verb: &LeaseVerb, wall: &str)
             Err(error) => Err(error.message),
         }),
         LeaseVerb::Create { record, annotations, .. } => {
+            let annotations = signed(json!(annotations), record);
             let metadata = json!({"name": lease.name, "annotations": annotations});
             let body = json!({"metadata": metadata, "spec": spec(record, wall)});
             let at = Collection::within(Resource::Leases, &lease.namespace);
@@ -108,7 +110,7 @@ pub fn serve(store: &mut Store, lease: &LeaseName, verb: &LeaseVerb, wall: &str)
         LeaseVerb::Replace { version, record, .. } => {
             // What the object carries beside its spec is written back as it was.
             let kept = store.get(&key).map(|object| object["metadata"]["annotations"].clone());
-            let kept = kept.unwrap_or(Value::Null);
+            let kept = signed(kept.unwrap_or(Value::Null), record);
             let metadata =
                 json!({"name": lease.name, "resourceVersion": version, "annotations": kept});
             let body = json!({"metadata": metadata, "spec": spec(record, wall)});
@@ -116,6 +118,16 @@ pub fn serve(store: &mut Store, lease: &LeaseName, verb: &LeaseVerb, wall: &str)
             Answer::Written(outcome(written.map(|(_, object)| object)))
         }
     }
+}
+
+/// Annotations with the record's writer among them, or without one.
+fn signed(annotations: Value, record: &LeaseRecord) -> Value {
+    let mut all = annotations.as_object().cloned().unwrap_or_default();
+    match record.writer.as_deref() {
+        Some(writer) => all.insert(WRITER.to_owned(), json!(writer)),
+        None => all.remove(WRITER),
+    };
+    Value::Object(all)
 }
 
 fn outcome(result: Result<Value, ApiError>) -> WriteOutcome {

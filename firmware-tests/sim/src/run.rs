@@ -47,6 +47,7 @@ impl Outcome {
             Services::Never => " --no-services",
             Services::Always => " --services",
             Services::Routed => " --routed",
+            Services::Namesakes => " --namesakes",
         };
         format!(
             "{}\n\nseed {seed}: {breach}\nagain: scripts/sim --seed {seed} --trace{world}\n\
@@ -70,6 +71,8 @@ pub enum Services {
     Always,
     /// All, and nodes announce to routers.
     Routed,
+    /// None, and two nodes have one name.
+    Namesakes,
 }
 
 /// Runs a seed's cluster through its faults, to the end.
@@ -99,6 +102,8 @@ pub fn run_kept(
     let drawn = more.chance(600);
     if services == Services::Routed {
         setup = setup.routed(&mut Rng::new(seed ^ 0x0b67_0b67));
+    } else if services == Services::Namesakes {
+        setup = setup.with_namesakes();
     } else if services == Services::Always || (services == Services::AsDrawn && drawn) {
         setup = setup.serving(&mut more);
     }

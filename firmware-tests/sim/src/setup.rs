@@ -26,11 +26,22 @@ pub enum Kind {
     Foreign,
 }
 
+/// What the nodes are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Each has a name of its own.
+    Own,
+    /// The first two have one name, by mistake.
+    OneForTwo,
+}
+
 /// A cluster.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// What each node runs.
     pub nodes: Vec<Kind>,
+    /// What they are called.
+    pub names: Names,
     /// How many clients there are on the LAN.
     pub clients: usize,
     /// The settings, the same on every node.
@@ -89,6 +100,7 @@ impl Setup {
         };
         Self {
             nodes: (0..count).map(kind).collect(),
+            names: Names::Own,
             clients: rng.between(1, 3) as usize,
             plane,
             vips,
@@ -108,6 +120,23 @@ impl Setup {
         };
         let nodes = vec![Kind::Viplet; self.nodes.len()];
         Self { nodes, vips, services: Some(serving), ..self }
+    }
+
+    /// The same cluster, and two of its nodes have one name. Those of other programs could not tell
+    /// each other apart.
+    #[must_use]
+    pub fn with_namesakes(self) -> Self {
+        let nodes = vec![Kind::Viplet; self.nodes.len()];
+        Self { nodes, names: Names::OneForTwo, ..self }
+    }
+
+    /// What a node takes for its name.
+    #[must_use]
+    pub fn name(&self, node: usize) -> String {
+        match (self.names, node) {
+            (Names::OneForTwo, 1) => "node-0".to_owned(),
+            _ => format!("node-{node}"),
+        }
     }
 
     /// Whether there is a control-plane address.

@@ -376,7 +376,7 @@ impl World {
     fn machine(&mut self, who: Who) -> Box<dyn Machine> {
         let node = who.node;
         let (now, seed) = (self.moment(node), self.rng.draw());
-        let (name, plane) = (self.nodes[node].name.clone(), self.setup.plane.clone());
+        let (name, plane) = (self.setup.name(node), self.setup.plane.clone());
         match self.nodes[node].kind {
             Kind::Foreign => Box::new(ClientGo::new(&name, plane, seed, now)),
             Kind::Viplet => {

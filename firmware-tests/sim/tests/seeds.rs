@@ -30,6 +30,11 @@ fn no_law_is_broken_where_nodes_announce_to_routers() {
     unbroken(0..12, Services::Routed);
 }
 
+#[test]
+fn two_nodes_of_one_name_are_never_two_holders_and_one_holds_in_the_end() {
+    unbroken(0..20, Services::Namesakes);
+}
+
 /// Seeds that broke a law once.
 #[test]
 fn what_broke_once_does_not_break_again() {

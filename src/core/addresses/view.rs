@@ -253,7 +253,7 @@ impl<'a> View<'a> {
                 let trouble = self.rights.trouble(&address.authority);
                 format!("this node's lease {lease} has run out{trouble}")
             }
-            Some(holder) => format!("{holder} holds the lease {lease}"),
+            Some(holder) => format!("{holder} holds the lease {lease}{}", right.advice()),
             None => {
                 let trouble = self.rights.trouble(&address.authority);
                 format!("nobody holds the lease {lease} yet{trouble}")

@@ -6,6 +6,7 @@ use super::candidacy::{Candidacy, Keenness};
 use super::election::drive::Handover;
 use super::election::{Election, Fitness, Role, Tally};
 use super::lease::LeaseName;
+use super::machine::Machine;
 use super::members::Members;
 use super::seen::Seen;
 use super::warned::Warned;
@@ -29,6 +30,7 @@ impl Rights {
             queue: Default::default(),
             pending: Default::default(),
             timers: Timers::default(),
+            machine: Rc::default(),
             warned: Warned::default(),
             unreadable: Default::default(),
             past: Tally::default(),
@@ -51,6 +53,7 @@ impl Rights {
         }
         let name = Rc::new(lease.clone());
         let mut candidacy = Candidacy::new(lease, &self.site);
+        candidacy.election.know_machine(&self.machine);
         match self.seen.take(lease) {
             Some(Seen { version, record, seen }) => {
                 let view = LeaseView::Present { version, record };
@@ -64,6 +67,26 @@ impl Rights {
         self.candidacies.insert(Rc::clone(&name), candidacy);
         self.pending.insert(Rc::clone(&name));
         name
+    }
+
+    /// Says which machine this is, by which elections know their own records.
+    pub(crate) fn know_machine(&mut self, machine: &Rc<Machine>) {
+        if Rc::ptr_eq(&self.machine, machine) {
+            return;
+        }
+        self.machine = Rc::clone(machine);
+        for (lease, candidacy) in &mut self.candidacies {
+            if candidacy.election.know_machine(machine) {
+                self.pending.insert(Rc::clone(lease));
+            }
+        }
+    }
+
+    /// A Lease that another machine holds in this node's name, and what that one is called.
+    #[must_use]
+    pub(crate) fn namesake(&self) -> Option<(&LeaseName, &str)> {
+        let mut all = self.candidacies.iter();
+        all.find_map(|(lease, one)| Some((&**lease, one.election.namesake()?)))
     }
 
     /// A subject is to be under this Lease.

@@ -11,18 +11,22 @@
 pub mod term;
 
 mod answers;
+pub mod author;
 pub mod drive;
 mod view;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::core::input::LeaseSeen;
 use crate::core::jitter::Jitter;
 use crate::core::report::{Level, Report};
 use crate::core::rights::lease::{LeaseName, LeaseRecord};
+use crate::core::rights::machine::Machine;
 use crate::core::settings::LeaseTiming;
 use crate::core::time::Moment;
+use author::{Author, LostClaim};
 use view::Known;
 
 /// What this node is in the election.
@@ -164,6 +168,12 @@ pub struct Election {
     terms: Terms,
     known: Known,
     freshness: Freshness,
+    /// Whose the record is, where it is in our name.
+    author: Author,
+    lost_claim: LostClaim,
+    machine: Rc<Machine>,
+    /// The holder, where it is another machine of our name.
+    namesake: Option<String>,
     role: Role,
     fitness: Fitness,
     call: Option<Call>,
@@ -196,6 +206,10 @@ impl Election {
             terms,
             known: Known::Nothing,
             freshness: Freshness::Current,
+            author: Author::EarlierRun,
+            lost_claim: LostClaim::No,
+            machine: Rc::default(),
+            namesake: None,
             role: Role::Following,
             fitness: Fitness::Fit,
             call: None,
@@ -238,10 +252,11 @@ impl Election {
         self.tally
     }
 
-    /// The holder that the lease names; `None` while it is unread or does not exist.
+    /// The holder; `None` while the lease is unread or does not exist. It is our identity only
+    /// where the record is this machine's: another of the same name is called by more than that.
     #[must_use]
     pub fn holder(&self) -> Option<&str> {
-        self.known.holder()
+        self.namesake.as_deref().or_else(|| self.known.holder())
     }
 
     /// Whether the lease, or its absence, was ever seen.

@@ -71,6 +71,9 @@ pub struct LeaseRecord {
     pub transitions: u32,
     /// The annotation [`MOVED`], which a renewal leaves as it is.
     pub moved: Option<Box<str>>,
+    /// The annotation [`WRITER`].
+    #[serde(default)]
+    pub writer: Option<Box<str>>,
 }
 
 /// Names addresses that this Lease decides about no more: `ADDRESS@VERSION=LEASE`, a comma between
@@ -78,7 +81,18 @@ pub struct LeaseRecord {
 /// takes the address no more, and keeps it no longer than its hold lasted when it saw this.
 pub const MOVED: &str = "viplet.io/moved";
 
+/// Names the holder that wrote the Lease and a hardware address of its machine, a blank between
+/// them: two machines of one name tell their records from each other's by it. client-go writes it
+/// back as it was: it counts only where it names the holder.
+pub const WRITER: &str = "viplet.io/writer";
+
 impl LeaseRecord {
+    /// The hardware address of the machine that wrote the record, where it is known.
+    #[must_use]
+    pub fn machine(&self) -> Option<&str> {
+        self.writer.as_deref()?.strip_prefix(&self.holder)?.strip_prefix(' ')
+    }
+
     /// Whether nobody claimed, renewed or released it in between.
     #[must_use]
     pub fn is_same_hold(&self, other: &Self) -> bool {

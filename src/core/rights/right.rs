@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Rights;
+use super::election::author::CURE;
 use super::election::{Role, term};
 use super::lease::{LeaseName, LeaseRecord};
 use super::mark::{Moved, moved};
@@ -69,6 +70,17 @@ impl<'a> Right<'a> {
     #[must_use]
     pub(crate) fn is_ours(&self) -> bool {
         self.holder == Some(self.node)
+    }
+
+    /// What is to be done about the holder, behind its name: another machine of this node's name
+    /// is called by more than that.
+    #[must_use]
+    pub(crate) fn advice(&self) -> String {
+        let rest = self.holder.and_then(|holder| holder.strip_prefix(self.node));
+        match rest.is_some_and(|rest| rest.starts_with(' ')) {
+            true => format!(": {CURE}"),
+            false => String::new(),
+        }
     }
 
     /// The other node that holds it.

@@ -152,10 +152,10 @@ impl Bench {
         self.version
     }
 
-    /// Another node writes itself into the Lease, and the watch says so.
-    fn other_takes(&mut self, lease: &LeaseName) {
+    /// Another machine writes itself into the Lease, and the watch says so.
+    fn other_takes(&mut self, lease: &LeaseName, name: &str) {
         let (_, record) = self.stored[lease].clone();
-        let version = self.store(lease, LeaseRecord { holder: "n2".to_owned(), ..record });
+        let version = self.store(lease, LeaseRecord { holder: name.to_owned(), ..record });
         let record = self.stored[lease].1.clone();
         let seen = LeaseSeen { lease: lease.clone(), version: version.to_string(), record };
         let _ = self.rights.take_leases(Change::Applied(seen), self.now);
@@ -220,7 +220,7 @@ fn a_request_without_an_address_loses_its_right_to_another_node() {
     bench.rights.join(&lease(), request(), bench.now);
     bench.pass(SECOND);
     bench.news.clear();
-    bench.other_takes(&lease());
+    bench.other_takes(&lease(), "n2");
     bench.turn();
     assert!(!bench.holds(&lease()));
     assert_eq!(bench.holder(&lease()).as_deref(), Some("n2"));
@@ -253,4 +253,28 @@ fn a_request_that_gets_its_address_stays_under_the_same_right() {
     bench.pass(SECOND);
     assert!(bench.holds(&lease()));
     assert_eq!(bench.rights.members(&lease()).len(), 1);
+}
+
+#[test]
+fn what_another_machine_takes_in_this_nodes_name_is_held_no_more_and_named_with_what_to_do() {
+    let mut bench = Bench::new();
+    bench.rights.join(&lease(), request(), bench.now);
+    bench.pass(SECOND);
+    bench.news.clear();
+    bench.other_takes(&lease(), "n1");
+    bench.turn();
+    assert!(!bench.holds(&lease()));
+    assert!(bench.news.contains(&What::Holder));
+    let called = bench.holder(&lease()).unwrap();
+    assert_eq!(bench.rights.namesake(), Some((&lease(), called.as_str())));
+    assert!(called.starts_with("n1 in another process"), "{called}");
+    for _ in 0..5 {
+        bench.pass(2 * SECOND);
+        bench.other_takes(&lease(), "n1");
+        bench.turn();
+        assert!(!bench.holds(&lease()), "it is renewed by the other");
+    }
+    bench.pass(7 * SECOND);
+    assert!(bench.holds(&lease()), "the other is gone");
+    assert_eq!(bench.rights.namesake(), None);
 }

@@ -57,7 +57,7 @@ pub(super) fn state_at(entry: &Entry, ip: IpAddr, view: &View<'_>) -> (ServiceSt
     }
     let right = view.right(ip);
     if let Some(holder) = right.elsewhere() {
-        return (ServiceState::Elsewhere, format!("{holder} holds it"));
+        return (ServiceState::Elsewhere, format!("{holder} holds it{}", right.advice()));
     }
     match ineligible {
         None if right.is_held() => (ServiceState::Pending, view.pending(ip)),

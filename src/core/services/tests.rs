@@ -5,6 +5,7 @@ mod everywhere;
 pub(crate) mod fixture;
 mod holding;
 mod marks;
+mod namesakes;
 mod sharing;
 mod standing_firm;
 mod successions;

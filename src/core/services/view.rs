@@ -12,6 +12,7 @@ use crate::core::cluster::record::{ServiceName, TrafficPolicy};
 use crate::core::cluster::{Cluster, Listed};
 use crate::core::observed::peers;
 use crate::core::rights::Authority;
+use crate::core::rights::election::author::CURE;
 use crate::core::status::{ServiceCounters, ServiceState, ServiceStatus, Why};
 
 impl Services {
@@ -76,11 +77,14 @@ impl Services {
         }
         let Some(authority) = view.authority(ip) else { return };
         let lease = view.lease_text(ip);
-        because.push(match view.right(ip).holder() {
+        let right = view.right(ip);
+        because.push(match right.holder() {
             _ if *authority == Authority::EveryNode => {
                 format!("{ip}: no election: every node that can announces it")
             }
-            Some(holder) => format!("{ip}: the lease {lease} decides; {holder} holds it"),
+            Some(holder) => {
+                format!("{ip}: the lease {lease} decides; {holder} holds it{}", right.advice())
+            }
             None => format!("{ip}: the lease {lease} decides; nobody holds it"),
         });
         let others = view.services(ip).filter(|other| other.name != entry.record.name);
@@ -119,6 +123,11 @@ impl Services {
                 .then(|| format!("Service {}: {why}", entry.record.name))
         });
         reasons.extend(pending.take(10));
+        reasons.extend(
+            view.rights
+                .namesake()
+                .map(|(lease, called)| format!("lease {lease}: {called} holds it: {CURE}")),
+        );
         reasons
     }
 

@@ -34,6 +34,7 @@ fn a_follower_has_nothing_and_takes_over_when_the_holder_releases() {
         renewed: Stamp::Absent,
         transitions: 0,
         moved: None,
+        writer: None,
     });
     node.start(vec![link("eth0", LinkState::Up)], vec![]);
     assert!(!node.has(VIP));

@@ -71,6 +71,7 @@ fn a_released_lease_is_written_as_client_go_writes_it() {
         renewed: Stamp::Now,
         transitions: 4,
         moved: None,
+        writer: None,
     };
     let now = SystemTime::UNIX_EPOCH + Duration::new(1_795_230_245, 123_456_789);
     let body = Kept::default().body(&lease, Some("8"), &record, now);
@@ -121,6 +122,32 @@ fn names_that_would_lead_elsewhere_are_not_asked_for() {
     }
 }
 
+#[test]
+fn the_writer_is_replaced_or_taken_away_and_other_annotations_stay() {
+    let read_with = |annotations: &str| {
+        let metadata =
+            format!(r#"{{"name":"n","resourceVersion":"7","annotations":{annotations}}}"#);
+        read(&format!(r#"{{"metadata":{metadata},"spec":{{"holderIdentity":"a"}}}}"#)).unwrap()
+    };
+    for (annotations, others) in [
+        (r#"{"viplet.io/writer":"a m1"}"#, None),
+        (r#"{"team":"edge","viplet.io/writer":"a m1","x":"y"}"#, Some("edge")),
+    ] {
+        let lease = read_with(annotations);
+        assert_eq!(lease.record.machine(), Some("m1"));
+        for writer in [None, Some("a m2")] {
+            let record = LeaseRecord { writer: writer.map(Into::into), ..lease.record.clone() };
+            let name = LeaseName { namespace: "s".into(), name: "n".into() };
+            let kept = lease.kept.clone();
+            let body = kept.body(&name, Some("7"), &record, SystemTime::UNIX_EPOCH);
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let annotations = &body["metadata"]["annotations"];
+            assert_eq!(annotations["viplet.io/writer"].as_str(), writer);
+            assert_eq!(annotations["team"].as_str(), others);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_json_is_read_as_a_lease_or_refused(
@@ -142,6 +169,7 @@ proptest! {
             acquired: Stamp::At("x".into()),
             renewed: Stamp::Absent,
             moved: None,
+            writer: Some("n 02:00:00:00:00:01".into()),
         };
         let lease = LeaseName { namespace: "s".into(), name: "n".into() };
         let body = Kept::default().body(&lease, Some("8"), &record, SystemTime::UNIX_EPOCH);

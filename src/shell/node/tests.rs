@@ -86,6 +86,7 @@ fn holds(node: &mut Node, lease: crate::core::LeaseName) {
         renewed: crate::core::Stamp::Now,
         transitions: 0,
         moved: None,
+        writer: None,
     };
     for attempt in 1..=2 {
         let outcome = WriteOutcome::Stored { version: "1".to_owned(), record: record.clone() };

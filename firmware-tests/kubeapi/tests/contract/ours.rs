@@ -61,7 +61,15 @@ fn name(bench: &Bench<'_>) -> LeaseName {
 fn record(holder: &str) -> LeaseRecord {
     let holder = holder.to_owned();
     let (acquired, renewed) = (Stamp::Now, Stamp::Now);
-    LeaseRecord { holder, duration_seconds: 5, acquired, renewed, transitions: 1, moved: None }
+    LeaseRecord {
+        holder,
+        duration_seconds: 5,
+        acquired,
+        renewed,
+        transitions: 1,
+        moved: None,
+        writer: None,
+    }
 }
 
 fn request(bench: &Bench<'_>, verb: LeaseVerb) -> LeaseRequest {

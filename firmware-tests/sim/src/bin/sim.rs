@@ -16,6 +16,7 @@ const USAGE: &str = "usage: sim SEEDS [--first N]     run that many seeds, from 
        --record FOLDER             write what each node heard, for viplet replay
        --services, --no-services   in every cluster, in none (else: as the seed has it)
        --routed                    Services, and nodes announce to routers instead of a segment
+       --namesakes                 no Services, and two nodes have one name
        --plant skip-margin|take-over-early|forget-withdraw|ignore-policy|keep-services|
                ignore-health|delete-and-add|outlive-lease
                                 with a fault of the program itself";
@@ -80,6 +81,7 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
             "--trace" => asked.echo = Echo::Stdout,
             "--services" => asked.services = Services::Always,
             "--routed" => asked.services = Services::Routed,
+            "--namesakes" => asked.services = Services::Namesakes,
             "--no-services" => asked.services = Services::Never,
             "--record" => {
                 let folder = rest.next().ok_or("--record wants a folder")?;

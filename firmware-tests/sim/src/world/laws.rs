@@ -165,7 +165,7 @@ impl World {
         };
         let standing = process.machine.standing(moment);
         let until = standing.until.map(|until| self.nodes[node].clock.when(until));
-        let named = standing.holder == self.nodes[node].name;
+        let named = standing.holder == self.setup.name(node);
         let track = &mut self.nodes[node].track;
         let before = track.until.is_some();
         (track.role, track.until, track.named) = (Some(standing.role), until, named);

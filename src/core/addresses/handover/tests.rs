@@ -72,6 +72,7 @@ impl Bench {
             renewed: Stamp::At(self.version.to_string()),
             transitions: 0,
             moved: moved.map(Into::into),
+            writer: None,
         };
         let seen = LeaseSeen { lease: lease(name), version: self.version.to_string(), record };
         let _ = self.rights.take_leases(Change::Applied(seen), self.now);

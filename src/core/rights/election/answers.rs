@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use super::view::Taken;
+use super::author::Before;
+use super::view::{Known, Taken};
 use super::{Call, Courtesy, Election, Freshness, Purpose, Retry, Role, Warning, term};
 use crate::core::input::{LeaseView, Origin, WriteOutcome};
 use crate::core::jitter::backoff;
 use crate::core::report::Level;
 use crate::core::time::Moment;
+use crate::core::version::is_older;
 
 impl Election {
     /// The object was read.
     pub fn observe(&mut self, origin: Origin, view: LeaseView, now: Moment) {
         let reading = self.call.is_some_and(|call| call.purpose == Purpose::Read);
+        let before = self.before(&view);
         let taken = self.known.take(view, now, origin);
         if taken == Taken::Older {
             self.tally.rejects += 1;
@@ -26,11 +29,13 @@ impl Election {
             self.noticed = now;
             // Whatever was written against an older version is stored in this one, or never will be.
             self.freshness = Freshness::Current;
+            self.note_change(before);
             self.courtesy = self.jitter.up_to(self.terms.timing.duration / 100);
             if holder_changed {
                 self.tally.transitions += 1;
             }
         }
+        self.look_for_namesake();
         if self.known.holder().is_none() {
             self.hurry = true;
         }
@@ -38,9 +43,19 @@ impl Election {
         self.yield_to_other(now);
     }
 
+    fn before(&self, view: &LeaseView) -> Before {
+        match (self.known.object(), view) {
+            (Some((known, ..)), LeaseView::Present { version, .. }) if is_older(version, known) => {
+                Before::Later
+            }
+            (None, _) if self.known == Known::Nothing => Before::Unread,
+            _ => Before::Earlier,
+        }
+    }
+
     /// What failed before does not matter any more once another is seen to hold the lease.
     fn calm_down(&mut self, now: Moment) {
-        let others = self.known.holder().is_some_and(|holder| holder != self.me());
+        let others = self.holder().is_some_and(|holder| holder != self.me());
         if self.role == Role::Following && others && self.ownerless_since(now).is_none() {
             self.retry = Retry::none(now);
         }
@@ -48,10 +63,10 @@ impl Election {
 
     /// A holder that sees another's name in the lease is no longer one, whatever `until` says.
     fn yield_to_other(&mut self, now: Moment) {
-        if !matches!(self.role, Role::Holding { .. }) || self.known.holder() == Some(self.me()) {
+        if !matches!(self.role, Role::Holding { .. }) || self.is_ours() {
             return;
         }
-        if let Some(holder) = self.known.holder().map(str::to_owned) {
+        if let Some(holder) = self.holder().map(str::to_owned) {
             self.role = Role::Following;
             let who = if holder.is_empty() { "nobody".to_owned() } else { holder };
             self.report(Level::Warn, format!("lost: the lease now names {who} as its holder"));
@@ -74,10 +89,17 @@ impl Election {
             return;
         };
         self.call = None;
+        match &outcome {
+            WriteOutcome::Stored { .. } => {}
+            WriteOutcome::Unknown(_) => self.note_lost(call),
+            _ => self.note_refused(),
+        }
         match outcome {
             WriteOutcome::Stored { version, record } => {
                 let named = record.holder.clone();
-                self.known.store(version, record, now);
+                self.known.store(version.clone(), record, now);
+                self.note_stored(&version);
+                self.look_for_namesake();
                 self.stored(call, &named, now);
             }
             WriteOutcome::Conflict => {
@@ -98,6 +120,7 @@ impl Election {
                 self.failed(why, now);
             }
         }
+        self.look_for_namesake();
     }
 
     fn stored(&mut self, call: Call, named: &str, now: Moment) {

@@ -126,8 +126,9 @@ impl Election {
     }
 
     fn give_up_on_lost_answer(&mut self, now: Moment) {
-        if self.call.is_some_and(|call| now >= lost(&call)) {
+        if let Some(call) = self.call.filter(|call| now >= lost(call)) {
             self.call = None;
+            self.note_lost(call);
             self.freshness = Freshness::Doubtful;
             self.failed("the request was never answered".to_owned(), now);
         }
@@ -153,8 +154,7 @@ impl Election {
             return Some((now, "the lease has not been read"));
         }
         if self.fitness.ineligible().is_some() {
-            let ours = self.known.holder() == Some(self.me());
-            let due = ours && handover == Handover::Clear;
+            let due = self.is_ours() && handover == Handover::Clear;
             return due.then_some((now, "the lease is to be released"));
         }
         if let (Role::Holding { .. }, Some(sent)) = (self.role, self.renewed) {
@@ -170,7 +170,7 @@ impl Election {
     /// When the lease can be taken, as far as is known; `None`: now.
     fn free_at(&self) -> Option<Moment> {
         let last = self.known.last();
-        if last.is_some_and(|(record, _)| record.holder == self.me()) {
+        if self.was_ours() {
             return None;
         }
         let free = last.map(|(record, seen)| term::free_at(record, seen, &self.terms.timing));
@@ -239,13 +239,14 @@ impl Election {
             renewed: Stamp::Now,
             transitions: 0,
             moved: None,
+            writer: self.machine.name().map(|machine| format!("{} {machine}", self.me()).into()),
         }
     }
 
     /// client-go, `tryAcquireOrRenew`: a renewal keeps the time and the count of the acquisition.
     fn claim_record(&self, current: &LeaseRecord) -> LeaseRecord {
         let first = self.first_record();
-        if current.holder == self.me() {
+        if self.was_ours() {
             let (acquired, transitions) = (current.acquired.clone(), current.transitions);
             return LeaseRecord { acquired, transitions, ..first };
         }
@@ -263,6 +264,7 @@ fn release_record(current: &LeaseRecord) -> LeaseRecord {
         renewed: Stamp::Now,
         transitions: current.transitions,
         moved: None,
+        writer: None,
     }
 }
 

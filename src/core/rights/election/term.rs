@@ -131,6 +131,7 @@ mod tests {
             renewed: Stamp::Now,
             transitions: 0,
             moved: None,
+            writer: None,
         }
     }
 

@@ -5,6 +5,8 @@ use super::*;
 use crate::core::input::{LeaseRequest, LeaseVerb, LeaseView, Origin, WriteOutcome};
 use crate::core::rights::lease::{LeaseRecord, Stamp};
 
+mod namesakes;
+
 const DURATION: Duration = Duration::from_secs(5);
 
 struct Bench {
@@ -37,6 +39,7 @@ fn record(holder: &str, renewed: u64) -> LeaseRecord {
         renewed: Stamp::At(renewed.to_string()),
         transitions: 4,
         moved: None,
+        writer: None,
     }
 }
 
@@ -256,7 +259,11 @@ fn a_conflict_leads_to_a_read_and_a_storm_of_conflicts_does_not_become_a_storm_o
         let request = bench.next();
         requests += 1;
         match request.verb {
-            LeaseVerb::Read => bench.read(record("n1", requests)),
+            LeaseVerb::Read => {
+                let (stored, _) = bench.election.record().expect("it is held");
+                let stored = stored.clone();
+                bench.read(stored);
+            }
             _ => bench.answer(WriteOutcome::Conflict),
         }
     }

@@ -371,6 +371,7 @@ impl Fixture {
             renewed: crate::core::Stamp::At(self.version.to_string()),
             transitions: 1,
             moved: None,
+            writer: None,
         };
         self.store(&lease, record);
     }
@@ -675,6 +676,7 @@ impl Fixture {
                 renewed: crate::core::Stamp::Absent,
                 transitions: 0,
                 moved: None,
+                writer: None,
             };
             (String::new(), record)
         });
