@@ -113,7 +113,7 @@ fn caught(plant: Plant, law: Law) -> Outcome {
 
 fn caught_with(services: Services, plant: Plant, law: Law) -> Outcome {
     let broken = |outcome: &Outcome| outcome.breach.as_ref().is_some_and(|b| b.law == law);
-    let mut outcomes = (0..60).map(|seed| run_with(seed, services, plant, Echo::Silent));
+    let mut outcomes = (0..200).map(|seed| run_with(seed, services, plant, Echo::Silent));
     outcomes.find(broken).unwrap_or_else(|| panic!("{plant:?} is not caught by {law:?}"))
 }
 

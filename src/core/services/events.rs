@@ -129,6 +129,9 @@ impl Services {
             ServiceState::Pending if self.is_worth_a_word(entry, state, view.around.now) => {
                 (EventWeight::Warning, "Pending", text, here())
             }
+            ServiceState::Elsewhere if Self::is_at_namesake(entry, view) => {
+                (EventWeight::Warning, "NodeNameInUse", text, here())
+            }
             _ => return None,
         };
         Some(ServiceEvent {
@@ -139,6 +142,11 @@ impl Services {
             message,
             node,
         })
+    }
+
+    /// Whether another machine with this node's name holds one of its addresses.
+    fn is_at_namesake(entry: &Entry, view: &View<'_>) -> bool {
+        entry.addresses.iter().any(|ip| !view.right(*ip).advice().is_empty())
     }
 
     /// Whether a name beside the addresses that are held stands for nothing, and has for a while.

@@ -67,6 +67,9 @@ fn a_machine_that_starts_beside_its_namesake_stays_away_and_says_so() {
         assert!(status.not_ready.iter().any(|why| says(why)), "{:?}", status.not_ready);
         let why = core.why(&ServiceName::new("default", "a"), fixture.now).unwrap();
         assert!(why.because.iter().any(|line| says(line)), "{:?}", why.because);
+        let told = fixture.events.iter().filter(|event| event.reason == "NodeNameInUse");
+        let told: Vec<&str> = told.map(|event| event.message.as_str()).collect();
+        assert!(matches!(&told[..], [text] if says(text)), "{told:?}");
     }
 }
 
