@@ -45,8 +45,13 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with `text`, and what would be accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // What stands before an @ may be a password.
+        let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+        let hidden = if shown.len() < text.len() { "...@" } else { "" };
         let refuse = |why: &str| {
-            format!("\"{text}\" is no server address ({why}); use https://HOST:PORT or HOST:PORT")
+            format!(
+                "\"{hidden}{shown}\" is no server address ({why}); use https://HOST:PORT or HOST:PORT"
+            )
         };
         let text = text.trim();
         if text.parse::<std::net::Ipv6Addr>().is_ok() {

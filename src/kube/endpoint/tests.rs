@@ -26,6 +26,14 @@ fn every_usual_form_of_a_server_address_is_read() {
 }
 
 #[test]
+fn a_password_in_a_server_address_is_not_repeated() {
+    for text in ["https://user:s3cret@api:6443", "user:s3cret@api", "ftp://user:s3cret@api:0"] {
+        let answer = read(text);
+        assert!(answer.contains("...@api") && !answer.contains("s3cret"), "{answer}");
+    }
+}
+
+#[test]
 fn what_is_no_server_address_is_refused_with_the_text_and_what_is_accepted() {
     for text in [
         "",

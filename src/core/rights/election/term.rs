@@ -41,7 +41,7 @@ pub fn until(sent: Moment, timing: &LeaseTiming) -> Moment {
 /// than the retry period, never later than two thirds of the renew deadline.
 #[must_use]
 pub fn renew_every(timing: &LeaseTiming) -> Duration {
-    (timing.duration / 3).max(timing.retry_period).min(timing.renew_deadline * 2 / 3)
+    (timing.duration / 3).max(timing.retry_period).min(timing.renew_deadline.saturating_mul(2) / 3)
 }
 
 /// Whatever no lease decides about is held as if one were renewed at moments a third of its
@@ -179,6 +179,12 @@ mod tests {
             let gone = sent + Duration::from_secs(lifetime) + KERNEL_RECHECK;
             assert!(gone <= T + Duration::from_secs(duration), "{duration}");
         }
+    }
+
+    #[test]
+    fn the_longest_times_that_a_recording_may_hold_are_no_panic() {
+        let most = u64::MAX;
+        assert!(renew_every(&timing(most, most, 1)) > Duration::from_secs(most / 4));
     }
 
     #[test]
