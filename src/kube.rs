@@ -37,7 +37,7 @@ mod watch;
 
 pub use access::{Access, AccessError, AccessSettings, ControlPlane, Detect};
 pub use connection::{Answer, Connection, Stream};
-pub use endpoint::{Endpoint, Host, Scheme};
+pub use endpoint::{Endpoint, Host, Scheme, without_user};
 pub use error::{ApiError, Kind};
 pub use events::record_event;
 pub use framing::{LineTooLong, Lines};

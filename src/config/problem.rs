@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::setting::Setting;
+use super::setting::{Kind, Setting};
+use crate::kube::without_user;
 
 /// What stands in for a value that must not be shown.
 pub const MASK: &str = "********";
@@ -91,8 +92,9 @@ pub(super) fn shown(setting: &Setting, value: &str) -> String {
         return String::new();
     }
     match setting.kind {
-        super::setting::Kind::Secret => MASK.to_owned(),
-        super::setting::Kind::Peers => mask_peers(value),
+        Kind::Secret => MASK.to_owned(),
+        Kind::Peers => mask_peers(value),
+        Kind::Endpoint | Kind::Url => without_user(value).chars().flat_map(printable).collect(),
         _ => value.chars().flat_map(printable).collect(),
     }
 }

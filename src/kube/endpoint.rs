@@ -38,6 +38,15 @@ pub struct Endpoint {
     pub prefix: String,
 }
 
+/// A URL as it may be shown: what stands before an `@` may be a password (RFC 3986 §3.2.1).
+#[must_use]
+pub fn without_user(text: &str) -> String {
+    let Some((before, rest)) = text.rsplit_once('@') else { return text.to_owned() };
+    let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+    let slashes = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{slashes}********@{rest}")
+}
+
 impl Endpoint {
     /// Reads a URL (`https://[fd00::1]:6443`), `host:port`, a host name or an address. Without a
     /// scheme it is HTTPS, without a port the scheme's own (443 or 80), as client-go has it.
@@ -45,13 +54,9 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with `text`, and what would be accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // What stands before an @ may be a password.
-        let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
-        let hidden = if shown.len() < text.len() { "...@" } else { "" };
         let refuse = |why: &str| {
-            format!(
-                "\"{hidden}{shown}\" is no server address ({why}); use https://HOST:PORT or HOST:PORT"
-            )
+            let shown = without_user(text);
+            format!("\"{shown}\" is no server address ({why}); use https://HOST:PORT or HOST:PORT")
         };
         let text = text.trim();
         if text.parse::<std::net::Ipv6Addr>().is_ok() {

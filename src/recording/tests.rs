@@ -11,6 +11,7 @@ use super::*;
 use crate::cli::replay::told;
 use crate::config::{self, Inputs};
 use crate::core::input::{KubernetesRequest, LeaseVerb};
+use crate::core::settings::LeaseTiming;
 use crate::core::{LeaseView, Origin, WriteOutcome};
 
 const CONTROL_PLANE: &[(&str, &str)] = &[
@@ -86,6 +87,27 @@ fn run(recorder: &mut Recorder, renewals: usize) -> Vec<(Moment, Vec<Effect>)> {
 
 fn elected() -> Settings {
     settings(&[CONTROL_PLANE, &[("vip_leaderelection", "true")]].concat())
+}
+
+#[test]
+fn a_recording_with_the_longest_times_of_all_is_replayed_to_its_end() {
+    let mut recorder = Recorder::new(&elected(), at(0), LIMIT);
+    let inputs = run(&mut recorder, 20).len();
+    let most = Duration::from_secs(u64::MAX);
+    let set: [fn(&mut LeaseTiming, Duration); 3] = [
+        |timing, time| timing.duration = time,
+        |timing, time| timing.renew_deadline = time,
+        |timing, time| timing.retry_period = time,
+    ];
+    for which in 1_u8..8 {
+        let plane = recorder.header.settings.control_plane.as_mut().unwrap();
+        plane.timing = elected().control_plane.unwrap().timing;
+        for (bit, set) in set.iter().enumerate().filter(|(bit, _)| which >> bit & 1 == 1) {
+            set(&mut plane.timing, most - Duration::from_secs(bit as u64));
+        }
+        let replay = Recording::read(&recorder.text()).unwrap().replay();
+        assert_eq!(replay.count(), inputs, "{which:03b}");
+    }
 }
 
 #[test]

@@ -318,3 +318,14 @@ fn secrets_are_shown_neither_in_effect_nor_in_problems() {
     let problems = enabled.load_with(&["bgp"]).expect_err("loads");
     assert!(!format!("{problems:?}").contains("hush"));
 }
+
+#[test]
+fn a_password_in_a_server_address_is_shown_neither_in_effect_nor_in_problems() {
+    let address = [("kubernetes_addr", "https://admin:hush@api:6443")];
+    let loaded = least().env(&address).loaded();
+    assert_eq!(value(&loaded, "kubernetes_addr"), "https://********@api:6443");
+    for name in ["kubernetes_addr", "control_plane_health_check_address"] {
+        let answer = least().env(&[(name, "ftp://admin:hush@a b/livez")]).refused();
+        assert!(answer.contains(name) && !answer.contains("hush"), "{answer}");
+    }
+}

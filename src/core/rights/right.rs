@@ -72,12 +72,18 @@ impl<'a> Right<'a> {
         self.holder == Some(self.node)
     }
 
-    /// What is to be done about the holder, behind its name: another machine of this node's name
-    /// is called by more than that.
+    /// Whether another machine of this node's name holds it: that one is called by more than the
+    /// name.
+    #[must_use]
+    pub(crate) fn is_at_namesake(&self) -> bool {
+        let rest = self.holder.and_then(|holder| holder.strip_prefix(self.node));
+        rest.is_some_and(|rest| rest.starts_with(' '))
+    }
+
+    /// What is to be done about the holder, behind its name.
     #[must_use]
     pub(crate) fn advice(&self) -> String {
-        let rest = self.holder.and_then(|holder| holder.strip_prefix(self.node));
-        match rest.is_some_and(|rest| rest.starts_with(' ')) {
+        match self.is_at_namesake() {
             true => format!(": {CURE}"),
             false => String::new(),
         }

@@ -129,7 +129,7 @@ impl Services {
             ServiceState::Pending if self.is_worth_a_word(entry, state, view.around.now) => {
                 (EventWeight::Warning, "Pending", text, here())
             }
-            ServiceState::Elsewhere if Self::is_at_namesake(entry, view) => {
+            ServiceState::Elsewhere if is_at_namesake(entry, view) => {
                 (EventWeight::Warning, "NodeNameInUse", text, here())
             }
             _ => return None,
@@ -142,11 +142,6 @@ impl Services {
             message,
             node,
         })
-    }
-
-    /// Whether another machine with this node's name holds one of its addresses.
-    fn is_at_namesake(entry: &Entry, view: &View<'_>) -> bool {
-        entry.addresses.iter().any(|ip| !view.right(*ip).advice().is_empty())
     }
 
     /// Whether a name beside the addresses that are held stands for nothing, and has for a while.
@@ -190,6 +185,11 @@ impl Services {
             }
         })
     }
+}
+
+/// Whether another machine with this node's name holds one of its addresses.
+fn is_at_namesake(entry: &Entry, view: &View<'_>) -> bool {
+    entry.addresses.iter().any(|ip| view.right(*ip).is_at_namesake())
 }
 
 fn fingerprint(event: &ServiceEvent) -> u64 {

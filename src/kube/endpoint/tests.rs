@@ -27,9 +27,13 @@ fn every_usual_form_of_a_server_address_is_read() {
 
 #[test]
 fn a_password_in_a_server_address_is_not_repeated() {
-    for text in ["https://user:s3cret@api:6443", "user:s3cret@api", "ftp://user:s3cret@api:0"] {
+    for (text, shown) in [
+        ("https://user:s3cret@api:6443", "\"https://********@api:6443\""),
+        ("user:s3cret@api", "\"********@api\""),
+        ("ftp://user:s3@cret@api:0", "\"ftp://********@api:0\""),
+    ] {
         let answer = read(text);
-        assert!(answer.contains("...@api") && !answer.contains("s3cret"), "{answer}");
+        assert!(answer.starts_with(shown) && !answer.contains("cret"), "{answer}");
     }
 }
 
